@@ -1,0 +1,115 @@
+"""Plain data of a rerank: what goes out, what comes back, and what the caller gets.
+
+Nothing here decides anything and nothing here imports anything of ours. A transport turns a `Request` into an
+`Outcome`: a `Reply` if the server answered at all, `Lost` if it did not. The flow turns outcomes into a `RerankResponse`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP POST, ready to be sent."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    """Header names in lower case. May hold a key, so they stay out of the repr."""
+    content: bytes = field(repr=False)
+    timeout: float
+    """Seconds for the whole attempt, from connecting to the last byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server answered, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Header names in lower case; `date` is always there (RFC 9110, section 6.6.1)."""
+    content: bytes = field(repr=False)
+    """The body, decompressed."""
+    at: float
+    """`time.monotonic()` when the last byte had come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No complete reply came, and why. A value, not an exception: what to do about it is the flow's business."""
+
+    reason: str
+    at: float
+    """`time.monotonic()` when it was known."""
+    timed_out: bool = False
+    stale: bool = False
+    """The connection had been kept from an earlier call and was dead before any byte of a reply came."""
+    oversized: bool = False
+    """The reply was longer than the bound and was left there."""
+
+
+Outcome: TypeAlias = Reply | Lost
+
+
+class Transport(Protocol):
+    """Carries requests, blocking and awaiting; never raises for what the other side did."""
+
+    def send(self, request: Request) -> Outcome: ...
+
+    async def asend(self, request: Request) -> Outcome: ...
+
+    def close(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an API says the call cost; a count it does not state is `None`."""
+
+    prompt_tokens: int | None = None
+    total_tokens: int | None = None
+    units: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Every other count under the API's own name, such as `search_units`."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        units = dict(self.units)
+        for name, count in other.units.items():
+            units[name] = units.get(name, 0) + count
+        return Usage(
+            _sum(self.prompt_tokens, other.prompt_tokens),
+            _sum(self.total_tokens, other.total_tokens),
+            units,
+        )
+
+
+def _sum(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else a + b
+
+
+@dataclass(frozen=True, slots=True)
+class RerankResult:
+    """One document's place in the answer."""
+
+    index: int
+    """Position in the documents that were passed in."""
+    relevance_score: float | None
+    """Higher is more relevant; the scale is the model's. `None`: a blank document, never sent and not scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class RerankResponse:
+    """The answer of one `rerank` call."""
+
+    results: tuple[RerankResult, ...]
+    """Best first, ties in input order, blank documents last; at most `top_n`."""
+    usage: Usage
+    model: str
+    """The model that answered, as the API names it; the one asked for where it does not say."""
+    provider: str
+    request_ids: tuple[str, ...]
+    """The API's ids of the answered requests, for its support desk; empty where it gives none."""
+    attempts: int
+    """HTTP requests made, retries included; 0 when there was nothing to send."""
+    elapsed: float
+    """Seconds from the call to the answer, waits included."""
