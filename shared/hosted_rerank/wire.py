@@ -1,7 +1,8 @@
 """Plain data of a rerank: what goes out, what comes back, and what the caller gets.
 
 Nothing here decides anything and nothing here imports anything of ours. A transport turns a `Request` into an
-`Outcome`: a `Reply` if the server answered at all, `Lost` if it did not. The flow turns outcomes into a `RerankResponse`.
+`Outcome`: a `Reply` if the server answered at all, `Lost` if it did not. The flow turns outcomes into a
+`RerankResponse`.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ class Request:
     content: bytes = field(repr=False)
     timeout: float
     """Seconds for the whole attempt, from connecting to the last byte."""
+    longest_reply: int = 64 << 20
+    """Bytes of a reply's body, decompressed; a longer one is left where it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,88 @@
+"""The error for what came back, in words that say what happened and what to do."""
+
+from collections.abc import Sequence
+
+from hosted_rerank.endpoint import Endpoint
+from hosted_rerank.errors import (
+    DeadlineExceededError,
+    MalformedReplyError,
+    NoReplyError,
+    RerankError,
+    RerankTimeoutError,
+    error_class,
+)
+from hosted_rerank.excerpt import excerpt
+from hosted_rerank.retry import retry_after
+from hosted_rerank.wire import Lost, Outcome, Reply
+
+
+def failure(
+    outcome: Outcome, endpoint: Endpoint, *, key: str | None, texts: Sequence[str], attempts: int, late: float | None
+) -> RerankError:
+    """Return the error for an outcome that is no success.
+
+    Args:
+        outcome: What came of the last request.
+        endpoint: Who was asked.
+        key: The key that went along, which no message may show.
+        texts: The query and the documents that were sent, which no message may show.
+        attempts: The requests made.
+        late: The call's deadline in seconds, if it is what ended the retries.
+    """
+    name = endpoint.provider.name
+    after = f" after {attempts} attempts" if attempts > 1 else ""
+    over = f"; the deadline of {late:g} s leaves no time for more" if late is not None else ""
+    if isinstance(outcome, Lost):
+        reason = excerpt(outcome.reason.encode(), texts, key)
+        if not outcome.timed_out:
+            return NoReplyError(f"no reply from {name}{after}: {reason}{over}", provider=name)
+        error = RerankTimeoutError if late is None else DeadlineExceededError
+        return error(f"no reply from {name} in time{after}: {reason}{over}", provider=name)
+    kind = endpoint.provider.errors.get(outcome.status) or error_class(outcome.status)
+    said = excerpt(outcome.content, texts, key)
+    wait = retry_after(outcome.headers)
+    return kind(
+        f"{name} answered {outcome.status}{after}"
+        + (f": {said}" if said else "")
+        + (f"; {advice}" if (advice := _advice(outcome.status, endpoint)) else "")
+        + (f"; it asks to wait {wait:g} s" if wait is not None else "")
+        + over,
+        status=outcome.status,
+        provider=name,
+        request_id=request_id(outcome, endpoint),
+        retry_after=wait,
+    )
+
+
+def malformed(
+    problem: MalformedReplyError, reply: Reply, endpoint: Endpoint, *, key: str | None, texts: Sequence[str]
+) -> MalformedReplyError:
+    """Return the error for a success that holds no usable ranking."""
+    said = excerpt(reply.content, texts, key) if reply.content[:1] == b"{" else ""
+    return MalformedReplyError(
+        f"{endpoint.provider.name} answered {reply.status}, but {problem}" + (f"; it says: {said}" if said else ""),
+        status=reply.status,
+        provider=endpoint.provider.name,
+        request_id=request_id(reply, endpoint),
+    )
+
+
+def request_id(reply: Reply, endpoint: Endpoint) -> str | None:
+    """The API's id of a request, from the reply's headers."""
+    found = next(filter(None, map(reply.headers.get, endpoint.provider.request_ids)), None)
+    return "".join(filter(str.isprintable, found))[:128] if found else None
+
+
+def _advice(status: int, endpoint: Endpoint) -> str:
+    """The remedy, where the status alone tells it."""
+    if 300 <= status < 400:
+        return "redirects are not followed, for the key would go along: set base_url to the final address"
+    if status == 401:
+        sources = " or ".join(("api_key=", *endpoint.provider.env))
+        return f"check the key ({sources})"
+    if status in (404, 410):
+        which = f"model {endpoint.model!r}" if endpoint.model else "the model"
+        return f"{which} or the endpoint is not available to this key: check the id, letter case included, and base_url"
+    if status == 413:
+        return "send fewer or shorter documents"
+    return ""

@@ -1,0 +1,236 @@
+"""`Reranker`: the core's one door. It drives the flow, blocking or awaiting, and decides nothing itself."""
+
+import asyncio
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Self
+
+from hosted_rerank.endpoint import Endpoint, Key, is_credential
+from hosted_rerank.flow import Answer, Call, Limits, Plan, Step, exchange, merge, plan
+from hosted_rerank.providers import LOCAL, Provider, find_provider
+from hosted_rerank.retry import Retry
+from hosted_rerank.wire import Outcome, RerankResponse, Transport
+
+if TYPE_CHECKING:
+    from hosted_rerank.transport import AwaitingClient, BlockingClient
+
+
+class Reranker:
+    """Scores documents by how well they answer a query, through a hosted rerank API or the embedded model.
+
+    Connections are made at the first call and kept for the next ones. One reranker serves all threads and event loops
+    of a process, works after a fork, and can be copied and pickled; copies have connections of their own, and a
+    pickle does not hold the key (nor headers that look like one): the copy in another process reads the
+    environment variable again.
+
+    Args:
+        provider: A name of `PROVIDERS` ("fireworks", "nebius", "local"), or a `Provider` of your own.
+        model: The model's id, passed on verbatim; `None` for the provider's default.
+        api_key: The key, a str or pydantic's `SecretStr`; `None` to read the provider's environment variable, each time.
+        base_url: Another address of the same API, with or without the endpoint's path. A key is optional there.
+        instruction: What "relevant" shall mean, for models that take one (Fireworks calls it `task`).
+        timeout: Seconds for one attempt, from connecting to the last byte of the reply.
+        deadline: Seconds for a whole call, retries and waits included; `None` for no bound but the retries'.
+        max_retries: Attempts after the first, for what may pass: no reply, 408, 409, 425, 429, 500, 502 to 504,
+            520 to 524, 529.
+        headers: More HTTP headers; they win over ours.
+        params: More query parameters of the URL, such as Nebius' `ai_project_id`.
+        options: More fields of the request, of those that the provider's row lists, such as Nebius' `service_tier`.
+        client: An `httpx.Client` (or httpx2's) for blocking calls; used as it is and never closed.
+        async_client: An `httpx.AsyncClient` (or httpx2's) for awaiting calls; likewise.
+
+    Raises:
+        ValueError: A parameter cannot be right. The message names it.
+        TypeError: A parameter is of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        provider: str | Provider = "fireworks",
+        model: str | None = None,
+        *,
+        api_key: Key | None = None,
+        base_url: str | None = None,
+        instruction: str | None = None,
+        timeout: float = 30.0,
+        deadline: float | None = None,
+        max_retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
+        client: "BlockingClient | None" = None,
+        async_client: "AwaitingClient | None" = None,
+    ) -> None:
+        self._endpoint = Endpoint(
+            provider=find_provider(provider),
+            model=model,
+            api_key=api_key,
+            base_url=base_url,
+            headers=dict(headers or {}),
+            params=dict(params or {}),
+            options=dict(options or {}),
+        )
+        self._endpoint.check_instruction(instruction)
+        self._instruction = instruction
+        self._limits = Limits(timeout, deadline, Retry(max_retries))
+        _check_client("client", client, "Client")
+        _check_client("async_client", async_client, "AsyncClient")
+        self._client, self._async_client = client, async_client
+        self._transport: Transport  # set by _connect
+
+    @property
+    def provider(self) -> Provider:
+        """The row of the API that is asked."""
+        return self._endpoint.provider
+
+    @property
+    def model(self) -> str | None:
+        """The model that is asked for; `None` if the API chooses."""
+        return self._endpoint.model
+
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_n: int | None = None,
+        instruction: str | EllipsisType | None = ...,
+    ) -> RerankResponse:
+        """Rank documents by how well they answer a query.
+
+        Args:
+            query: The question; not blank.
+            documents: The texts. Blank ones are never sent and come last, with `relevance_score=None`. With no text at
+                all, no request is made and no key needed.
+            top_n: How many results to return; `None` for all.
+            instruction: Instead of the reranker's own, for this call; `None` for none.
+
+        Returns:
+            The results, best first, by index into `documents`; with what the API says of usage and request ids.
+
+        Raises:
+            RerankError: The rerank failed; `hosted_rerank.errors` draws the family.
+            TypeError: An argument is of the wrong kind.
+        """
+        started = time.monotonic()
+        todo = self._plan(query, documents, top_n, instruction)
+        answers = [_drive(exchange(todo, batch, started), self._connect()) for batch in todo.batches]
+        return merge(todo, answers, time.monotonic() - started)
+
+    async def arerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_n: int | None = None,
+        instruction: str | EllipsisType | None = ...,
+    ) -> RerankResponse:
+        """Rank documents by how well they answer a query, as `rerank` does, awaiting.
+
+        Cancelling it cancels the request on the wire.
+        """
+        started = time.monotonic()
+        todo = self._plan(query, documents, top_n, instruction)
+        answers = [await _adrive(exchange(todo, batch, started), self._connect()) for batch in todo.batches]
+        return merge(todo, answers, time.monotonic() - started)
+
+    def _plan(
+        self, query: str, documents: Sequence[str], top_n: int | None, instruction: str | EllipsisType | None
+    ) -> Plan:
+        chosen = self._instruction if isinstance(instruction, EllipsisType) else instruction
+        return plan(self._endpoint, self._limits, Call(query, documents, top_n, chosen))
+
+    def _connect(self) -> Transport:
+        """The transport, made at the first call, for an HTTP stack is slow to import."""
+        if "_transport" not in self.__dict__:
+            # Atomic: of two threads that come here at once, one's transport is kept, and the other's holds nothing yet.
+            self.__dict__.setdefault("_transport", self._open())
+        return self._transport
+
+    def _open(self) -> Transport:
+        if self.provider.url == LOCAL.url:
+            from hosted_rerank.local.inprocess import InProcess  # noqa: PLC0415 - an extra
+
+            return InProcess()
+        from hosted_rerank.transport import HttpTransport  # noqa: PLC0415 - slow to import
+
+        return HttpTransport(self._client, self._async_client)
+
+    def close(self) -> None:
+        """Close the blocking connections. Those of an event loop close with it, or by `aclose` within it.
+
+        A later call opens new ones.
+        """
+        if "_transport" in self.__dict__:
+            self._connect().close()
+
+    async def aclose(self) -> None:
+        """Close the blocking connections and those of the running event loop. A later call opens new ones."""
+        if "_transport" in self.__dict__:
+            await self._connect().aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(provider={self.provider.name!r}, model={self.model!r})"
+
+    def __copy__(self) -> Self:
+        copied = object.__new__(type(self))
+        copied.__dict__ = {name: value for name, value in self.__dict__.items() if name != "_transport"}
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()  # all that is left is immutable, or lent
+
+    def __getstate__(self) -> dict[str, Any]:
+        headers = {name: value for name, value in self._endpoint.headers.items() if not is_credential(name)}
+        endpoint = replace(self._endpoint, api_key=None, headers=headers)
+        return self.__copy__().__dict__ | {"_endpoint": endpoint, "_client": None, "_async_client": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state
+
+
+def _drive(steps: Generator[Step, Outcome, Answer], transport: Transport) -> Answer:
+    """Run the steps of an exchange, blocking."""
+    try:
+        step = next(steps)
+        while True:
+            if step.wait:
+                time.sleep(step.wait)
+            step = steps.send(transport.send(step.request))
+    except StopIteration as done:
+        answer: Answer = done.value
+        return answer
+
+
+async def _adrive(steps: Generator[Step, Outcome, Answer], transport: Transport) -> Answer:
+    """Run the steps of an exchange, awaiting."""
+    try:
+        step = next(steps)
+        while True:
+            if step.wait:
+                await asyncio.sleep(step.wait)
+            step = steps.send(await transport.asend(step.request))
+    except StopIteration as done:
+        answer: Answer = done.value
+        return answer
+
+
+def _check_client(parameter: str, client: object, kind: str) -> None:
+    """Refuse what is not a client of httpx or httpx2 of this kind, without importing either."""
+    named = {(cls.__module__.partition(".")[0], cls.__name__) for cls in type(client).__mro__}
+    if client is not None and not named & {("httpx", kind), ("httpx2", kind)}:
+        raise TypeError(f"{parameter} must be an httpx.{kind} or httpx2.{kind}, not {type(client).__name__}")
