@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from hosted_rerank.body import at, is_object, parse, put
+from hosted_rerank.body import at, is_array, is_object, parse, put
 from hosted_rerank.errors import MalformedReplyError
 from hosted_rerank.wire import Usage
 

@@ -28,7 +28,7 @@ class Reranker:
     Args:
         provider: A name of `PROVIDERS` ("fireworks", "nebius", "local"), or a `Provider` of your own.
         model: The model's id, passed on verbatim; `None` for the provider's default.
-        api_key: The key, a str or pydantic's `SecretStr`; `None` to read the provider's environment variable, each time.
+        api_key: The key, a str or pydantic's `SecretStr`; `None` to read the environment, each time.
         base_url: Another address of the same API, with or without the endpoint's path. A key is optional there.
         instruction: What "relevant" shall mean, for models that take one (Fireworks calls it `task`).
         timeout: Seconds for one attempt, from connecting to the last byte of the reply.

@@ -225,7 +225,7 @@ def _failures() -> tuple[type[BaseException], ...]:
 
 
 def _lost(error: BaseException, request: Request, *, kept: bool) -> Lost:
-    """The outcome of an exception; of aiohttp's own where it is below, for httpx-aiohttp calls a reset ConnectTimeout."""
+    """The outcome of an exception: of the one that aiohttp raised, if it did, for httpx-aiohttp renames resets."""
     cause = error.__cause__
     if type(cause).__module__.startswith("aiohttp") and cause is not None:
         error = cause
