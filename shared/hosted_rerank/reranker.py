@@ -5,25 +5,22 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from hosted_rerank.endpoint import Endpoint, Key, is_credential
 from hosted_rerank.flow import Answer, Call, Limits, Plan, Step, exchange, merge, plan
 from hosted_rerank.providers import LOCAL, Provider, find_provider
 from hosted_rerank.retry import Retry
+from hosted_rerank.transport import AwaitingClient, BlockingClient, HttpTransport
 from hosted_rerank.wire import Outcome, RerankResponse, Transport
-
-if TYPE_CHECKING:
-    from hosted_rerank.transport import AwaitingClient, BlockingClient
 
 
 class Reranker:
     """Scores documents by how well they answer a query, through a hosted rerank API or the embedded model.
 
-    Connections are made at the first call and kept for the next ones. One reranker serves all threads and event loops
-    of a process, works after a fork, and can be copied and pickled; copies have connections of their own, and a
-    pickle does not hold the key (nor headers that look like one): the copy in another process reads the
-    environment variable again.
+    Connections are made at the first call, kept for the next ones, and shared by all rerankers of the process. One
+    reranker serves all threads and event loops, works after a fork, and can be copied and pickled. A pickle does not
+    hold the key, nor headers that look like one, nor a lent client: the copy reads the environment variable again.
 
     Args:
         provider: A name of `PROVIDERS` ("fireworks", "nebius", "local"), or a `Provider` of your own.
@@ -60,8 +57,8 @@ class Reranker:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
-        client: "BlockingClient | None" = None,
-        async_client: "AwaitingClient | None" = None,
+        client: BlockingClient | None = None,
+        async_client: AwaitingClient | None = None,
     ) -> None:
         self._endpoint = Endpoint(
             provider=find_provider(provider),
@@ -143,7 +140,7 @@ class Reranker:
         return plan(self._endpoint, self._limits, Call(query, documents, top_n, chosen))
 
     def _connect(self) -> Transport:
-        """The transport, made at the first call, for an HTTP stack is slow to import."""
+        """The transport, made at the first call: the embedded model is an extra."""
         if "_transport" not in self.__dict__:
             # Atomic: of two threads that come here at once, one's transport is kept, and the other's holds nothing yet.
             self.__dict__.setdefault("_transport", self._open())
@@ -154,22 +151,20 @@ class Reranker:
             from hosted_rerank.local.inprocess import InProcess  # noqa: PLC0415 - an extra
 
             return InProcess()
-        from hosted_rerank.transport import HttpTransport  # noqa: PLC0415 - slow to import
-
         return HttpTransport(self._client, self._async_client)
 
     def close(self) -> None:
-        """Close the blocking connections. Those of an event loop close with it, or by `aclose` within it.
+        """Let go of the blocking connections, which close when no other reranker of the process needs them.
 
-        A later call opens new ones.
+        Those of an event loop close with it, or by `aclose` within it. A later call opens what it needs.
         """
         if "_transport" in self.__dict__:
-            self._connect().close()
+            self._transport.close()
 
     async def aclose(self) -> None:
-        """Close the blocking connections and those of the running event loop. A later call opens new ones."""
+        """Let go of the blocking connections and of the running event loop's. A later call opens what it needs."""
         if "_transport" in self.__dict__:
-            await self._connect().aclose()
+            await self._transport.aclose()
 
     def __enter__(self) -> Self:
         return self

@@ -1,31 +1,18 @@
-"""Carrying requests over HTTP, blocking and awaiting. The only importer of httpx.
+"""Carrying requests over HTTP, blocking and awaiting: a `Request` goes out, a `Reply` or `Lost` comes back.
 
-A transport keeps one pool of connections for blocking use and one per running event loop for awaiting use, each made at
-its first request. The awaiting pools are aiohttp's below httpx, because httpx's own slows down quadratically with the
-connections in it. A lent client is used as it is and never closed.
+Clients of httpx and of httpx2 are used alike, through what both have, so this imports neither. A lent client is used as
+it is and never closed.
 """
 
 import asyncio
-import os
-import ssl
 import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from email.utils import formatdate
-from functools import cache
 from typing import Any, Protocol
 
-import httpx
-
+from hosted_rerank.connections import CONNECTIONS
 from hosted_rerank.wire import Lost, Outcome, Reply, Request
-
-KEEP_ALIVE = 90.0
-"""Seconds that an idle connection is kept: users pause for a minute, and a new one costs several round trips."""
-
-CONNECTIONS = 1000
-"""Connections of one pool at most."""
 
 ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 """Content encodings that were asked for. Others could unpack a small reply to any size in one step."""
@@ -47,38 +34,21 @@ class AwaitingClient(Protocol):
     async def send(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _LoopPool:
-    """The connections of one event loop, and what closes them with it."""
-
-    client: httpx.AsyncClient
-    closer: AsyncIterator[None]
-
-
 class HttpTransport:
-    """The connections of one reranker; used from any thread, any event loop and after a fork."""
+    """The HTTP of one reranker, over the connections of the process or over lent clients."""
 
     def __init__(self, client: BlockingClient | None = None, async_client: AwaitingClient | None = None) -> None:
         self._lent = client
         self._lent_async = async_client
-        self._reset()
-
-    def _reset(self) -> None:
-        """Begin without connections: new, or in a forked child, where the parent's sockets are not ours to use."""
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._own: httpx.Client | None = None
-        self._loops: dict[asyncio.AbstractEventLoop, _LoopPool] = {}
-        self._answered = False
 
     def send(self, request: Request) -> Outcome:
         """Send a request and return what came of it."""
         ends = time.monotonic() + request.timeout
-        client = self._blocking()
-        kept = self._answered
+        client = self._lent if self._lent is not None else CONNECTIONS.blocking(self)
+        kept = request.url in CONNECTIONS.answered
         head = False
         try:
-            message = _message(client, request)
+            message = _message(client, request, timeout=request.timeout)
             response = client.send(message, stream=True, follow_redirects=False)
             head = True
             try:
@@ -90,16 +60,16 @@ class HttpTransport:
                 response.close()
         except _failures() as error:
             return _lost(error, request, kept=kept and not head)
-        return self._outcome(body, response, late=time.monotonic() > ends)
+        return _outcome(request, body, response, late=time.monotonic() > ends)
 
     async def asend(self, request: Request) -> Outcome:
         """Send a request and return what came of it; a cancellation closes the request's connection."""
-        client = await self._awaiting()
-        kept = self._answered
+        client = self._lent_async if self._lent_async is not None else await CONNECTIONS.awaiting(self)
+        kept = request.url in CONNECTIONS.answered
         head = False
         try:
             async with asyncio.timeout(request.timeout):
-                message = _message(client, request)
+                message = _message(client, request, timeout=None)
                 response = await client.send(message, stream=True, follow_redirects=False)
                 head = True
                 try:
@@ -112,70 +82,27 @@ class HttpTransport:
                     await response.aclose()
         except _failures() as error:
             return _lost(error, request, kept=kept and not head)
-        return self._outcome(body, response, late=False)
-
-    def _outcome(self, body: "_Body", response: Any, *, late: bool) -> Outcome:
-        now = time.monotonic()
-        if body.refused:
-            return Lost(body.refused, now, oversized=True)
-        if late:
-            return Lost("its reply kept coming in small pieces", now, timed_out=True)
-        self._answered = True
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        headers.setdefault("date", formatdate(usegmt=True))
-        return Reply(response.status_code, headers, body.content(), now)
-
-    def _blocking(self) -> BlockingClient:
-        if self._lent is not None:
-            return self._lent
-        if self._pid != os.getpid():
-            self._reset()
-        with self._lock:
-            if self._own is None:
-                self._own = httpx.Client(verify=_tls(), limits=_limits())
-            return self._own
-
-    async def _awaiting(self) -> AwaitingClient:
-        if self._lent_async is not None:
-            return self._lent_async
-        if self._pid != os.getpid():
-            self._reset()
-        loop = asyncio.get_running_loop()
-        pool = self._loops.get(loop)
-        return pool.client if pool else await self._open(loop)
-
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> httpx.AsyncClient:
-        """Open a pool for a loop. The loop's end closes it: `asyncio.run` closes the async generators begun in it."""
-        from httpx_aiohttp import HttpxAiohttpClient  # noqa: PLC0415 - costs 0.3 s, so not before it is needed
-
-        client = HttpxAiohttpClient(verify=_tls(), limits=_limits())
-        closer = self._close_with(loop, client)
-        self._loops[loop] = _LoopPool(client, closer)
-        await anext(closer)
-        for other in [other for other in list(self._loops) if other.is_closed()]:  # ended without asyncio.run's care
-            if gone := self._loops.pop(other, None):
-                await gone.client.aclose()
-        return client
-
-    async def _close_with(self, loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            self._loops.pop(loop, None)
-            await client.aclose()
+        return _outcome(request, body, response, late=False)
 
     def close(self) -> None:
-        """Close the blocking connections; those of an event loop close with it."""
-        own, self._own = self._own, None
-        if own is not None and self._pid == os.getpid():
-            own.close()
+        """Let go of the blocking connections; lent clients stay open."""
+        CONNECTIONS.release(self)
 
     async def aclose(self) -> None:
-        """Close the blocking connections and those of the running event loop."""
-        self.close()
-        pool = self._loops.pop(asyncio.get_running_loop(), None)
-        if pool is not None:
-            await pool.client.aclose()
+        """Let go of the blocking connections and of the running event loop's; lent clients stay open."""
+        await CONNECTIONS.arelease(self)
+
+
+def _outcome(request: Request, body: "_Body", response: Any, *, late: bool) -> Outcome:
+    now = time.monotonic()
+    if body.refused:
+        return Lost(body.refused, now, oversized=True)
+    if late:
+        return Lost("its reply kept coming in small pieces", now, timed_out=True)
+    CONNECTIONS.answered.add(request.url)
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers.setdefault("date", formatdate(usegmt=True))
+    return Reply(response.status_code, headers, body.content(), now)
 
 
 class _Body:
@@ -199,20 +126,8 @@ class _Body:
         return b"".join(self._chunks)
 
 
-def _message(client: Any, request: Request) -> Any:
-    return client.build_request(
-        "POST", request.url, headers=request.headers, content=request.content, timeout=request.timeout
-    )
-
-
-def _limits() -> httpx.Limits:
-    return httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEEP_ALIVE)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """The TLS context of the process: reading the certificates costs 20 to 90 ms."""
-    return httpx.create_ssl_context()
+def _message(client: Any, request: Request, *, timeout: float | None) -> Any:
+    return client.build_request("POST", request.url, headers=request.headers, content=request.content, timeout=timeout)
 
 
 def _failures() -> tuple[type[BaseException], ...]:

@@ -130,10 +130,12 @@ class Model:
 
 
 def relevance(query: Encoding, document: Encoding) -> float:
-    """How well the document answers the query, between 0 and 1; 0.5 is about where an answer begins."""
-    cosine = float(query.pooled @ document.pooled)
+    """How well the document answers the query, between 0 and 1; an answer begins at about 0.5."""
+    # Not with matmul: a BLAS has threads of its own, which wait for each other when several of ours call it, and its
+    # last bits may depend on where in memory the vectors lie.
+    cosine = float(np.einsum("k,k->", query.pooled, document.pooled))
     blank = not len(query.pieces) or not len(document.pieces)
-    max_sim = 0.0 if blank else float((query.pieces @ document.pieces.T).max(axis=1).mean())
+    max_sim = 0.0 if blank else float(np.einsum("ik,jk->ij", query.pieces, document.pieces).max(axis=1).mean())
     return 1.0 / (1.0 + math.exp(5.5 - 12.0 * (cosine + max_sim) / 2))
 
 

@@ -1,0 +1,104 @@
+"""The connections of the process: one pool for blocking use, and one for each running event loop.
+
+All rerankers share them, so a reranker that is made anew for each request, or copied by a framework, finds connections
+that are already open. A pool is made at its first request. It is closed when the last reranker that used it lets go,
+and an event loop's pool at the latest with its loop.
+"""
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from hosted_rerank.transport import AwaitingClient, BlockingClient
+
+
+class Connections:
+    """The pools of a process; used from any thread, any event loop and after a fork."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        """Begin without pools: new, or in a forked child, where the parent's sockets are not ours to use or close."""
+        self._parents = dict(self.__dict__)
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._users: WeakSet[Any] = WeakSet()
+        self.answered: set[str] = set()
+        """Addresses that have answered, so that a connection to them may be a kept one."""
+        self._blocking: Any = None
+        self._loops: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[None]]] = {}
+
+    def blocking(self, user: object) -> "BlockingClient":
+        """Return the client for blocking use, opened if need be, and count `user` among those who need it."""
+        if self._pid != os.getpid():
+            self._reset()
+        with self._lock:
+            self._users.add(user)
+            if self._blocking is None:
+                from hosted_rerank.pools import open_blocking  # noqa: PLC0415 - imports httpx
+
+                self._blocking = open_blocking()
+            client: BlockingClient = self._blocking
+            return client
+
+    async def awaiting(self, user: object) -> "AwaitingClient":
+        """Return the running event loop's client, opened if need be, and count `user` among those who need it."""
+        if self._pid != os.getpid():
+            self._reset()
+        with self._lock:
+            self._users.add(user)
+        loop = asyncio.get_running_loop()
+        client: AwaitingClient = self._loops[loop][0] if loop in self._loops else await self._open(loop)
+        return client
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> "AwaitingClient":
+        """Open a loop's pool. The loop's end closes it: `asyncio.run` closes the async generators begun in it."""
+        from hosted_rerank.pools import open_awaiting  # noqa: PLC0415 - imports httpx
+
+        client: Any = open_awaiting()
+        closer = self._close_with(loop, client)
+        self._loops[loop] = client, closer
+        await anext(closer)
+        for other in [other for other in list(self._loops) if other.is_closed()]:  # ended without asyncio.run's care
+            if gone := self._loops.pop(other, None):
+                await gone[0].aclose()
+        result: AwaitingClient = client
+        return result
+
+    async def _close_with(self, loop: asyncio.AbstractEventLoop, client: Any) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            self._loops.pop(loop, None)
+            await client.aclose()
+
+    def release(self, user: object) -> None:
+        """Close the blocking pool if nobody but `user` needs it."""
+        with self._lock:
+            self._users.discard(user)
+        if not self._users:
+            self.close()
+
+    async def arelease(self, user: object) -> None:
+        """Close the blocking pool and the running event loop's if nobody but `user` needs them."""
+        self.release(user)
+        if not self._users and (pool := self._loops.get(asyncio.get_running_loop())):
+            await pool[1].aclose()
+
+    def close(self) -> None:
+        """Close the blocking pool, whoever needs it."""
+        if self._pid == os.getpid():
+            with self._lock:
+                client, self._blocking = self._blocking, None
+            if client is not None:
+                client.close()
+
+
+CONNECTIONS = Connections()
+atexit.register(CONNECTIONS.close)

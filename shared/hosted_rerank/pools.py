@@ -1,0 +1,57 @@
+"""The HTTP clients that we open ourselves. The only importer of httpx.
+
+Blocking use has httpx's own pool, awaiting use has aiohttp's below httpx, because httpx's own slows down quadratically
+with the connections in it. Both go through the proxies that the environment names, and both refuse cookies: a pool
+serves all rerankers of the process, and one account's cookie must not travel with another's request.
+"""
+
+import ssl
+from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+KEEP_ALIVE = 90.0
+"""Seconds that an idle connection is kept: users pause for a minute, and a new one costs several round trips."""
+
+CONNECTIONS = 1000
+"""Connections of one pool at most."""
+
+_LIMITS = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEEP_ALIVE)
+
+
+def open_blocking() -> httpx.Client:
+    """Return a new client for blocking use."""
+    return httpx.Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies())
+
+
+def open_awaiting() -> httpx.AsyncClient:
+    """Return a new client for awaiting use, in one event loop."""
+    # aiohttp costs 0.3 s to import, so not before it is needed
+    from aiohttp import ClientSession, DummyCookieJar, TCPConnector  # noqa: PLC0415
+    from httpx_aiohttp import AiohttpTransport, HttpxAiohttpClient  # noqa: PLC0415
+
+    class Transport(AiohttpTransport):
+        def get_client(self) -> ClientSession:
+            connector = TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE, ssl=self.ssl_context)
+            return ClientSession(connector=connector, cookie_jar=DummyCookieJar())
+
+    class Client(HttpxAiohttpClient):
+        def _init_transport(self, *_: Any, **settings: Any) -> httpx.AsyncBaseTransport:
+            return Transport(**settings)
+
+        def _init_proxy_transport(self, *proxy: Any, **settings: Any) -> httpx.AsyncBaseTransport:
+            return Transport(proxy=proxy[0], **settings)
+
+    return Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies())
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """The TLS context of the process: reading the certificates costs 20 to 90 ms."""
+    return httpx.create_ssl_context()
+
+
+def _no_cookies() -> CookieJar:
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
