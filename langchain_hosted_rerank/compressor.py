@@ -1,0 +1,258 @@
+"""`HostedRerank`: a document compressor that keeps the best documents by a hosted reranker; also a `Runnable`.
+
+Each rerank is one run in LangChain's tracing, below the caller's. The run shows the query, counts, scores, usage and
+request ids; documents only with `trace_documents=True`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
+
+from langchain_core.callbacks import BaseRunManager, Callbacks
+from langchain_core.documents import BaseDocumentCompressor, Document
+from langchain_core.retrievers import RetrieverLike
+from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from langchain_core.runnables.config import ensure_config
+from pydantic import ConfigDict, Field, SecretStr
+
+from hosted_rerank.dumps import dump_headers, dump_provider
+from hosted_rerank.settings import Overrides, Ranked, RerankSettings
+from langchain_hosted_rerank.run import ranked_documents, ranked_pairs, record_usage, run_outputs
+from langchain_hosted_rerank.text import any_texts, document_texts
+
+if TYPE_CHECKING:
+    from langchain_hosted_rerank.retriever import RerankRetriever
+
+
+class RerankInput(TypedDict):
+    """What the Runnable takes; other keys are left alone, so a graph's state will do."""
+
+    query: str
+    documents: Sequence[Document]
+
+
+class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[RerankInput, list[Document]]):
+    """Keeps the documents that answer a query best, as a hosted rerank API scores them.
+
+    Setup:
+        Install `hosted-rerank[langchain]` and set the provider's environment variable (`FIREWORKS_API_KEY`,
+        `NEBIUS_API_KEY`), or take `provider="local"` with `hosted-rerank[local]`, which needs neither key nor network.
+
+    Instantiate:
+        ```python
+        from langchain_hosted_rerank import HostedRerank
+
+        reranker = HostedRerank(provider="fireworks", top_n=5)
+        ```
+
+    Use:
+        ```python
+        best = reranker.compress_documents(documents, "What is Python?")  # also in ContextualCompressionRetriever
+        best = reranker.invoke({"query": "What is Python?", "documents": documents}, top_n=3)
+        retriever = reranker.as_retriever(vectorstore.as_retriever(search_kwargs={"k": 50}))
+        ```
+
+    Async:
+        ```python
+        best = await reranker.acompress_documents(documents, "What is Python?")
+        ```
+
+    Documents come back best first as copies with the score in their metadata: the input is never changed, and id, type
+    and all other metadata are kept. Blank documents come last, without a score.
+    """
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        protected_namespaces=(),
+        validate_assignment=True,
+    )
+
+    api_key: SecretStr | None = Field(default=None, repr=False)
+    """The key; `None` to read the provider's environment variable at each call. A dump names the variable instead."""
+    document_to_text: Callable[[Document], str] | None = Field(default=None, exclude=True)
+    """What is sent of a document; `None` for its `page_content`. Not in dumps."""
+    metadata_fields: list[str] | None = None
+    """Metadata that is sent too, as `name: value` lines before the `page_content`."""
+    score_key: str = "relevance_score"
+    """Metadata key of the score."""
+    trace_documents: bool = False
+    """Whether traces of this rerank hold the documents."""
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Whether `langchain_core.load.dumps` can dump it: yes."""
+        return True
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Name the environment variable that a dump has in place of the key."""
+        return {"api_key": next(iter(self.reranker.provider.env), "API_KEY")}
+
+    @property
+    def lc_attributes(self) -> dict[str, Any]:
+        """Give a dump the provider as JSON, and the headers without secrets."""
+        return {"provider": dump_provider(self.provider), "headers": dump_headers(self.headers)}
+
+    def compress_documents(
+        self,
+        documents: Sequence[Document],
+        query: str,
+        callbacks: Callbacks | None = None,
+        **overrides: Unpack[Overrides],
+    ) -> list[Document]:
+        """Return the best documents, best first.
+
+        Args:
+            documents: The candidates.
+            query: The question.
+            callbacks: Callbacks of the caller's run.
+            **overrides: `top_n`, `score_threshold`, `instruction` instead of the fields', for this call.
+
+        Raises:
+            RerankError: The rerank failed, and `on_error` does not cover it.
+        """
+        ranked = self._trace(documents, self._texts(documents), query, overrides, {"callbacks": callbacks})
+        return ranked_documents(documents, ranked, self.score_key)
+
+    async def acompress_documents(
+        self,
+        documents: Sequence[Document],
+        query: str,
+        callbacks: Callbacks | None = None,
+        **overrides: Unpack[Overrides],
+    ) -> list[Document]:
+        """Return the best documents, best first, as `compress_documents` does; cancelling it cancels the request."""
+        ranked = await self._atrace(documents, self._texts(documents), query, overrides, {"callbacks": callbacks})
+        return ranked_documents(documents, ranked, self.score_key)
+
+    def invoke(
+        self,
+        input: RerankInput,  # noqa: A002 - the name that Runnable gives it
+        config: RunnableConfig | None = None,
+        **overrides: Any,
+    ) -> list[Document]:
+        """Return the best of `input["documents"]` for `input["query"]`, as `compress_documents` does."""
+        documents, query = _read(input)
+        ranked = self._trace(documents, self._texts(documents), query, cast("Overrides", overrides), config)
+        return ranked_documents(documents, ranked, self.score_key)
+
+    async def ainvoke(
+        self,
+        input: RerankInput,  # noqa: A002 - the name that Runnable gives it
+        config: RunnableConfig | None = None,
+        **overrides: Any,
+    ) -> list[Document]:
+        """Return the best of `input["documents"]` for `input["query"]`, as `acompress_documents` does."""
+        documents, query = _read(input)
+        ranked = await self._atrace(documents, self._texts(documents), query, cast("Overrides", overrides), config)
+        return ranked_documents(documents, ranked, self.score_key)
+
+    def rerank(
+        self,
+        documents: Sequence[str | Document | Mapping[str, Any]],
+        query: str,
+        *,
+        rank_fields: Sequence[str] | None = None,
+        **overrides: Unpack[Overrides],
+    ) -> list[dict[str, Any]]:
+        """Return positions and scores, best first, as the Cohere and Fireworks classes' `rerank` does.
+
+        Args:
+            documents: Texts, documents, or mappings, which are sent as JSON.
+            query: The question.
+            rank_fields: The keys of a mapping that are sent; `None` for all.
+            **overrides: `top_n`, `score_threshold`, `instruction` instead of the fields', for this call.
+
+        Returns:
+            `{"index": int, "relevance_score": float}` for each; the score is `None` for a blank document.
+        """
+        texts = any_texts(documents, self._texts, rank_fields)
+        return ranked_pairs(self._trace(documents, texts, query, overrides, None))
+
+    async def arerank(
+        self,
+        documents: Sequence[str | Document | Mapping[str, Any]],
+        query: str,
+        *,
+        rank_fields: Sequence[str] | None = None,
+        **overrides: Unpack[Overrides],
+    ) -> list[dict[str, Any]]:
+        """Return positions and scores, best first, as `rerank` does; cancelling it cancels the request."""
+        texts = any_texts(documents, self._texts, rank_fields)
+        return ranked_pairs(await self._atrace(documents, texts, query, overrides, None))
+
+    def as_retriever(self, base_retriever: RetrieverLike, **settings: Any) -> "RerankRetriever":
+        """Return a retriever that reranks what `base_retriever` finds; `settings` are fields of `RerankRetriever`."""
+        from langchain_hosted_rerank.retriever import RerankRetriever  # noqa: PLC0415 - it imports this module
+
+        return RerankRetriever(base_retriever=base_retriever, reranker=self, **settings)
+
+    def _trace(
+        self,
+        documents: Sequence[Any],
+        texts: Sequence[str],
+        query: str,
+        overrides: Overrides,
+        config: RunnableConfig | None,
+    ) -> Ranked:
+        """Rerank as one run of LangChain's tracing."""
+        wanted, results = self._wanted(overrides), list[Ranked]()
+
+        def call(_: Any, run_manager: BaseRunManager) -> Any:
+            results.append(self._rank(query, texts, wanted))
+            return self._outputs(documents, results[0], run_manager)
+
+        self._call_with_config(call, self._inputs(documents, query), self._about(config), run_type="llm")
+        return results[0]
+
+    async def _atrace(
+        self,
+        documents: Sequence[Any],
+        texts: Sequence[str],
+        query: str,
+        overrides: Overrides,
+        config: RunnableConfig | None,
+    ) -> Ranked:
+        """Rerank as one run of LangChain's tracing; awaiting."""
+        wanted, results = self._wanted(overrides), list[Ranked]()
+
+        async def call(_: Any, run_manager: BaseRunManager) -> Any:
+            results.append(await self._arank(query, texts, wanted))
+            return self._outputs(documents, results[0], run_manager)
+
+        await self._acall_with_config(call, self._inputs(documents, query), self._about(config), run_type="llm")
+        return results[0]
+
+    def _about(self, config: RunnableConfig | None) -> RunnableConfig:
+        """The config with what LangSmith wants to know of a model's run."""
+        config = ensure_config(config)
+        about = {"ls_provider": self.reranker.provider.name, "ls_model_type": "rerank"}
+        if self.reranker.model:
+            about["ls_model_name"] = self.reranker.model
+        config["metadata"] = {**(config.get("metadata") or {}), **about}
+        return config
+
+    def _inputs(self, documents: Sequence[Any], query: str) -> Any:
+        """What the run shows of the question."""
+        return {"query": query, "documents": list(documents) if self.trace_documents else len(documents)}
+
+    def _outputs(self, documents: Sequence[Any], ranked: Ranked, run_manager: BaseRunManager) -> dict[str, Any]:
+        """What the run shows of the answer, if anybody looks."""
+        if not run_manager.handlers:
+            return {}
+        outputs = run_outputs(ranked)
+        if self.trace_documents:
+            outputs["documents"] = [documents[result.index] for result in ranked.results]
+        record_usage(outputs)
+        return outputs
+
+    def _texts(self, documents: Sequence[Document]) -> list[str]:
+        return document_texts(documents, self.document_to_text, self.metadata_fields)
+
+
+def _read(given: RerankInput) -> tuple[Sequence[Document], str]:
+    """The parts of a Runnable's input."""
+    if not isinstance(given, Mapping) or not {"query", "documents"} <= given.keys():
+        raise TypeError('the input must be a mapping with "query" and "documents"')
+    return given["documents"], given["query"]

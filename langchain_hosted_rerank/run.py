@@ -1,0 +1,70 @@
+"""What came of a rerank, as LangChain's documents and as its tracing shows it."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.documents import Document
+
+from hosted_rerank import RerankResponse
+from hosted_rerank.settings import PASSED_KEY, Ranked
+
+
+def ranked_documents(documents: Sequence[Document], ranked: Ranked, score_key: str) -> list[Document]:
+    """Return copies of the documents in their new order, with the score, or the mark of a failure, in their metadata.
+
+    A score that an earlier stage left under the same key is not ours, so it does not stay.
+    """
+    copies: list[Document] = []
+    for result in ranked.results:
+        document = documents[result.index]
+        metadata = dict(document.metadata)
+        if ranked.error is not None:
+            metadata[PASSED_KEY] = type(ranked.error).__name__
+        else:
+            metadata.pop(PASSED_KEY, None)
+            metadata.pop(score_key, None)
+            if result.relevance_score is not None:
+                metadata[score_key] = result.relevance_score
+        copies.append(document.model_copy(update={"metadata": metadata}))
+    return copies
+
+
+def ranked_pairs(ranked: Ranked) -> list[dict[str, Any]]:
+    """Return positions and scores as Cohere's and Fireworks' `rerank` methods give them."""
+    return [{"index": result.index, "relevance_score": result.relevance_score} for result in ranked.results]
+
+
+def run_outputs(ranked: Ranked) -> dict[str, Any]:
+    """Return what a trace shows of a rerank: numbers and ids, no text."""
+    shown: dict[str, Any] = {"results": ranked_pairs(ranked)}
+    if ranked.error is not None:
+        shown["passthrough"] = type(ranked.error).__name__
+    if (response := ranked.response) is not None:
+        shown["model"] = response.model
+        shown["request_ids"] = list(response.request_ids)
+        shown["attempts"] = response.attempts
+        shown["elapsed"] = response.elapsed
+        if usage := usage_metadata(response):
+            shown["usage_metadata"] = usage
+    return shown
+
+
+def usage_metadata(response: RerankResponse) -> dict[str, Any]:
+    """Return the usage in LangSmith's terms: a reranker reads tokens and writes none."""
+    usage = response.usage
+    tokens = usage.prompt_tokens if usage.total_tokens is None else usage.total_tokens
+    counts = {} if tokens is None else {"input_tokens": tokens, "output_tokens": 0, "total_tokens": tokens}
+    return {**counts, **usage.units}
+
+
+def record_usage(outputs: dict[str, Any]) -> None:
+    """Put the usage where LangSmith reads it: in the metadata of the tracer's current run."""
+    if "usage_metadata" not in outputs:
+        return
+    with contextlib.suppress(Exception):  # tracing must not break a rerank
+        from langsmith.run_helpers import get_current_run_tree  # noqa: PLC0415 - only while something traces
+
+        tree: Any = get_current_run_tree()
+        if tree is not None:
+            tree.extra.setdefault("metadata", {})["usage_metadata"] = outputs["usage_metadata"]

@@ -1,0 +1,48 @@
+"""What is sent of a document."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from langchain_core.documents import Document
+
+
+def document_texts(
+    documents: Sequence[Document], to_text: Callable[[Document], str] | None, metadata_fields: Sequence[str] | None
+) -> list[str]:
+    """Return what is sent of each document: what `to_text` says, or its content below the metadata fields asked for.
+
+    Raises:
+        TypeError: One of them is no `Document`.
+    """
+    for place, document in enumerate(documents):
+        if not isinstance(document, Document):
+            raise TypeError(f"documents[{place}] must be a Document, not {type(document).__name__}")
+    if to_text is not None:
+        return [to_text(document) for document in documents]
+    if metadata_fields:
+        return [_with_metadata(document, metadata_fields) for document in documents]
+    return [document.page_content for document in documents]
+
+
+def _with_metadata(document: Document, fields: Sequence[str]) -> str:
+    lines = [f"{name}: {document.metadata[name]}" for name in fields if name in document.metadata]
+    return "\n".join([*lines, document.page_content])
+
+
+def any_texts(
+    documents: Sequence[str | Document | Mapping[str, Any]],
+    of_documents: Callable[[Sequence[Document]], list[str]],
+    rank_fields: Sequence[str] | None,
+) -> list[str]:
+    """Return what is sent of each item of a mixed list: a mapping goes as JSON, cut to `rank_fields`."""
+    texts: list[str] = []
+    for document in documents:
+        if isinstance(document, str):
+            texts.append(document)
+        elif isinstance(document, Mapping):
+            names = document.keys() if rank_fields is None else [name for name in rank_fields if name in document]
+            texts.append(json.dumps({name: document[name] for name in names}, ensure_ascii=False, default=str))
+        else:
+            texts.extend(of_documents([document]))
+    return texts

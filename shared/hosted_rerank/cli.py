@@ -1,0 +1,19 @@
+"""The command `hosted-rerank`. What it can do is in `commands`; this says what to install if that cannot be loaded."""
+
+import sys
+
+
+def main() -> None:
+    """Runs the command line; exits with status 2 if typer is not installed."""
+    try:
+        from hosted_rerank.commands import commands  # noqa: PLC0415  # typer is an extra
+    except ModuleNotFoundError as missing:
+        if missing.name != "typer":
+            raise
+        print("hosted-rerank needs typer: pip install 'hosted-rerank[cli]'", file=sys.stderr)
+        raise SystemExit(2) from None
+    commands()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What of a reranker may be written down, as JSON: everything but secrets."""
+
+from dataclasses import asdict
+from typing import Any
+
+from hosted_rerank import errors
+from hosted_rerank.body import is_object
+from hosted_rerank.dialect import Dialect
+from hosted_rerank.endpoint import is_credential
+from hosted_rerank.providers import PROVIDERS, Provider
+
+_KINDS = {kind.__name__: kind for kind in (str, int, float, bool, dict, list)}
+
+
+def dump_provider(provider: str | Provider) -> str | dict[str, Any]:
+    """Return a provider as JSON: its name if it is a row of ours, else the whole row."""
+    if isinstance(provider, str):
+        return provider
+    if PROVIDERS.get(provider.name) == provider:
+        return provider.name
+    row = asdict(provider)
+    kinds = provider.dialect.options.items()
+    row["dialect"]["options"] = {name: v.__name__ if isinstance(v, type) else list(v) for name, v in kinds}
+    row["errors"] = {str(status): kind.__name__ for status, kind in provider.errors.items()}
+    return row
+
+
+def load_provider(dumped: Any) -> Any:
+    """Return the provider that `dump_provider` dumped; anything else as it is."""
+    if not is_object(dumped):
+        return dumped
+    dialect: dict[str, Any] = dict(dumped["dialect"])
+    kinds = dialect["options"].items()
+    dialect["options"] = {name: _KINDS[v] if isinstance(v, str) else tuple(v) for name, v in kinds}
+    row: dict[str, Any] = {**dumped, "dialect": Dialect(**dialect)}
+    row["errors"] = {int(status): getattr(errors, kind) for status, kind in dumped["errors"].items()}
+    row["env"], row["request_ids"] = tuple(dumped["env"]), tuple(dumped["request_ids"])
+    return Provider(**row)
+
+
+def dump_headers(headers: dict[str, str] | None) -> dict[str, str] | None:
+    """Return the headers without those that may hold a secret."""
+    return headers and {name: value for name, value in headers.items() if not is_credential(name)}

@@ -1,0 +1,118 @@
+"""A local HTTP server that speaks the Fireworks and the Nebius API, with the embedded model behind them.
+
+It is what a pipeline is developed and tested against without a key: `serve` runs it in the foreground, `running` beside
+other code, and `app` gives it to another ASGI server. Scoring runs in threads, off the event loop, and stops when
+the client goes away.
+"""
+
+import asyncio
+import socket
+import threading
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+from hosted_rerank.local import INSTALL, MODEL
+
+try:
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.requests import ClientDisconnect, Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+    from starlette.types import Receive, Scope, Send
+except ImportError as missing:
+    raise ImportError(f"the local server needs {missing.name}: {INSTALL}", name=missing.name) from missing
+
+from hosted_rerank.local.apis import MAX_BODY, Call, respond
+from hosted_rerank.local.fireworks import FIREWORKS
+from hosted_rerank.local.model import Model, ScoringCancelled, load_model
+from hosted_rerank.local.nebius import NEBIUS
+
+
+def app(api_key: str | None = None) -> Starlette:
+    """The ASGI application. With an `api_key`, both APIs ask for it."""
+    return Starlette(routes=[Route("/health", _health), Route("/{path:path}", Apis(load_model(), api_key))])
+
+
+def serve(port: int = 8787, host: str = "127.0.0.1", api_key: str | None = None) -> None:
+    """Serves until interrupted or terminated. Port 0 takes a free one. Raises `OSError` if the port is taken."""
+    with _listen(host, port) as listener:
+        print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)} (Ctrl-C stops it)", flush=True)
+        config = uvicorn.Config(app(api_key), lifespan="off", ws="none", timeout_graceful_shutdown=5)
+        with suppress(KeyboardInterrupt):  # uvicorn raises it again once all is closed
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def running(api_key: str | None = None) -> Generator[str]:
+    """The base URL of a server on loopback, in a thread of its own for as long as the context is open."""
+    with _listen("127.0.0.1", 0) as listener:
+        config = uvicorn.Config(app(api_key), lifespan="off", ws="none", log_config=None, timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), name="hosted-rerank server", daemon=True)
+        thread.start()
+        try:
+            yield _url(listener)  # it listens already: a request that comes before the server is ready waits
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+class Apis:
+    """The ASGI endpoint of both APIs: reads a request, lets `respond` answer it in a thread, sends the answer."""
+
+    def __init__(self, model: Model, api_key: str | None) -> None:
+        self._model = model
+        self._api_key = api_key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            call = Call(request.method, request.url.path, dict(request.headers), await _read(request))
+        except ClientDisconnect:
+            return
+        api = FIREWORKS if call.path.startswith("/inference/") else NEBIUS
+        gone = threading.Event()
+        watcher = asyncio.create_task(_watch(request, gone))
+        try:
+            score = partial(self._model.score, cancelled=gone.is_set)
+            answer = await asyncio.to_thread(respond, api, call, score, self._api_key)
+        except ScoringCancelled:
+            return
+        finally:
+            gone.set()
+            watcher.cancel()
+        headers = {"x-request-id": uuid.uuid4().hex, **answer.headers}
+        await Response(answer.content, answer.status, headers, "application/json")(scope, receive, send)
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            break
+    return bytes(body)
+
+
+async def _watch(request: Request, gone: threading.Event) -> None:
+    """Notes when the client hangs up, or the server no longer waits for the answer."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
+
+
+async def _health(_: Request) -> JSONResponse:
+    return JSONResponse({"status": "ok", "model": MODEL})
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

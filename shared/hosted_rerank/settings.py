@@ -1,0 +1,237 @@
+"""What the LangChain and the LlamaIndex class are set up with: the same names, meanings and checks in both.
+
+A framework's class inherits these fields beside its own base and asks `_rank` to do the work. Frameworks copy, assign
+to, pickle and dump their components, so the fields are the truth and the `Reranker` follows them.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    SecretStr,
+    model_validator,
+)
+
+from hosted_rerank.dumps import dump_headers, dump_provider, load_provider
+from hosted_rerank.errors import PASSABLE, RerankError
+from hosted_rerank.providers import Provider
+from hosted_rerank.reranker import Reranker
+from hosted_rerank.wire import RerankResponse, RerankResult
+
+logger = logging.getLogger("hosted_rerank")
+
+PASSED_KEY = "rerank_error"
+"""Metadata key that marks what `on_error="passthrough"` let through: the name of the error."""
+
+_RERANKER_FIELDS = (
+    *("provider", "model", "api_key", "base_url", "instruction", "timeout", "deadline", "max_retries"),
+    *("headers", "params", "options", "client", "async_client"),
+)
+
+ProviderField = Annotated[str | Provider, BeforeValidator(load_provider), PlainSerializer(dump_provider)]
+
+
+class Overrides(TypedDict, total=False):
+    """What a single call may ask for instead of the fields."""
+
+    top_n: int | None
+    score_threshold: float | None
+    instruction: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """What a host class gets: the results to return, and the answer that they are from or the error passed over."""
+
+    results: Sequence[RerankResult]
+    response: RerankResponse | None
+    error: RerankError | None
+
+
+class RerankSettings(BaseModel):
+    """The fields that both host classes have."""
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # an input may be a key
+        protected_namespaces=(),
+        validate_assignment=True,
+    )
+
+    only_provider: ClassVar[str | None] = None
+    """The one provider that a class is for."""
+
+    provider: ProviderField = "fireworks"
+    """A name ("fireworks", "nebius", "local"), or a `hosted_rerank.Provider` of your own."""
+    model: str | None = None
+    """The model's id, passed on verbatim; `None` for the provider's default."""
+    api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
+    """The key; `None` to read the provider's environment variable at each call. Not in pickles and dumps."""
+    base_url: str | None = None
+    """Another address of the same API, with or without the endpoint's path. A key is optional there."""
+    top_n: Annotated[int, Field(ge=1, strict=True)] | None = 3
+    """How many to return; `None` for all."""
+    score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """The lowest relevance score to return, on the model's own scale; unscored ones are then left out."""
+    instruction: str | None = None
+    """What "relevant" shall mean, for models that take one (Fireworks calls it `task`)."""
+    timeout: float = 30.0
+    """Seconds for one attempt."""
+    deadline: float | None = None
+    """Seconds for a whole call, retries and waits included."""
+    max_retries: int = 2
+    """Attempts after the first, for what may pass."""
+    on_error: Literal["raise", "passthrough"] = "raise"
+    """Whether an outage of the API raises, or returns the input order cut to `top_n`, without new scores, logged and
+    marked under `rerank_error` in the metadata. A wrong request or key and a cancellation always raise."""
+    headers: Annotated[dict[str, str], PlainSerializer(dump_headers)] | None = Field(default=None, repr=False)
+    """More HTTP headers. Those whose names say that they may hold a secret are not in pickles and dumps."""
+    params: dict[str, str] | None = None
+    """More query parameters of the URL."""
+    options: dict[str, Any] | None = None
+    """More fields of the request, of those that the provider's row lists."""
+    client: Any = Field(default=None, exclude=True, repr=False)
+    """An `httpx.Client` for blocking calls, used as it is and never closed. Not in pickles and dumps."""
+    async_client: Any = Field(default=None, exclude=True, repr=False)
+    """An `httpx.AsyncClient` for awaiting calls; likewise."""
+
+    _made: tuple[dict[str, Any], Reranker] | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.only_provider not in (None, self.provider):
+            raise ValueError(f"{type(self).__name__} asks {self.only_provider}; for another provider take HostedRerank")
+        _ = self.reranker
+        return self
+
+    @property
+    def reranker(self) -> Reranker:
+        """The core's reranker for these fields as they are now."""
+        settings = self._reranker_settings()
+        if self._made is None or self._made[0] != settings:
+            self._made = settings, Reranker(**settings)
+        return self._made[1]
+
+    def _reranker_settings(self) -> dict[str, Any]:
+        names = ("provider", "model", "api_key", "base_url", "instruction", "timeout", "deadline", "max_retries")
+        return {
+            name: getattr(self, name) for name in (*names, "headers", "params", "options", "client", "async_client")
+        }
+
+    def _wanted(self, overrides: Overrides) -> Overrides:
+        """What a call asks for, all of it: the fields, with the call's own on top."""
+        if unknown := overrides.keys() - Overrides.__annotations__.keys():
+            raise TypeError(
+                f"unknown arguments: {', '.join(unknown)}; a call takes {', '.join(Overrides.__annotations__)}"
+            )
+        threshold = overrides.get("score_threshold")
+        if threshold is not None and (isinstance(threshold, bool) or not isinstance(threshold, (int, float))):
+            raise TypeError(f"score_threshold must be a number or None, not {type(threshold).__name__}")
+        fields: Overrides = {
+            "top_n": self.top_n,
+            "score_threshold": self.score_threshold,
+            "instruction": self.instruction,
+        }
+        return {**fields, **overrides}
+
+    def _rank(self, query: str, texts: Sequence[str], wanted: Overrides) -> Ranked:
+        """Rerank texts, on the terms of `on_error`."""
+        try:
+            response = self.reranker.rerank(
+                query, texts, top_n=wanted.get("top_n"), instruction=wanted.get("instruction")
+            )
+        except RerankError as error:
+            return self._pass(error, len(texts), wanted)
+        return _keep(response, wanted)
+
+    async def _arank(self, query: str, texts: Sequence[str], wanted: Overrides) -> Ranked:
+        """Rerank texts, on the terms of `on_error`; awaiting."""
+        try:
+            response = await self.reranker.arerank(
+                query, texts, top_n=wanted.get("top_n"), instruction=wanted.get("instruction")
+            )
+        except RerankError as error:
+            return self._pass(error, len(texts), wanted)
+        return _keep(response, wanted)
+
+    def _pass(self, error: RerankError, count: int, wanted: Overrides) -> Ranked:
+        """Go on without the reranker, in input order and with no score, if that is asked for; else raise."""
+        if self.on_error != "passthrough" or not isinstance(error, PASSABLE):
+            raise error
+        logger.warning("Not reranked, passed through in input order: %s: %s", type(error).__name__, error)
+        return Ranked([RerankResult(place, None) for place in range(count)[: wanted.get("top_n")]], None, error)
+
+    def close(self) -> None:
+        """Let go of the blocking connections. A later call opens what it needs."""
+        self.reranker.close()
+
+    async def aclose(self) -> None:
+        """Let go of the blocking connections and of the running event loop's. A later call opens what it needs."""
+        await self.reranker.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        memo = {} if memo is None else memo
+        memo |= {id(client): client for client in (self.client, self.async_client)}  # lent, so not ours to copy
+        return super().__deepcopy__(memo)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        without = {"api_key": None, "client": None, "async_client": None, "headers": dump_headers(self.headers)}
+        bare = self.model_copy(update=without)  # LlamaIndex's own __getstate__ deletes from the object that it is given
+        vars(bare)["__pydantic_private__"] = None
+        return super(RerankSettings, bare).__getstate__()
+
+
+def _keep(response: RerankResponse, wanted: Overrides) -> Ranked:
+    """The results that reach the threshold."""
+    least, results = wanted.get("score_threshold"), response.results
+    if least is not None:
+        results = tuple(r for r in results if r.relevance_score is not None and r.relevance_score >= least)
+    return Ranked(results, response, None)
+
+
+class NebiusSettings(RerankSettings):
+    """What only Nebius Token Factory has."""
+
+    only_provider = "nebius"
+
+    provider: ProviderField = "nebius"
+    ai_project_id: str | None = None
+    """The project that a request is booked on."""
+    service_tier: str | None = None
+    """"auto", "default", "over-limit", "flex" or "no-limit"."""
+    user: str | None = None
+    """Your own id of the end user."""
+
+    def _reranker_settings(self) -> dict[str, Any]:
+        settings = super()._reranker_settings()
+        project = {"ai_project_id": self.ai_project_id} if self.ai_project_id else {}
+        options = {"service_tier": self.service_tier, "user": self.user}
+        given = {name: value for name, value in options.items() if value is not None}
+        return settings | {"params": (self.params or {}) | project, "options": (self.options or {}) | given}
+
+
+class FireworksSettings(RerankSettings):
+    """What only Fireworks has: nothing yet but its name."""
+
+    only_provider = "fireworks"

@@ -1,0 +1,69 @@
+"""Fixtures for talking to a hostile server, each time blocking and awaiting."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import pytest
+from hosted_rerank import Dialect, Provider, Reranker, RerankResponse
+from tests.hostile import HostileServer
+
+KEY = "sk-test-4f9d0b7a62c1e853"
+QUERY = "Which animal sleeps through the winter?"
+DOCUMENTS = ("The swift spends years in the air.", "Salmon return to their river.", "The dormouse sleeps until May.")
+
+Rerank: TypeAlias = Callable[..., RerankResponse]
+Acme: TypeAlias = Callable[..., Reranker]
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key and no proxy of whoever runs the tests."""
+    for name in ("FIREWORKS_API_KEY", "NEBIUS_API_KEY", "ACME_API_KEY", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[HostileServer]:
+    """A server that ranks until it is told otherwise."""
+    with HostileServer() as server:
+        yield server
+
+
+@pytest.fixture
+def acme(server: HostileServer) -> Acme:
+    """Makes rerankers that ask the server; `row` holds settings of its `Provider`."""
+
+    def make(*, row: dict[str, Any] | None = None, **settings: Any) -> Reranker:
+        provider = Provider(
+            **{"name": "acme", "url": f"{server.url}/v1/rerank", "dialect": Dialect(instruction="task")} | (row or {})
+        )
+        return Reranker(provider, **{"api_key": KEY, "timeout": 5.0, "max_retries": 0} | settings)
+
+    return make
+
+
+@pytest.fixture(params=["blocking", "awaiting"])
+def way(request: pytest.FixtureRequest) -> str:
+    """Runs a test twice."""
+    return str(request.param)
+
+
+@pytest.fixture
+def rerank(way: str) -> Iterator[Rerank]:
+    """Calls a reranker one way or the other; awaiting, all calls of a test share one event loop."""
+    used: list[Reranker] = []
+    with asyncio.Runner() as runner:
+
+        def call(
+            reranker: Reranker, query: str = QUERY, documents: Sequence[str] = DOCUMENTS, **arguments: Any
+        ) -> RerankResponse:
+            used.append(reranker)
+            if way == "blocking":
+                return reranker.rerank(query, documents, **arguments)
+            return runner.run(reranker.arerank(query, documents, **arguments))
+
+        yield call
+        for reranker in used:
+            reranker.close()

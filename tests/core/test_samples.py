@@ -1,0 +1,99 @@
+"""Each provider's file of samples: what we must send, what it answers, what that comes to."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import jsonschema
+import pytest
+
+import hosted_rerank
+from hosted_rerank import PROVIDERS, RerankError, Reranker
+from tests.byhand import body_of, planned
+from tests.conftest import KEY, Rerank
+from tests.hostile import HostileServer, reply
+
+SAMPLES = {path.stem: json.loads(path.read_text("utf-8")) for path in Path(__file__).parents[1].glob("samples/*.json")}
+
+
+def each(part: str) -> pytest.MarkDecorator:
+    """A test for each sample of a part, in each file."""
+    cases = [
+        pytest.param(file["provider"], sample, id=f"{name}-{number}")
+        for name, file in sorted(SAMPLES.items())
+        for number, sample in enumerate(file[part])
+    ]
+    return pytest.mark.parametrize(("provider", "sample"), cases)
+
+
+def address(url: str) -> tuple[Any, ...]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc, parts.path, parse_qsl(parts.query, strict_parsing=bool(parts.query))
+
+
+def test_every_hosted_provider_has_samples() -> None:
+    """A row of the table without a sample file is not done."""
+    assert set(SAMPLES) == set(PROVIDERS) - {"local"}
+
+
+@each("requests")
+def test_request_is_exactly_the_sample(provider: str, sample: dict[str, Any]) -> None:
+    """A request has the sample's address, headers and fields, no field more, and no null."""
+    todo = planned(provider, **sample["call"], **sample["settings"], api_key=KEY)
+    request, body = todo.batches[0].request, body_of(todo)
+    assert body == sample["body"]
+    assert None not in body.values()
+    assert address(request.url) == address(sample["url"])
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.headers["content-type"] == "application/json"
+    jsonschema.validate(body, SAMPLES[provider]["schema"])
+
+
+@each("requests")
+def test_request_arrives_as_the_sample(
+    provider: str, sample: dict[str, Any], server: HostileServer, rerank: Rerank
+) -> None:
+    """What a server receives is a POST with the sample's path, query string and body."""
+    rerank(
+        Reranker(provider, **sample["settings"] | {"base_url": server.url}, api_key=KEY),
+        **sample["call"],
+    )
+    (seen,) = server.requests
+    assert (seen.method, seen.body) == ("POST", sample["body"])
+    assert address(seen.target)[2:] == address(sample["url"])[2:]
+    assert seen.headers["authorization"] == f"Bearer {KEY}"
+    assert seen.headers["content-type"] == "application/json"
+
+
+@each("replies")
+def test_reply_is_decoded(provider: str, sample: dict[str, Any], server: HostileServer, rerank: Rerank) -> None:
+    """A success comes to the sample's results, usage, model and request ids."""
+    server.play(reply(200, sample["body"], **sample.get("headers", {})))
+    response = rerank(Reranker(provider, api_key=KEY, base_url=server.url), **sample["call"])
+    assert [[result.index, result.relevance_score] for result in response.results] == sample["results"]
+    assert asdict(response.usage) == sample["usage"]
+    assert response.model == sample["model"]
+    assert response.provider == provider
+    assert list(response.request_ids) == sample["request_ids"]
+    assert response.attempts == 1
+
+
+@each("errors")
+def test_error_is_classified(provider: str, sample: dict[str, Any], server: HostileServer, rerank: Rerank) -> None:
+    """A failure comes to the sample's error, with the server's words and without the request's."""
+    server.play(reply(sample["status"], sample["body"], **sample.get("headers", {})))
+    with pytest.raises(RerankError) as caught:
+        rerank(
+            Reranker(provider, api_key=KEY, base_url=server.url, max_retries=0),
+            "tides",
+            ["Bread rises.", "The moon pulls."],
+        )
+    error = caught.value
+    assert type(error) is getattr(hosted_rerank, sample["error"])
+    assert (error.status, error.provider) == (sample["status"], provider)
+    assert error.retry_after == sample.get("retry_after")
+    assert error.request_id == sample.get("request_id")
+    assert [words for words in sample["shows"] if words not in str(error)] == []
+    assert [words for words in sample.get("hides", []) if words in str(error)] == []
