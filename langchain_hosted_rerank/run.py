@@ -22,7 +22,6 @@ def ranked_documents(documents: Sequence[Document], ranked: Ranked, score_key: s
         if ranked.error is not None:
             metadata[PASSED_KEY] = type(ranked.error).__name__
         else:
-            metadata.pop(PASSED_KEY, None)
             metadata.pop(score_key, None)
             if result.relevance_score is not None:
                 metadata[score_key] = result.relevance_score

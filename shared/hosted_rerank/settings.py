@@ -22,6 +22,7 @@ from pydantic import (
 
 from hosted_rerank.dumps import dump_headers, dump_provider, load_provider
 from hosted_rerank.errors import PASSABLE, RerankError
+from hosted_rerank.flow import check_count
 from hosted_rerank.providers import Provider
 from hosted_rerank.reranker import Reranker
 from hosted_rerank.wire import RerankResponse, RerankResult
@@ -108,7 +109,7 @@ class RerankSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.only_provider not in (None, self.provider):
+        if self.only_provider not in (None, getattr(self.provider, "name", self.provider)):
             raise ValueError(f"{type(self).__name__} asks {self.only_provider}; for another provider take HostedRerank")
         _ = self.reranker
         return self
@@ -133,6 +134,8 @@ class RerankSettings(BaseModel):
             raise TypeError(
                 f"unknown arguments: {', '.join(unknown)}; a call takes {', '.join(Overrides.__annotations__)}"
             )
+        if (top_n := overrides.get("top_n")) is not None:
+            check_count("top_n", top_n, least=1)
         threshold = overrides.get("score_threshold")
         if threshold is not None and (isinstance(threshold, bool) or not isinstance(threshold, (int, float))):
             raise TypeError(f"score_threshold must be a number or None, not {type(threshold).__name__}")
@@ -192,7 +195,8 @@ class RerankSettings(BaseModel):
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
-        memo |= {id(client): client for client in (self.client, self.async_client)}  # lent, so not ours to copy
+        lent = (self.client, self.async_client, getattr(self, "callback_manager", None))
+        memo |= {id(thing): thing for thing in lent}  # not ours to copy
         return super().__deepcopy__(memo)
 
     def __getstate__(self) -> dict[Any, Any]:

@@ -41,7 +41,7 @@ def test_every_hosted_provider_has_samples() -> None:
 @each("requests")
 def test_request_is_exactly_the_sample(provider: str, sample: dict[str, Any]) -> None:
     """A request has the sample's address, headers and fields, no field more, and no null."""
-    todo = planned(provider, **sample["call"], **sample["settings"], api_key=KEY)
+    todo = planned(provider, **sample["settings"] | sample["call"], api_key=KEY)
     request, body = todo.batches[0].request, body_of(todo)
     assert body == sample["body"]
     assert None not in body.values()

@@ -1,0 +1,59 @@
+"""What is sent of a node, and how it comes back: always as a copy where anything of it changes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
+
+from hosted_rerank.settings import PASSED_KEY, Ranked
+
+RETRIEVAL_SCORE_KEY = "retrieval_score"
+"""Metadata key of the score that a node came with."""
+
+
+def node_texts(
+    nodes: Sequence[NodeWithScore], to_text: Callable[[BaseNode], str] | None, mode: MetadataMode
+) -> list[str]:
+    """Return what is sent of each node: what `to_text` says, or its content; nothing if it has metadata but no text.
+
+    Raises:
+        TypeError: One of them is no `NodeWithScore`.
+    """
+    for place, node in enumerate(nodes):
+        if not isinstance(node, NodeWithScore):
+            raise TypeError(f"nodes[{place}] must be a NodeWithScore, not {type(node).__name__}")
+    if to_text is not None:
+        return [to_text(node.node) for node in nodes]
+    return [_content(node.node, mode) for node in nodes]
+
+
+def _content(node: BaseNode, mode: MetadataMode) -> str:
+    text = node.get_content(metadata_mode=MetadataMode.NONE)
+    return text if mode == MetadataMode.NONE or not text.strip() else node.get_content(metadata_mode=mode)
+
+
+def ranked_nodes(nodes: Sequence[NodeWithScore], ranked: Ranked, *, keep_retrieval_score: bool) -> list[NodeWithScore]:
+    """Return the nodes in their new order with the reranker's scores, or with a failure's mark and their own scores."""
+    reordered: list[NodeWithScore] = []
+    for result in ranked.results:
+        old = nodes[result.index]
+        if ranked.error is not None:
+            node = with_metadata(old.node, {PASSED_KEY: type(ranked.error).__name__})
+            reordered.append(NodeWithScore(node=node, score=old.score))
+            continue
+        node = old.node
+        if keep_retrieval_score and old.score is not None:
+            node = with_metadata(node, {RETRIEVAL_SCORE_KEY: old.score})
+        reordered.append(NodeWithScore(node=node, score=result.relevance_score))
+    return reordered
+
+
+def with_metadata(node: BaseNode, added: dict[str, Any]) -> BaseNode:
+    """Return a copy of a node with metadata that neither the LLM nor an embedder gets to read."""
+    return node.model_copy(
+        update={
+            "metadata": {**node.metadata, **added},
+            "excluded_llm_metadata_keys": [*{**dict.fromkeys(node.excluded_llm_metadata_keys), **added}],
+            "excluded_embed_metadata_keys": [*{**dict.fromkeys(node.excluded_embed_metadata_keys), **added}],
+        }
+    )
