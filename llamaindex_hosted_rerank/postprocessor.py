@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 from llama_index.core.callbacks import CBEventType, EventPayload
-from llama_index.core.instrumentation import (
-    get_dispatcher,  # type: ignore[attr-defined] # pyright: ignore[reportPrivateImportUsage] - exported, not in __all__
-)
+
+# It is what the frameworks' documentation imports, though its module does not re-export it as type checkers want.
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined] # pyright: ignore[reportPrivateImportUsage]
 from llama_index.core.instrumentation.events.rerank import ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle

@@ -11,7 +11,7 @@ from hosted_rerank.flow import Answer, Call, Limits, Plan, Step, exchange, plan
 from hosted_rerank.providers import find_provider
 from hosted_rerank.retry import Retry
 from hosted_rerank.wire import Lost, Outcome, Reply
-from tests.hostile import ranked
+from tests.hostile import encoded, ranked
 
 ACME = Provider(name="acme", url="https://rerank.example/v1/rerank")
 NOON = "Sat, 21 Nov 2026 12:00:00 GMT"
@@ -58,7 +58,7 @@ def answered(status: int = 200, body: Any = None, *, at: float = 0.0, **headers:
     if body is None:
         body = ranked(0.1, 0.3, 0.2) if status < 300 else {"message": "no"}
     named = {"date": NOON} | {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, named, body if isinstance(body, bytes) else orjson.dumps(body), at)
+    return Reply(status, named, encoded(body), at)
 
 
 def lost(reason: str = "the line is dead", *, at: float = 0.0, **kind: bool) -> Lost:

@@ -141,9 +141,14 @@ class HostileServer:
         return Seen(connection, method, target, headers, content)
 
 
+def encoded(body: Any) -> bytes:
+    """A body's bytes: of bytes and text themselves, of anything else the JSON."""
+    return body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+
+
 def http(status: int, body: Any = b"", reason: str = "Any", **headers: str) -> bytes:
     """A whole reply. `retry_after="1"` is a header; an empty value leaves out one that would be there."""
-    content = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    content = encoded(body)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     lines = {"content-type": "application/json", "content-length": str(len(content))} | named
     head = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in lines.items() if value), "", ""]

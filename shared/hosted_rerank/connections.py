@@ -10,11 +10,24 @@ import atexit
 import os
 import threading
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
-if TYPE_CHECKING:
-    from hosted_rerank.transport import AwaitingClient, BlockingClient
+
+class BlockingClient(Protocol):
+    """What is needed of an `httpx.Client` or `httpx2.Client`."""
+
+    def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def send(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class AwaitingClient(Protocol):
+    """What is needed of an `httpx.AsyncClient` or `httpx2.AsyncClient`."""
+
+    def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    async def send(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class Connections:
@@ -34,7 +47,7 @@ class Connections:
         self._blocking: Any = None
         self._loops: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[None]]] = {}
 
-    def blocking(self, user: object) -> "BlockingClient":
+    def blocking(self, user: object) -> BlockingClient:
         """Return the client for blocking use, opened if need be, and count `user` among those who need it."""
         if self._pid != os.getpid():
             self._reset()
@@ -47,7 +60,7 @@ class Connections:
             client: BlockingClient = self._blocking
             return client
 
-    async def awaiting(self, user: object) -> "AwaitingClient":
+    async def awaiting(self, user: object) -> AwaitingClient:
         """Return the running event loop's client, opened if need be, and count `user` among those who need it."""
         if self._pid != os.getpid():
             self._reset()
@@ -57,7 +70,7 @@ class Connections:
         client: AwaitingClient = self._loops[loop][0] if loop in self._loops else await self._open(loop)
         return client
 
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> "AwaitingClient":
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> AwaitingClient:
         """Open a loop's pool. The loop's end closes it: `asyncio.run` closes the async generators begun in it."""
         from hosted_rerank.pools import open_awaiting  # noqa: PLC0415 - imports httpx
 

@@ -54,18 +54,18 @@ LOCAL = Provider(
 )
 
 FIREWORKS = Provider(
-    # https://docs.fireworks.ai/api-reference/rerank-documents, 2026-11; the schema refuses unknown fields
+    # API reference of docs.fireworks.ai, "Rerank documents", read 2026-11: the schema refuses unknown fields
     name="fireworks",
     url="https://api.fireworks.ai/inference/v1/rerank",
     dialect=Dialect(instruction="task", fixed={"return_documents": False}, results="data"),
     model="accounts/fireworks/models/qwen3-reranker-8b",
     env=("FIREWORKS_API_KEY",),
     request_ids=("x-request-id", "x-fireworks-request-id", "cf-ray"),
-    errors={412: PaymentRequiredError},  # "account suspended": docs.fireworks.ai/guides/inference-error-codes
+    errors={412: PaymentRequiredError},  # the account is suspended, say the same docs' inference error codes
 )
 
 NEBIUS = Provider(
-    # https://docs.tokenfactory.nebius.com/api-reference/rerank/create-rerank, 2026-11; documents are always echoed
+    # api.tokenfactory.nebius.com/openapi.json, create_rerank_v1_rerank_post, read 2026-11: documents are always echoed
     name="nebius",
     url="https://api.tokenfactory.nebius.com/v1/rerank",
     dialect=Dialect(

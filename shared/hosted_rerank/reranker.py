@@ -7,11 +7,12 @@ from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Self
 
+from hosted_rerank.connections import AwaitingClient, BlockingClient
 from hosted_rerank.endpoint import Endpoint, Key, is_credential
 from hosted_rerank.flow import Answer, Call, Limits, Plan, Step, exchange, merge, plan
 from hosted_rerank.providers import LOCAL, Provider, find_provider
 from hosted_rerank.retry import Retry
-from hosted_rerank.transport import AwaitingClient, BlockingClient, HttpTransport
+from hosted_rerank.transport import HttpTransport
 from hosted_rerank.wire import Outcome, RerankResponse, Transport
 
 

@@ -9,29 +9,13 @@ import sys
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Any
 
-from hosted_rerank.connections import CONNECTIONS
+from hosted_rerank.connections import CONNECTIONS, AwaitingClient, BlockingClient
 from hosted_rerank.wire import Lost, Outcome, Reply, Request
 
 ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 """Content encodings that were asked for. Others could unpack a small reply to any size in one step."""
-
-
-class BlockingClient(Protocol):
-    """What is needed of an `httpx.Client` or `httpx2.Client`."""
-
-    def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
-
-    def send(self, *args: Any, **kwargs: Any) -> Any: ...
-
-
-class AwaitingClient(Protocol):
-    """What is needed of an `httpx.AsyncClient` or `httpx2.AsyncClient`."""
-
-    def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
-
-    async def send(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class HttpTransport:

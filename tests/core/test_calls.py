@@ -1,0 +1,135 @@
+"""What a caller may pass: what could only fail later, or be answered wrong, is refused before anything is sent."""
+
+from collections import UserList
+from typing import Any
+
+import pytest
+
+from hosted_rerank import AuthenticationError, InvalidRequestError, RerankError, Reranker
+from tests.byhand import body_of, planned
+from tests.conftest import Acme, Rerank
+from tests.hostile import HostileServer
+
+
+class IndexLike:
+    """A whole number that is no int, as numpy's are."""
+
+    def __index__(self) -> int:
+        return 2
+
+
+@pytest.mark.parametrize("top_n", [0, -1, -(10**30)])
+def test_top_n_below_one_is_refused(top_n: int, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """Neither "none" nor "all but" can be meant: None means all."""
+    for documents in (["a", "b"], [], [""]):
+        with pytest.raises(InvalidRequestError, match="top_n must be at least 1"):
+            rerank(acme(), documents=documents, top_n=top_n)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("top_n", [True, False, 2.0, "2", IndexLike(), [2]], ids=repr)
+def test_top_n_of_the_wrong_type_is_refused(top_n: Any) -> None:
+    """`top_n` is an int, and True is none."""
+    with pytest.raises(TypeError, match="top_n"):
+        planned(top_n=top_n)
+
+
+@pytest.mark.parametrize("query", ["", " ", "\n\t", "\u3000"])
+def test_blank_query_is_refused(query: str) -> None:
+    """There is nothing to compare documents with."""
+    with pytest.raises(InvalidRequestError, match="query is blank"):
+        planned(query=query)
+
+
+@pytest.mark.parametrize("query", [None, b"q", 5, ["q"]], ids=repr)
+def test_query_of_the_wrong_type_is_refused(query: Any) -> None:
+    """A query is a str."""
+    with pytest.raises(TypeError, match="query"):
+        planned(query=query)
+
+
+@pytest.mark.parametrize(
+    "documents", ["a text", b"bytes", None, 5, {"a"}, {"a": 1}, (text for text in "ab")], ids=lambda given: type(given).__name__
+)
+def test_documents_of_the_wrong_type_are_refused(documents: Any) -> None:
+    """One text is not a list of its letters, and what has no order cannot be ranked by index."""
+    with pytest.raises(TypeError, match="documents"):
+        planned(documents=documents)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"s3cr3t", {"text": "s3cr3t"}], ids=repr)
+def test_document_of_the_wrong_type_is_named_by_its_place(wrong: Any) -> None:
+    """An error tells which document is no str, and does not show it."""
+    with pytest.raises(TypeError, match=r"documents\[2\]") as caught:
+        planned(documents=["a", "", wrong])
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("documents", [("a", "b"), UserList(["a", "b"]), ["a", "b"]], ids=lambda given: type(given).__name__)
+def test_any_sequence_will_do(documents: Any) -> None:
+    """Documents are any sequence of str."""
+    assert body_of(planned(documents=documents))["documents"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("instruction", ["", "  "])
+def test_blank_instruction_is_refused(instruction: str) -> None:
+    """An instruction says something, or is None."""
+    with pytest.raises(InvalidRequestError, match="instruction is blank"):
+        planned("fireworks", instruction=instruction)
+
+
+@pytest.mark.xfail(strict=True, reason="orjson's refusal is a TypeError, and a ValueError is caught")
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        ({"query": "bad \ud800"}, "query"),
+        ({"documents": ["fine", "", "s3cr3t \udfff"]}, r"documents\[2\]"),
+        ({"instruction": "bad \ud800"}, "instruction"),
+    ],
+)
+def test_text_that_is_not_unicode_is_named(
+    call: dict[str, Any], named: str, server: HostileServer, acme: Acme, rerank: Rerank
+) -> None:
+    """A lone surrogate cannot be sent: the error says where it is, and shows no text."""
+    with pytest.raises(InvalidRequestError, match=named) as caught:
+        rerank(acme(), **call)
+    assert "s3cr3t" not in str(caught.value)
+    assert server.requests == []
+
+
+def test_instruction_of_a_call_replaces_the_rerankers(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A call's instruction stands for the reranker's, None for none, and without one the reranker's holds."""
+    reranker = acme(instruction="in general")
+    rerank(reranker)
+    rerank(reranker, instruction="here")
+    rerank(reranker, instruction=None)
+    assert [seen.body.get("task", "none") for seen in server.requests] == ["in general", "here", "none"]
+
+
+@pytest.mark.parametrize("documents", [[], (), [""], ["", " \n", "\u3000"]], ids=repr)
+def test_nothing_is_sent_for_nothing(documents: Any, server: HostileServer, rerank: Rerank) -> None:
+    """Without a text there is no request and no key is needed."""
+    response = rerank(Reranker("fireworks", base_url=server.url), documents=documents)
+    assert [(result.index, result.relevance_score) for result in response.results] == [
+        (place, None) for place in range(len(documents))
+    ]
+    assert (response.attempts, response.request_ids, response.provider) == (0, (), "fireworks")
+    assert (response.usage.prompt_tokens, response.usage.total_tokens, response.usage.units) == (None, None, {})
+    assert response.model == "accounts/fireworks/models/qwen3-reranker-8b"
+    assert response.elapsed >= 0
+    assert rerank(Reranker("fireworks"), documents=documents, top_n=1).results == response.results[:1]
+    assert server.connections == 0
+
+
+def test_something_to_send_needs_a_key(rerank: Rerank) -> None:
+    """As soon as there is a text, the key is missed."""
+    with pytest.raises(AuthenticationError, match="FIREWORKS_API_KEY"):
+        rerank(Reranker("fireworks"), documents=["", "a"])
+
+
+def test_wrong_arguments_are_no_rerank_errors_of_the_server(rerank: Rerank, acme: Acme, server: HostileServer) -> None:
+    """An error found before sending has no status, and nothing was sent."""
+    with pytest.raises(RerankError) as caught:
+        rerank(acme(), query=" ")
+    assert caught.value.status is None
+    assert server.connections == 0
