@@ -1,7 +1,29 @@
-"""Hosted rerank APIs for LangChain: a document compressor and a retriever."""
+"""Hosted rerank APIs for LangChain: a document compressor and a retriever.
 
-from langchain_hosted_rerank.compressor import HostedRerank, RerankInput
-from langchain_hosted_rerank.retriever import RerankRetriever
-from langchain_hosted_rerank.vendors import FireworksRerank, NebiusRerank
+A name is loaded when it is first asked for, as in langchain_core: importing that core's base classes takes most of a
+second, which a program that only may rerank should not pay at its start.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langchain_hosted_rerank.compressor import HostedRerank, RerankInput
+    from langchain_hosted_rerank.retriever import RerankRetriever
+    from langchain_hosted_rerank.vendors import FireworksRerank, NebiusRerank
 
 __all__ = ["FireworksRerank", "HostedRerank", "NebiusRerank", "RerankInput", "RerankRetriever"]
+
+_HOMES = {
+    "FireworksRerank": "vendors",
+    "HostedRerank": "compressor",
+    "NebiusRerank": "vendors",
+    "RerankInput": "compressor",
+    "RerankRetriever": "retriever",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

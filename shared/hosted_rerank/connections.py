@@ -7,6 +7,7 @@ and an event loop's pool at the latest with its loop.
 
 import asyncio
 import atexit
+import math
 import os
 import threading
 from collections.abc import AsyncGenerator
@@ -113,5 +114,13 @@ class Connections:
                 client.close()
 
 
+class Attempt(threading.local):
+    """The blocking attempt that a thread is making."""
+
+    ends = math.inf
+    """`time.monotonic()` when it has to be over."""
+
+
+ATTEMPT = Attempt()
 CONNECTIONS = Connections()
 atexit.register(CONNECTIONS.close)

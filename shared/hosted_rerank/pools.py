@@ -6,11 +6,15 @@ serves all rerankers of the process, and one account's cookie must not travel wi
 """
 
 import ssl
+import time
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
+import httpcore
 import httpx
+
+from hosted_rerank.connections import ATTEMPT
 
 KEEP_ALIVE = 90.0
 """Seconds that an idle connection is kept: users pause for a minute, and a new one costs several round trips."""
@@ -23,7 +27,47 @@ _LIMITS = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CO
 
 def open_blocking() -> httpx.Client:
     """Return a new client for blocking use."""
-    return httpx.Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies())
+    client = httpx.Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies())
+    # httpx has no way to pass a network backend on, and its own timeouts begin anew with every byte that comes.
+    routes: Any = client
+    for transport in (routes._transport, *filter(None, routes._mounts.values())):  # noqa: SLF001 - see above
+        transport._pool._network_backend = _Network()  # noqa: SLF001 - see above
+    return client
+
+
+class _Network(httpcore.SyncBackend):
+    """Connections of which no read or write outlasts the attempt, however slowly a server drips its bytes."""
+
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _Stream(super().connect_tcp(*args, **kwargs))
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(timeout))
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _left(timeout: float | None) -> float:
+    """The seconds that this thread's attempt still has; a moment at least, for zero would mean not to block."""
+    left = ATTEMPT.ends - time.monotonic()
+    return max(0.001, left if timeout is None else min(timeout, left))
 
 
 def open_awaiting() -> httpx.AsyncClient:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Any
 
-from hosted_rerank.connections import CONNECTIONS, AwaitingClient, BlockingClient
+from hosted_rerank.connections import ATTEMPT, CONNECTIONS, AwaitingClient, BlockingClient
 from hosted_rerank.wire import Lost, Outcome, Reply, Request
 
 ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
@@ -27,7 +27,7 @@ class HttpTransport:
 
     def send(self, request: Request) -> Outcome:
         """Send a request and return what came of it."""
-        ends = time.monotonic() + request.timeout
+        ends = ATTEMPT.ends = time.monotonic() + request.timeout
         client = self._lent if self._lent is not None else CONNECTIONS.blocking(self)
         kept = request.url in CONNECTIONS.answered
         head = False

@@ -136,16 +136,20 @@ def test_health_is_answered_while_lists_are_scored(base_url: str, wait_for_scori
     wait_for_scoring(False)
 
 
-def test_a_server_in_the_background_leaves_nothing_behind(wait_for_scoring: Callable[[bool], None]) -> None:
-    """After the context nobody listens on the port, no thread is left, and a request under way has been let go."""
+def test_a_server_in_the_background_leaves_nothing_behind(
+    wait_for_scoring: Callable[[bool], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """After the context nobody listens, no thread is left, and a request under way has been told to come back later."""
     with running() as url:
         connection = send_long_request(url)
         wait_for_scoring(True)
     with pytest.raises(httpx.ConnectError):
         httpx.get(url + "/health")
-    connection.close()
+    with connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 503")
     wait_for_scoring(False)
     assert sum(thread.name == "hosted-rerank server" for thread in threading.enumerate()) <= 1  # the fixture's
+    assert not any(record.exc_info for record in caplog.records)
 
 
 def test_a_server_may_be_closed_before_it_is_used() -> None:

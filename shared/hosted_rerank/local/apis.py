@@ -60,7 +60,7 @@ class Api:
     rerank: Callable[[bytes, Score], Answer]
     """Answers a request body, whether it is right or wrong."""
     refuse: Callable[[int, Call], Answer]
-    """Its way of saying 401, 404, 405 or 413 to a request."""
+    """Its way of saying 401, 404, 405, 413 or 503 to a request."""
 
 
 def respond(api: Api, call: Call, score: Score, api_key: str | None = None) -> Answer:

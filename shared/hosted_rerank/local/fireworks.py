@@ -1,7 +1,7 @@
 """The rerank API of Fireworks: `POST /inference/v1/rerank`.
 
 Fields, types, ranges and the refusal of unknown fields are those of its reference. The bodies of 400, 401 and 404 are
-those seen from its gateway; for 405, 413 and a path that is not there, none is known, and the gateway's usual shape
+those seen from its gateway; for 405, 413, 503 and a path that is not there none is known, and the gateway's usual shape
 is used. `task` is accepted and has no effect: the embedded model takes no instruction. A `model` that is left out or
 null means the serverless reranker.
 """
@@ -28,6 +28,7 @@ _REFUSALS = {
     404: ("NOT_FOUND", "Path not found"),
     405: ("METHOD_NOT_ALLOWED", "Method not allowed"),
     413: ("PAYLOAD_TOO_LARGE", "Request body too large"),
+    503: ("UNAVAILABLE", "Service Overloaded"),
 }
 
 

@@ -1,9 +1,9 @@
 """The rerank API of Nebius Token Factory: `POST /v1/rerank`.
 
 It is a FastAPI application in front of vLLM, and it shows: all that is wrong with a body is listed in one 422, which
-echoes what was sent; unknown fields are ignored, `top_n` among them; documents are always echoed; a 405 or 413 says no
-more than its name; and no documents at all is the model server's own error. `user` and `service_tier` are checked and
-have no effect.
+echoes what was sent; unknown fields are ignored, `top_n` among them; documents are always echoed; a 405, 413 or 503
+says no more than its name; and no documents at all is the model server's own error. `user` and `service_tier` are
+checked and have no effect.
 """
 
 import uuid

@@ -80,7 +80,9 @@ class Apis:
             score = partial(self._model.score, cancelled=gone.is_set)
             answer = await asyncio.to_thread(respond, api, call, score, self._api_key)
         except ScoringCancelled:
-            return
+            return  # nobody is there
+        except asyncio.CancelledError:
+            answer = api.refuse(503, call)  # the server is closing and has waited long enough
         finally:
             gone.set()
             watcher.cancel()

@@ -1,0 +1,177 @@
+"""Servers that do not keep to HTTP, or to anything."""
+
+import time
+from itertools import cycle, islice
+
+import pytest
+
+from hosted_rerank import NoReplyError, Provider, RerankError, Reranker, RerankTimeoutError
+from tests.conftest import KEY, Acme, Rerank
+from tests.hostile import HostileServer, encoded, eventually, http, ranked, ranking, raw, silence
+
+BODY = encoded(ranked(0.1, 0.3, 0.2))
+WHOLE = http(200, BODY)
+
+
+def chunked(*pieces: bytes, size: str = "{:x}") -> bytes:
+    """A reply in chunks."""
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    return head + b"".join(b"%s\r\n%s\r\n" % (size.format(len(piece)).encode(), piece) for piece in pieces)
+
+
+BROKEN = {
+    "reset at once": raw(end="reset"),
+    "closed at once": raw(end="hang_up"),
+    "closed in the status line": raw(b"HTTP/1.1 20", end="hang_up"),
+    "closed in the head": raw(b"HTTP/1.1 200 OK\r\ncontent-le", end="hang_up"),
+    "reset in the head": raw(b"HTTP/1.1 200 OK\r\ncontent-le", every=0.05, end="reset"),
+    "closed before the body": raw(WHOLE[: -len(BODY)], end="hang_up"),
+    "closed in the body": raw(WHOLE[:-7], end="hang_up"),
+    "reset in the body": raw(WHOLE[:-7], every=0.05, end="reset"),
+    "closed in a chunk": raw(chunked(BODY)[:-9], end="hang_up"),
+    "closed before the last chunk": raw(chunked(BODY), end="hang_up"),
+    "no HTTP": raw(b"220 mail.example ESMTP ready\r\n", end="hang_up"),
+    "no status": raw(b"HTTP/1.1 OK\r\n\r\n", end="hang_up"),
+    "status a word": raw(b"HTTP/1.1 two OK\r\ncontent-length: 0\r\n\r\n", end="hang_up"),
+    "another protocol": raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", end="hang_up"),
+    "zeros": raw(b"\0" * 4096, end="hang_up"),
+    "chunk size a word": raw(chunked(BODY, b"", size="many"), end="hang_up"),
+    "chunk size negative": raw(chunked(BODY, b"", size="-{:x}"), end="hang_up"),
+    "length a word": raw(http(200, BODY, content_length="many"), end="hang_up"),
+    "length negative": raw(http(200, BODY, content_length="-5"), end="hang_up"),
+    "endless head": raw(b"HTTP/1.1 200 OK\r\n" + b"x-a: 1\r\n" * 40_000, end="hang_up"),
+    "endless header": raw(b"HTTP/1.1 200 OK\r\nx-a: " + b"a" * 400_000, end="hang_up"),
+}
+
+
+@pytest.mark.parametrize("act", BROKEN.values(), ids=BROKEN.keys())
+def test_broken_reply(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A reply that never became whole is a NoReplyError, whatever was wrong; the next call goes well."""
+    server.play(act, ranking())  # type: ignore[arg-type]
+    reranker = acme()
+    with pytest.raises(NoReplyError) as caught:
+        rerank(reranker)
+    assert not isinstance(caught.value, RerankTimeoutError)
+    assert (caught.value.status, caught.value.provider) == (None, "acme")
+    assert len(server.requests) == 1
+    assert len(rerank(reranker).results) == 3
+
+
+@pytest.mark.parametrize("act", ["reset at once", "closed in the head", "closed in the body", "no HTTP"])
+def test_broken_reply_is_asked_for_again(act: str, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """What broke once may be whole the second time."""
+    server.play(BROKEN[act], ranking())
+    response = rerank(acme(max_retries=1))
+    assert (len(response.results), response.attempts) == (3, 2)
+    assert server.requests[0].content == server.requests[1].content
+
+
+GOOD = {
+    "in chunks": chunked(*(BODY[at : at + 5] for at in range(0, len(BODY), 5)), b""),
+    "in chunks with extensions and trailers": chunked(BODY).replace(b"\r\n{", b';ext="a"\r\n{') + b"0\r\nx-t: 1\r\n\r\n",
+    "without a reason": WHOLE.replace(b"200 Any", b"200 "),
+    "with a reason not in ASCII": WHOLE.replace(b"200 Any", b"200 Fa\xe7on"),
+    "with headers in odd case": WHOLE.replace(b"content-length", b"cOnTeNt-LENGTH"),
+    "with headers twice": http(200, BODY, x_a="1\r\nx-a: 2\r\nx-request-id: r-1\r\nx-request-id: r-2"),
+    "with header values not in ASCII": http(200, BODY, x_a="\xfc\xe4", x_b="\x80"),
+    "with empty headers": http(200, BODY, x_a=" ", x_b="\t"),
+    "as plain text": http(200, BODY, content_type="text/plain; charset=utf-16"),
+    "after early hints": b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + WHOLE,
+    "after a continue": b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE,
+    "as 201": WHOLE.replace(b"200 Any", b"201 Made"),
+}
+
+
+@pytest.mark.parametrize("reply", GOOD.values(), ids=GOOD.keys())
+def test_odd_but_whole_reply(reply: bytes, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A reply that HTTP allows is read, however odd."""
+    server.play(raw(reply))
+    assert [result.index for result in rerank(acme()).results] == [1, 2, 0]
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])
+def test_reply_that_ends_with_the_connection(
+    version: bytes, server: HostileServer, acme: Acme, rerank: Rerank
+) -> None:
+    """A body without a length ends where the connection does."""
+    server.play(raw(version + b" 200 OK\r\n\r\n" + BODY, end="hang_up"))
+    assert [result.index for result in rerank(acme()).results] == [1, 2, 0]
+
+
+SLOW = {
+    "silence": silence(),
+    "silence after the head": raw(WHOLE[: -len(BODY)], end="gone"),
+    "silence in the body": raw(WHOLE[:-7], end="gone"),
+    "body in drops": raw(WHOLE[: -len(BODY)], *islice(cycle([b" "]), 100), every=0.1, end="gone"),
+    "chunks in drops": raw(chunked(), *[b"1\r\n \r\n"] * 100, every=0.1, end="gone"),
+}
+
+
+@pytest.mark.parametrize("act", SLOW.values(), ids=SLOW.keys())
+def test_slow_reply(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """`timeout` ends an attempt that is not done, however busy the server looks, and closes its connection."""
+    server.play(act)  # type: ignore[arg-type]
+    began = time.monotonic()
+    with pytest.raises(RerankTimeoutError) as caught:
+        rerank(acme(timeout=0.4))
+    assert 0.35 < time.monotonic() - began < 3.0
+    assert isinstance(caught.value, TimeoutError)
+    assert (caught.value.status, len(server.requests)) == (None, 1)
+    assert eventually(lambda: server.open == 0)
+
+
+@pytest.fixture
+def blocking_is_late(request: pytest.FixtureRequest, way: str) -> None:
+    """Marks what only the blocking way gets wrong."""
+    if way == "blocking":
+        reason = "httpx's timeouts are for each read: they start anew with every byte of the head"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+
+
+@pytest.mark.usefixtures("blocking_is_late")
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(raw(b"HTTP/1.1 200 OK\r\n", *[b"x-a: 1\r\n"] * 40, every=0.1, end="gone"), id="head in drops"),
+        pytest.param(raw(*[b"HTTP/1.1 103 Wait\r\n\r\n"] * 40, every=0.1, end="gone"), id="only hints"),
+        pytest.param(raw(b"", WHOLE[:-7], every=1.8, end="gone"), id="head at the last moment"),
+    ],
+)
+def test_slow_head(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """`timeout` is for the whole attempt, from connecting to the last byte: the head and the body share it."""
+    server.play(act)  # type: ignore[arg-type]
+    began = time.monotonic()
+    with pytest.raises(RerankTimeoutError):
+        rerank(acme(timeout=2.0))
+    assert time.monotonic() - began < 3.0
+
+
+def test_timeout_is_for_one_attempt(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """After an attempt that took too long the next one has the whole time again."""
+    server.play(silence(), ranking(after=0.25))
+    response = rerank(acme(timeout=0.4, max_retries=1))
+    assert response.attempts == 2
+    assert response.elapsed > 0.6
+
+
+def test_nobody_listens(rerank: Rerank, server: HostileServer) -> None:
+    """No connection is a NoReplyError too."""
+    with HostileServer() as other:
+        gone = other.url
+    with pytest.raises(NoReplyError) as caught:
+        rerank(Reranker(Provider(name="acme", url=gone), api_key=KEY, max_retries=0))
+    assert not isinstance(caught.value, RerankTimeoutError)
+
+
+def test_no_such_host(rerank: Rerank) -> None:
+    """Nor is there a reply from a host that does not exist."""
+    with pytest.raises(NoReplyError):
+        rerank(Reranker(Provider(name="acme", url="https://example.invalid/v1"), api_key=KEY, max_retries=0))
+
+
+def test_no_tls_where_it_should_be(server: HostileServer, rerank: Rerank) -> None:
+    """A server that does not speak TLS where it was asked to gets neither key nor documents."""
+    row = Provider(name="acme", url=server.url.replace("http:", "https:"))
+    with pytest.raises(RerankError):
+        rerank(Reranker(row, api_key=KEY, max_retries=0, timeout=5.0))
+    assert server.requests == []
