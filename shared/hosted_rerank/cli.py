@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Runs the command line; exits with status 2 if typer is not installed."""
     try:
-        from hosted_rerank.commands import commands  # noqa: PLC0415  # typer is an extra
+        from hosted_rerank.commands import commands  # noqa: PLC0415 - typer is an extra
     except ModuleNotFoundError as missing:
         if missing.name != "typer":
             raise

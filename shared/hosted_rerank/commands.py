@@ -30,7 +30,7 @@ def serve(
 ) -> None:
     """Serve the embedded model through the Fireworks and the Nebius rerank API."""
     with _explained():
-        from hosted_rerank.local.server import serve as serve_apis  # noqa: PLC0415  # heavy, and an extra
+        from hosted_rerank.local.server import serve as serve_apis  # noqa: PLC0415 - heavy, and an extra
 
         if not api_key and not _is_loopback(host):
             typer.echo(f"Anyone who reaches {host} can use this server: --api-key asks for a key.", err=True)
@@ -48,7 +48,7 @@ def demo(
 ) -> None:
     """Rerank the Python FAQ in LangChain and LlamaIndex, and measure what it is worth."""
     with _explained():
-        from hosted_rerank import demo as demonstration  # noqa: PLC0415  # heavy, and an extra
+        from hosted_rerank import demo as demonstration  # noqa: PLC0415 - heavy, and an extra
 
         demonstration.run(query, top_n)
 

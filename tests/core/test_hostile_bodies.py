@@ -133,10 +133,11 @@ def test_body_is_refused_while_it_is_read(server: HostileServer, acme: Acme, rer
 
 
 def test_gzip_bomb(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """Half a gigabyte packed into half a megabyte is refused long before it is unpacked."""
+    """A gigabyte packed into a megabyte is refused long before it is unpacked."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    bomb = b"".join([packer.compress(b" " * (1 << 20)) for _ in range(512)]) + packer.flush()
-    server.play(reply(200, bomb, content_encoding="gzip"))
+    head = packer.compress(b"") + packer.flush(zlib.Z_FULL_FLUSH)
+    megabyte = packer.compress(b" " * (1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    server.play(reply(200, head + megabyte * 1024, content_encoding="gzip"))
     reranker = acme(row={"longest_reply": 1 << 20}, timeout=30.0)
     tracemalloc.start()
     try:
@@ -148,8 +149,9 @@ def test_gzip_bomb(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     assert peak < 300 << 20
 
 
-def test_long_answer_within_the_bound(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """Thousands of echoed documents are no trouble."""
+@pytest.mark.wrong("awaiting", reason="aiohttp warns of bytes over 1 MiB (ResourceWarning): httpx-aiohttp passes bytes")
+def test_long_request_and_long_answer(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """Megabytes of documents, and their echo, are no trouble."""
     documents = [f"document {place} " + "word " * 200 for place in range(2000)]
     results = [{"index": place, "relevance_score": place, "document": text} for place, text in enumerate(documents)]
     server.play(reply(200, json.dumps({"results": results})))

@@ -70,7 +70,6 @@ GOOD = {
     "in chunks": chunked(*(BODY[at : at + 5] for at in range(0, len(BODY), 5)), b""),
     "in chunks with extensions and trailers": chunked(BODY).replace(b"\r\n{", b';ext="a"\r\n{') + b"0\r\nx-t: 1\r\n\r\n",
     "without a reason": WHOLE.replace(b"200 Any", b"200 "),
-    "with a reason not in ASCII": WHOLE.replace(b"200 Any", b"200 Fa\xe7on"),
     "with headers in odd case": WHOLE.replace(b"content-length", b"cOnTeNt-LENGTH"),
     "with headers twice": http(200, BODY, x_a="1\r\nx-a: 2\r\nx-request-id: r-1\r\nx-request-id: r-2"),
     "with header values not in ASCII": http(200, BODY, x_a="\xfc\xe4", x_b="\x80"),
@@ -86,6 +85,13 @@ GOOD = {
 def test_odd_but_whole_reply(reply: bytes, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A reply that HTTP allows is read, however odd."""
     server.play(raw(reply))
+    assert [result.index for result in rerank(acme()).results] == [1, 2, 0]
+
+
+@pytest.mark.wrong("awaiting", reason="a UnicodeEncodeError of httpx-aiohttp goes through arerank")
+def test_reason_not_in_ascii(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """The words beside a status are of no account, in whatever encoding they are."""
+    server.play(raw(WHOLE.replace(b"200 Any", b"200 Fa\xe7on")))
     assert [result.index for result in rerank(acme()).results] == [1, 2, 0]
 
 
@@ -120,15 +126,7 @@ def test_slow_reply(act: object, server: HostileServer, acme: Acme, rerank: Rera
     assert eventually(lambda: server.open == 0)
 
 
-@pytest.fixture
-def blocking_is_late(request: pytest.FixtureRequest, way: str) -> None:
-    """Marks what only the blocking way gets wrong."""
-    if way == "blocking":
-        reason = "httpx's timeouts are for each read: they start anew with every byte of the head"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
-
-
-@pytest.mark.usefixtures("blocking_is_late")
+@pytest.mark.wrong("blocking", reason="httpx's timeouts are for each read: they start anew with every byte of the head")
 @pytest.mark.parametrize(
     "act",
     [
@@ -173,5 +171,5 @@ def test_no_tls_where_it_should_be(server: HostileServer, rerank: Rerank) -> Non
     """A server that does not speak TLS where it was asked to gets neither key nor documents."""
     row = Provider(name="acme", url=server.url.replace("http:", "https:"))
     with pytest.raises(RerankError):
-        rerank(Reranker(row, api_key=KEY, max_retries=0, timeout=5.0))
+        rerank(Reranker(row, api_key=KEY, max_retries=0, timeout=0.5))
     assert server.requests == []

@@ -35,7 +35,7 @@ def base_url() -> Iterator[str]:
 def wait_for_scoring() -> Callable[[bool], None]:
     """Waits until some thread scores, or until none does; fails after a minute, which no test comes near."""
 
-    def wait(wanted: bool) -> None:  # noqa: FBT001  # reads well: wait_for_scoring(False)
+    def wait(wanted: bool) -> None:  # noqa: FBT001 - reads well: wait_for_scoring(False)
         end = time.monotonic() + 60
         while any("ThreadPoolExecutor" in thread.name for thread in threading.enumerate()) != wanted:
             assert time.monotonic() < end

@@ -12,7 +12,7 @@ DOCUMENTS = ["Cats purr.", "Python is a programming language.", "A snake of the 
 async def test_langchain_fireworks_completes_a_rerank(base_url: str, model: Model) -> None:
     """LangChain's own Fireworks reranker gets the right documents with the right scores, blocking and awaiting."""
     fireworks = pytest.importorskip("langchain_fireworks")
-    from langchain_core._api import LangChainBetaWarning  # noqa: PLC0415  # comes with langchain_fireworks
+    from langchain_core._api import LangChainBetaWarning  # noqa: PLC0415 - comes with langchain_fireworks
     from langchain_core.documents import Document  # noqa: PLC0415
 
     with pytest.warns(LangChainBetaWarning, match="FireworksRerank"):

@@ -52,7 +52,7 @@ class InProcess:
 
 
 def _answer(request: Request, deadline: float, cancelled: threading.Event) -> Outcome:
-    from hosted_rerank.local.model import ScoringCancelled, load_model  # noqa: PLC0415  # heavy, and an extra
+    from hosted_rerank.local.model import ScoringCancelled, load_model  # noqa: PLC0415 - heavy, and an extra
 
     try:
         body = RerankBody.model_validate_json(request.content)

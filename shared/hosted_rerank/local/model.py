@@ -56,7 +56,7 @@ class Session(Protocol):
     def run(self, outputs: None, inputs: "dict[str, NDArray[np.int64]]") -> list[Vectors]: ...
 
 
-class ScoringCancelled(Exception):  # noqa: N818  # it tells of no error
+class ScoringCancelled(Exception):  # noqa: N818 - it tells of no error
     """The caller no longer wants the scores."""
 
 
@@ -162,7 +162,7 @@ def _build_tokenizer() -> Tokenizer:
     """BERT's uncased WordPiece. Names of special tokens in a text are ordinary text."""
     words = (files("hosted_rerank.local") / "data" / "vocab.txt").read_text(encoding="utf-8").split("\n")
     vocabulary = {word: number for number, word in enumerate(words) if word}
-    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106  # no password
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106 - no password
     tokenizer.normalizer = BertNormalizer()
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.post_processor = BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))

@@ -1,0 +1,71 @@
+"""What the demonstration prints: how candidates move, and what that is worth by the usual measures."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import ir_measures
+from ir_measures import RR, Qrel, ScoredDoc, nDCG
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from hosted_rerank.demo.search import Found
+from hosted_rerank.local.faq import Faq
+
+MEASURES: Sequence[Any] = (cast(Any, nDCG) @ 10, cast(Any, RR) @ 10)
+NAMES = ("nDCG@10", "MRR@10")
+
+
+def measure(faq: Faq, rankings: Iterable[Sequence[Found]]) -> tuple[float, ...]:
+    """nDCG@10 and MRR@10 of one ranking for each question, the answer written for it being the only right one."""
+    right = [Qrel(str(number), answer, 1) for number, answer in enumerate(faq.ids)]
+    ranked = [
+        ScoredDoc(str(number), found.id, -place)  # by place: the scores of the two stages have different scales
+        for number, ranking in enumerate(rankings)
+        for place, found in enumerate(ranking)
+    ]
+    results: Mapping[Any, float] = cast(Any, ir_measures).calc_aggregate(MEASURES, right, ranked)
+    return tuple(results[each] for each in MEASURES)
+
+
+def show_measures(console: Console, measured: Mapping[str, tuple[float, ...]]) -> None:
+    """Prints one row for each way of ranking."""
+    table = Table("", *NAMES, title="All questions", title_justify="left")
+    for way, values in measured.items():
+        table.add_row(way, *(f"{value:.3f}" for value in values))
+    console.print(table)
+
+
+def show_question(
+    console: Console,
+    title: str,
+    before: Sequence[Found],
+    after: Sequence[Found],
+    top_n: int,
+    expected: str | None = None,
+) -> None:
+    """Prints the best answers, with their places before and after; what became of the `expected` one is said too."""
+    table = Table(title=Text(title), title_justify="left", caption_justify="left", expand=True)
+    for name in ("before", "after", "score"):
+        table.add_column(name, justify="right")
+    table.add_column("answer", ratio=1, no_wrap=True, overflow="ellipsis")
+    for place, found in enumerate(after[:top_n], 1):
+        answer = Text(" ".join(found.text.split()))
+        style = "bold green" if found.id == expected else None
+        table.add_row(str(_place(before, found.id)), str(place), f"{found.score:.3f}", answer, style=style)
+    if expected is not None:
+        places = [_place(ranking, expected) or "not found" for ranking in (before, after)]
+        table.caption = f"The answer that was written for it: {places[0]} before, {places[1]} after."
+    console.print(table, "")
+
+
+def track(console: Console, questions: Sequence[str], description: str) -> Iterator[str]:
+    """The questions one by one, with a progress bar that goes away at the end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield from progress.track(questions, description=description)
+
+
+def _place(ranking: Sequence[Found], wanted: str) -> int | None:
+    return next((place for place, found in enumerate(ranking, 1) if found.id == wanted), None)
