@@ -94,10 +94,13 @@ class Connections:
 
     def release(self, user: object) -> None:
         """Close the blocking pool if nobody but `user` needs it."""
+        if self._pid != os.getpid():
+            return
         with self._lock:
             self._users.discard(user)
-        if not self._users:
-            self.close()
+            client, self._blocking = (self._blocking, None) if not self._users else (None, self._blocking)
+        if client is not None:
+            client.close()
 
     async def arelease(self, user: object) -> None:
         """Close the blocking pool and the running event loop's if nobody but `user` needs them."""
@@ -106,12 +109,9 @@ class Connections:
             await pool[1].aclose()
 
     def close(self) -> None:
-        """Close the blocking pool, whoever needs it."""
-        if self._pid == os.getpid():
-            with self._lock:
-                client, self._blocking = self._blocking, None
-            if client is not None:
-                client.close()
+        """Close the blocking pool, whoever needs it: the process ends."""
+        if self._pid == os.getpid() and self._blocking is not None:
+            self._blocking.close()
 
 
 class Attempt(threading.local):

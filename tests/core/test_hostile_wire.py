@@ -126,7 +126,6 @@ def test_slow_reply(act: object, server: HostileServer, acme: Acme, rerank: Rera
     assert eventually(lambda: server.open == 0)
 
 
-@pytest.mark.wrong("blocking", reason="httpx's timeouts are for each read: they start anew with every byte of the head")
 @pytest.mark.parametrize(
     "act",
     [

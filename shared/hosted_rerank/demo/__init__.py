@@ -1,8 +1,9 @@
 """The demonstration: what reranking is worth on a real text, in both frameworks, through both APIs.
 
-The Python FAQ is searched with BM25. A LangChain pipeline reranks what was found through the Fireworks API, a LlamaIndex
-pipeline through the Nebius API; both are answered by the local server. A few questions show how candidates move, and all
-172 how much better the ranking is. `search` is the first stage, `pipelines` the second, `report` what is printed.
+The Python FAQ is searched with BM25. A LangChain pipeline reranks what was found through the Fireworks API, a
+LlamaIndex pipeline through the Nebius API; both are answered by the local server. A few questions show how candidates
+move, and all 172 how much better the ranking is. `search` is the first stage, `pipelines` the second, `report` what is
+printed.
 """
 
 import itertools
@@ -15,7 +16,7 @@ try:
     from hosted_rerank.demo.pipelines import Pipeline, build_langchain, build_llamaindex
     from hosted_rerank.demo.report import measure, show_measures, show_question, track
     from hosted_rerank.demo.search import FaqSearch
-except ImportError as missing:
+except ModuleNotFoundError as missing:
     raise ImportError(
         f"the demonstration needs {missing.name}: pip install 'hosted-rerank[demo]'", name=missing.name
     ) from missing
@@ -26,10 +27,11 @@ from hosted_rerank.local.server import running
 CANDIDATES = 50
 """Answers that BM25 hands on."""
 SAMPLES = (
-    "How do I write a function with output parameters (call by reference)?",
-    "What is a method?",
-    "Why can’t I use an assignment in an expression?",  # the model is not always right
+    "programming#how-do-i-write-a-function-with-output-parameters-call-by-reference",
+    "programming#what-is-a-method",
+    "design#why-can-t-i-use-an-assignment-in-an-expression",  # the model is not always right
 )
+"""Entries of the FAQ whose questions are shown."""
 
 
 def run(query: str | None = None, top_n: int = 5, console: Console | None = None) -> None:
@@ -45,8 +47,8 @@ def run(query: str | None = None, top_n: int = 5, console: Console | None = None
             for pipeline in pipelines:
                 _show(console, pipeline, search, query, top_n)
             return
-        for question, pipeline in zip(SAMPLES, itertools.cycle(pipelines), strict=False):
-            _show(console, pipeline, search, question, top_n, faq.ids[faq.questions.index(question)])
+        for expected, pipeline in zip(SAMPLES, itertools.cycle(pipelines), strict=False):
+            _show(console, pipeline, search, faq.questions[faq.ids.index(expected)], top_n, expected)
         _compare(console, pipelines, search, faq)
 
 

@@ -12,15 +12,15 @@ from langchain_core.retrievers import BaseRetriever
 from llama_index.core.base.base_retriever import BaseRetriever as NodeRetriever
 from llama_index.core.llms import MockLLM
 from llama_index.core.query_engine import RetrieverQueryEngine
-from llama_index.core.response_synthesizers import ResponseMode
+from llama_index.core.response_synthesizers.no_text import NoText
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
-from pydantic import ConfigDict
+from pydantic import ConfigDict, SecretStr
 
 import langchain_hosted_rerank
 import llamaindex_hosted_rerank
 from hosted_rerank.demo.search import FaqSearch, Found
 
-KEY = "no-key-is-needed"
+KEY = SecretStr("no-key-is-needed")
 """Given so that a real key in the environment is left alone."""
 
 
@@ -49,7 +49,7 @@ class FaqNodeRetriever(NodeRetriever):
     """The first stage as a retriever of LlamaIndex."""
 
     def __init__(self, search: FaqSearch) -> None:
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType] - takes a bare Dict
         self._search = search
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
@@ -72,12 +72,8 @@ def build_langchain(search: FaqSearch, base_url: str) -> Pipeline:
 def build_llamaindex(search: FaqSearch, base_url: str) -> Pipeline:
     """LlamaIndex: a query engine with the reranker as its postprocessor, through the Nebius API."""
     reranker = llamaindex_hosted_rerank.NebiusRerank(base_url=base_url, api_key=KEY)
-    engine = RetrieverQueryEngine.from_args(
-        FaqNodeRetriever(search),
-        llm=MockLLM(),  # nothing is generated: the ranking is what counts here
-        response_mode=ResponseMode.NO_TEXT,
-        node_postprocessors=[reranker],
-    )
+    nothing = NoText(llm=MockLLM())  # nothing is generated: the ranking is what counts here
+    engine = RetrieverQueryEngine(FaqNodeRetriever(search), nothing, node_postprocessors=[reranker])
 
     def ask(question: str, top_n: int) -> list[Found]:
         reranker.top_n = top_n

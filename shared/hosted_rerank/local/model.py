@@ -33,7 +33,7 @@ try:
     from tokenizers.normalizers import BertNormalizer
     from tokenizers.pre_tokenizers import BertPreTokenizer
     from tokenizers.processors import BertProcessing
-except ImportError as missing:
+except ModuleNotFoundError as missing:
     raise ImportError(f"the embedded model needs {missing.name}: {INSTALL}", name=missing.name) from missing
 
 SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"

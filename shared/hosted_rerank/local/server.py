@@ -22,7 +22,7 @@ try:
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
     from starlette.types import Receive, Scope, Send
-except ImportError as missing:
+except ModuleNotFoundError as missing:
     raise ImportError(f"the local server needs {missing.name}: {INSTALL}", name=missing.name) from missing
 
 from hosted_rerank.local.apis import MAX_BODY, Call, respond

@@ -1,0 +1,5 @@
+"""Fixtures for what only this adapter promises."""
+
+from tests.adapters.fixtures import asking, do
+
+__all__ = ["asking", "do"]
