@@ -62,7 +62,7 @@ class Batch:
     positions: Sequence[int]
     """Where each document stands in the caller's list."""
     texts: Sequence[str] = field(repr=False)
-    """What was sent: the query and the documents. For taking it out of errors."""
+    """What was sent: query, instruction, documents. For taking it out of errors."""
     top_n: int | None
     """How many results the request asks for; `None` for all."""
     key: str | None = field(repr=False)
@@ -130,7 +130,7 @@ def _batch(endpoint: Endpoint, limits: Limits, call: Call, positions: Sequence[i
     request = Request(
         endpoint.url, endpoint.request_headers(key), content, limits.timeout, endpoint.provider.longest_reply
     )
-    return Batch(request, positions, [call.query, *texts], top_n, key)
+    return Batch(request, positions, [call.query, call.instruction or "", *texts], top_n, key)
 
 
 def exchange(
