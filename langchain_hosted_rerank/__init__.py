@@ -26,4 +26,9 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("langchain_core", "langsmith"):
+            raise
+        raise ImportError(f"{__name__} needs {missing.name}: pip install 'hosted-rerank[langchain]'") from missing

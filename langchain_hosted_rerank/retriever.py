@@ -1,6 +1,6 @@
 """`RerankRetriever`: a retriever that reranks what another one finds. Needs langchain-core only."""
 
-from typing import Unpack
+from typing import Annotated, Unpack
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -22,13 +22,13 @@ class RerankRetriever(BaseRetriever):
         ```
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", validate_assignment=True)
 
     base_retriever: RetrieverLike
     """Finds the candidates."""
     reranker: HostedRerank
     """Ranks them."""
-    top_n: int | None = Field(default=None, ge=1)
+    top_n: Annotated[int, Field(ge=1, strict=True)] | None = None
     """How many to return; `None` for the reranker's own."""
 
     @classmethod

@@ -40,9 +40,7 @@ def limits(*, timeout: float = 30.0, deadline: float | None = None, max_retries:
 def walk(todo: Plan, *outcomes: Outcome, chance: float = 0.0) -> tuple[list[Step], Answer | RerankError]:
     """The steps of an exchange that began at 0 on the clock, and what it came to after exactly these outcomes."""
     steps = exchange(todo, todo.batches[0], 0.0, lambda: chance)
-    taken = [next(steps)]
-    for outcome in outcomes[:-1]:
-        taken.append(steps.send(outcome))
+    taken = [next(steps), *(steps.send(outcome) for outcome in outcomes[:-1])]
     try:
         surplus = steps.send(outcomes[-1])
     except StopIteration as done:

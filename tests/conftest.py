@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import pytest
+
 from hosted_rerank import Dialect, Provider, Reranker, RerankResponse
 from tests.hostile import HostileServer
 
@@ -32,16 +33,20 @@ def server() -> Iterator[HostileServer]:
 
 
 @pytest.fixture
-def acme(server: HostileServer) -> Acme:
-    """Makes rerankers that ask the server; `row` holds settings of its `Provider`."""
+def acme(server: HostileServer) -> Iterator[Acme]:
+    """Makes rerankers that ask the server, and closes them; `row` holds settings of its `Provider`."""
+    made: list[Reranker] = []
 
     def make(*, row: dict[str, Any] | None = None, **settings: Any) -> Reranker:
         provider = Provider(
             **{"name": "acme", "url": f"{server.url}/v1/rerank", "dialect": Dialect(instruction="task")} | (row or {})
         )
-        return Reranker(provider, **{"api_key": KEY, "timeout": 5.0, "max_retries": 0} | settings)
+        made.append(Reranker(provider, **{"api_key": KEY, "timeout": 5.0, "max_retries": 0} | settings))
+        return made[-1]
 
-    return make
+    yield make
+    for reranker in made:
+        reranker.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -131,12 +131,17 @@ class HostileServer:
                 peer = Peer(self, await self._read(reader, number), reader, writer)
                 self.requests.append(peer.seen)
                 await (self._acts.pop(0) if len(self._acts) > 1 else self._acts[0])(peer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client has gone, or the test is over
-        finally:
-            self.open -= 1
-            self._tasks.discard(task)  # type: ignore[arg-type]
-            writer.close()
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the client has gone
+        except asyncio.CancelledError:
+            writer.transport.abort()  # the test is over
+        self.open -= 1
+        writer.close()
+        try:
+            await writer.wait_closed()
+        except (OSError, asyncio.CancelledError):
+            writer.transport.abort()
+        self._tasks.discard(task)  # type: ignore[arg-type]
 
     @staticmethod
     async def _read(reader: asyncio.StreamReader, connection: int) -> Seen:

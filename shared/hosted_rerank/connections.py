@@ -7,10 +7,11 @@ and an event loop's pool at the latest with its loop.
 
 import asyncio
 import atexit
-import math
 import os
 import threading
 from collections.abc import AsyncGenerator
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -43,8 +44,6 @@ class Connections:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._users: WeakSet[Any] = WeakSet()
-        self.answered: set[str] = set()
-        """Addresses that have answered, so that a connection to them may be a kept one."""
         self._blocking: Any = None
         self._loops: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[None]]] = {}
 
@@ -114,13 +113,16 @@ class Connections:
             self._blocking.close()
 
 
-class Attempt(threading.local):
-    """The blocking attempt that a thread is making."""
+@dataclass(slots=True)
+class Attempt:
+    """The attempt that a thread or a task is making."""
 
-    ends = math.inf
+    ends: float
     """`time.monotonic()` when it has to be over."""
+    connected: bool = False
+    """Whether it made a connection of its own, rather than take a kept one."""
 
 
-ATTEMPT = Attempt()
+ATTEMPT: ContextVar[Attempt] = ContextVar("hosted_rerank_attempt")
 CONNECTIONS = Connections()
 atexit.register(CONNECTIONS.close)

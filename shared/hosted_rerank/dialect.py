@@ -66,7 +66,7 @@ class Dialect:
         """Return the JSON body of a request: only fields that the API has, and no nulls.
 
         Raises:
-            ValueError: A text is not valid Unicode (it has a lone surrogate).
+            TypeError: A text is not valid Unicode (it has a lone surrogate), or an option is not JSON.
         """
         body: dict[str, Any] = {}
         given = (

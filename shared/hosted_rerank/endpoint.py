@@ -46,6 +46,12 @@ class Endpoint:
     url: str = field(init=False)
 
     def __post_init__(self) -> None:
+        for name, value in (("model", self.model), ("base_url", self.base_url)):
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"{name} must be a str or None, not {type(value).__name__}")
+        for name, value in self.params.items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise TypeError("params must map str to str")
         if self.api_key is not None:
             _check_key(_reveal(self.api_key), "api_key")
         _check_headers(self.headers)

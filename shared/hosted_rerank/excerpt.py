@@ -1,9 +1,11 @@
 """What a server said about a failure, made short and safe to show.
 
 A body is hostile until proven otherwise: it may be JSON of any vendor's envelope, a bare string, a page of HTML or
-nothing, it may quote the request back, and it may hold escape sequences for the terminal that prints it.
+nothing, it may quote the request back in whatever escaping, and it may hold escape sequences for the terminal that
+prints it.
 """
 
+import html
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -14,9 +16,12 @@ LONGEST = 300
 """Characters of a server's words that an error shows."""
 
 _READ = 4 * LONGEST
-_QUOTE = 12
-"""A run of this many characters that also stands in the request counts as quoted from it."""
+_LARGEST = 4 << 20
+"""Bytes of a body that are looked at as JSON."""
 _MARKUP = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<[^>]*>?")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[nrtbf]|([\"'/\\]))")
+_WORD = re.compile(r"\w+")
+_GAP = re.compile(r"\W+")
 
 
 def excerpt(content: bytes, texts: Iterable[str] = (), key: str | None = None) -> str:
@@ -30,17 +35,19 @@ def excerpt(content: bytes, texts: Iterable[str] = (), key: str | None = None) -
     Returns:
         At most `LONGEST` characters, empty if the body says nothing.
     """
-    said = _said(_parse(content))[:_READ]
+    said = _unescape(_said(_read(content))[: 2 * _READ + len(key or "")])
     if key:
-        said = said.replace(key, "[key]")
-    said = _unquote(said, texts)
+        said = said.replace(key, "[key]")[: 2 * _READ]  # cut after that, or half a key might stay
+    said = _unquote(said, list(texts))
     return " ".join("".join(c if c.isprintable() else " " for c in said).split())[:LONGEST]
 
 
-def _parse(content: bytes) -> Any:
-    """The body as JSON where it is JSON of a sane size, else as text without its markup."""
-    body, is_json = parse(content) if len(content) <= 1 << 20 else (None, False)
-    return body if is_json else _MARKUP.sub(" ", content[: 16 * _READ].decode("utf-8", "replace"))
+def _read(content: bytes) -> Any:
+    """The body as JSON where it is JSON, else as text without its markup; nothing where it is JSON cut short."""
+    body, is_json = parse(content) if len(content) <= _LARGEST else (None, False)
+    if is_json or content.lstrip()[:1] in (b"{", b"["):
+        return body
+    return _MARKUP.sub(" ", content[: 16 * _READ].decode("utf-8", "replace"))
 
 
 def _said(body: Any, depth: int = 0) -> str:
@@ -57,25 +64,39 @@ def _said(body: Any, depth: int = 0) -> str:
     return ""
 
 
-def _unquote(said: str, texts: Iterable[str]) -> str:
-    """Replace whatever `said` quotes from `texts`, whole or in part."""
-    if not said:
-        return said
-    texts = list(texts)
-    for text in {text.strip() for text in texts if len(text) <= 2 * _READ}:
-        if len(text) >= 4:
-            said = said.replace(text, "[...]")
-    everything = "\0".join(texts)
+def _unescape(said: str) -> str:
+    """Undo what JSON, Python or HTML do to a text that they quote."""
+    said = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2] or " ", said)
+    return html.unescape(said)
+
+
+def _unquote(said: str, texts: list[str]) -> str:
+    """Replace whatever `said` quotes from `texts`: runs of the same words, whatever stands between them."""
+    words = list(_WORD.finditer(said))
+    everything = _GAP.sub(" ", "\0".join(texts))
+    wholes = {_GAP.sub(" ", text).strip() for text in texts if len(text) <= _READ}
     kept: list[str] = []
-    at = 0
-    while at < len(said):
-        end = at + _QUOTE
-        if end > len(said) or said[at:end] not in everything:
-            kept.append(said[at])
-            at += 1
-            continue
-        while end < len(said) and said[at : end + 1] in everything:
-            end += 1
-        kept.append("[...]")
-        at = end
-    return "".join(kept)
+    shown = at = 0  # characters and words dealt with
+    while at < len(words):
+        end = _quoted(words, at, everything, wholes)
+        if end > at:
+            kept += said[shown : words[at].start()], "[...]"
+            shown = words[end - 1].end()
+        at = max(end, at + 1)
+    return "".join(kept) + said[shown:]
+
+
+def _quoted(words: list[re.Match[str]], at: int, everything: str, wholes: set[str]) -> int:
+    """Where the longest quotation that begins with word `at` ends; `at` if none does.
+
+    Three words in a row, twenty characters, or a whole text of four are no coincidence. The first word may be the end
+    of the text's, and the last the beginning, for quotations are cut anywhere.
+    """
+    longest, run = at, ""
+    for end in range(at + 1, len(words) + 1):
+        run = f"{run} {words[end - 1].group()}".lstrip()
+        if run not in everything:
+            break
+        if (end - at >= 3 and len(run) >= 12) or len(run) >= 20 or (len(run) >= 4 and run in wholes):
+            longest = end
+    return longest

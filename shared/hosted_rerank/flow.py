@@ -125,7 +125,7 @@ def _batch(endpoint: Endpoint, limits: Limits, call: Call, positions: Sequence[i
         content = dialect.encode(
             call.query, texts, model=endpoint.model, top_n=top_n, instruction=call.instruction, options=endpoint.options
         )
-    except ValueError:
+    except TypeError:  # what orjson's own error is
         raise InvalidRequestError(_not_unicode(call), provider=endpoint.provider.name) from None
     request = Request(
         endpoint.url, endpoint.request_headers(key), content, limits.timeout, endpoint.provider.longest_reply
@@ -151,6 +151,9 @@ def exchange(
     attempts = retries = 0
     wait = waited = 0.0
     left = limits.left(0.0)
+    if not left:
+        lost = Lost("there is no time for an attempt", started, timed_out=True)
+        raise failure(lost, plan.endpoint, key=batch.key, texts=batch.texts, attempts=0, late=limits.deadline)
     while True:
         outcome = yield Step(wait, replace(batch.request, timeout=min(limits.timeout, left - wait)))
         attempts += 1

@@ -22,12 +22,15 @@ KEEP_ALIVE = 90.0
 CONNECTIONS = 1000
 """Connections of one pool at most."""
 
+_LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+"""Never asked for through a proxy: what goes to this machine in the clear, key and all, must not leave it."""
+
 _LIMITS = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEEP_ALIVE)
 
 
 def open_blocking() -> httpx.Client:
     """Return a new client for blocking use."""
-    client = httpx.Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies())
+    client = httpx.Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies(), mounts=dict.fromkeys(_LOOPBACK))
     # httpx has no way to pass a network backend on, and its own timeouts begin anew with every byte that comes.
     routes: Any = client
     for transport in (routes._transport, *filter(None, routes._mounts.values())):  # noqa: SLF001 - see above
@@ -39,6 +42,7 @@ class _Network(httpcore.SyncBackend):
     """Connections of which no read or write outlasts the attempt, however slowly a server drips its bytes."""
 
     def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        ATTEMPT.get().connected = True
         return _Stream(super().connect_tcp(*args, **kwargs))
 
 
@@ -66,29 +70,15 @@ class _Stream(httpcore.NetworkStream):
 
 def _left(timeout: float | None) -> float:
     """The seconds that this thread's attempt still has; a moment at least, for zero would mean not to block."""
-    left = ATTEMPT.ends - time.monotonic()
+    left = ATTEMPT.get().ends - time.monotonic()
     return max(0.001, left if timeout is None else min(timeout, left))
 
 
 def open_awaiting() -> httpx.AsyncClient:
     """Return a new client for awaiting use, in one event loop."""
-    # aiohttp costs 0.3 s to import, so not before it is needed
-    from aiohttp import ClientSession, DummyCookieJar, TCPConnector  # noqa: PLC0415
-    from httpx_aiohttp import AiohttpTransport, HttpxAiohttpClient  # noqa: PLC0415
+    from hosted_rerank.aiohttp_pool import Client  # noqa: PLC0415 - aiohttp costs 0.3 s to import
 
-    class Transport(AiohttpTransport):
-        def get_client(self) -> ClientSession:
-            connector = TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE, ssl=self.ssl_context)
-            return ClientSession(connector=connector, cookie_jar=DummyCookieJar())
-
-    class Client(HttpxAiohttpClient):
-        def _init_transport(self, *_: Any, **settings: Any) -> httpx.AsyncBaseTransport:
-            return Transport(**settings)
-
-        def _init_proxy_transport(self, *proxy: Any, **settings: Any) -> httpx.AsyncBaseTransport:
-            return Transport(proxy=proxy[0], **settings)
-
-    return Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies())
+    return Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies(), mounts=dict.fromkeys(_LOOPBACK))
 
 
 @cache

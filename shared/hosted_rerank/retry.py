@@ -42,18 +42,18 @@ class Retry:
             return None
         hint = None if isinstance(outcome, Lost) else retry_after(outcome.headers)
         if hint is None:
-            wait = min(self.first_wait * 2.0**retries, self.longest_wait) * (0.5 + chance / 2)
+            wait = min(self.first_wait * 2.0 ** min(retries, 30), self.longest_wait) * (0.5 + chance / 2)
+        elif hint <= self.longest_wait:  # never earlier than asked, and not everybody at the same moment
+            wait = min(hint * (1 + chance / 10), self.longest_wait)
         else:
-            wait = hint * (1 + chance / 10)  # never earlier than asked; not everybody at the same moment
-        if (hint or 0) > self.longest_wait or waited + wait > self.longest_sum:
             return None
-        return wait
+        return wait if waited + wait <= self.longest_sum else None
 
 
 def passes(outcome: Outcome) -> bool:
     """Whether the same request may succeed later."""
     if isinstance(outcome, Lost):
-        return not outcome.oversized
+        return not outcome.refused
     verdict = outcome.headers.get("x-should-retry", "").strip().lower()
     if verdict in ("true", "false"):
         return verdict == "true"

@@ -5,6 +5,7 @@ to, pickle and dump their components, so the fields are the truth and the `Reran
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
@@ -139,6 +140,8 @@ class RerankSettings(BaseModel):
         threshold = overrides.get("score_threshold")
         if threshold is not None and (isinstance(threshold, bool) or not isinstance(threshold, (int, float))):
             raise TypeError(f"score_threshold must be a number or None, not {type(threshold).__name__}")
+        if threshold is not None and not math.isfinite(threshold):
+            raise ValueError(f"score_threshold must be finite, not {threshold}")
         fields: Overrides = {
             "top_n": self.top_n,
             "score_threshold": self.score_threshold,
@@ -173,6 +176,15 @@ class RerankSettings(BaseModel):
         logger.warning("Not reranked, passed through in input order: %s: %s", type(error).__name__, error)
         return Ranked([RerankResult(place, None) for place in range(count)[: wanted.get("top_n")]], None, error)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = vars(self).get(name, ...)
+        try:
+            super().__setattr__(name, value)
+        except Exception:
+            if before is not ...:  # pydantic leaves there what a check of the whole refuses
+                vars(self)[name] = before
+            raise
+
     def close(self) -> None:
         """Let go of the blocking connections. A later call opens what it needs."""
         self.reranker.close()
@@ -202,7 +214,7 @@ class RerankSettings(BaseModel):
     def __getstate__(self) -> dict[Any, Any]:
         without = {"api_key": None, "client": None, "async_client": None, "headers": dump_headers(self.headers)}
         bare = self.model_copy(update=without)  # LlamaIndex's own __getstate__ deletes from the object that it is given
-        vars(bare)["__pydantic_private__"] = None
+        object.__setattr__(bare, "__pydantic_private__", None)  # the reranker in it has the key
         return super(RerankSettings, bare).__getstate__()
 
 

@@ -47,8 +47,8 @@ class Lost:
     timed_out: bool = False
     stale: bool = False
     """The connection had been kept from an earlier call and was dead before any byte of a reply came."""
-    oversized: bool = False
-    """The reply was longer than the bound and was left there."""
+    refused: bool = False
+    """What came is no reply that we take: the next one would be no better."""
 
 
 Outcome: TypeAlias = Reply | Lost

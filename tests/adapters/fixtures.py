@@ -41,9 +41,7 @@ def do(way: str) -> Iterator[Do]:
 @pytest.fixture
 def rank(do: Do, host: ModuleType) -> Rank:
     """Reranks candidates of either framework, one way or the other."""
-    return lambda reranker, candidates, *query, **overrides: do(
-        host, "rank", reranker, candidates, *query, **overrides
-    )
+    return lambda reranker, candidates, *query, **overrides: do(host, "rank", reranker, candidates, *query, **overrides)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The LangChain adapter, under the names that the tests of both adapters use."""
 
 from collections.abc import Sequence
-from inspect import signature
 from typing import Any
 
 from langchain_core.documents import Document
@@ -48,12 +47,10 @@ def dump(reranker: HostedRerank) -> str:
     return dumps(reranker)
 
 
-def load(dumped: str, **secrets: str) -> Any:
-    kinds = {"allowed_objects": [HostedRerank, FireworksRerank, NebiusRerank]}
-    known = signature(loads).parameters  # LangChain keeps adding safeguards
+def load(dumped: str, key: str | None = None, *more: type) -> Any:
     return loads(
         dumped,
-        secrets_map=secrets,
-        valid_namespaces=["langchain_hosted_rerank"],
-        **{name: value for name, value in kinds.items() if name in known},
+        secrets_map={name: key for name in ("FIREWORKS_API_KEY", "NEBIUS_API_KEY") if key},
+        valid_namespaces=["langchain_hosted_rerank", "tests"],
+        allowed_objects=[HostedRerank, FireworksRerank, NebiusRerank, *more],
     )

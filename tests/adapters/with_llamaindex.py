@@ -59,10 +59,9 @@ def dump(reranker: HostedRerank) -> str:
     return reranker.to_json()
 
 
-def load(dumped: str, **secrets: str) -> Any:
+def load(dumped: str, key: str | None = None) -> Any:
     data = json.loads(dumped)
     kinds = {kind.class_name(): kind for kind in (HostedRerank, FireworksRerank, NebiusRerank)}
     loaded = kinds[data["class_name"]].from_dict(data)
-    if secrets:
-        (loaded.api_key,) = secrets.values()
+    loaded.api_key = key
     return loaded

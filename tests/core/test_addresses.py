@@ -97,7 +97,9 @@ def test_what_is_no_address_is_refused(base: str) -> None:
         Reranker(Provider(name="mine", url=base or " "))
 
 
-@pytest.mark.parametrize("base", ["https://user:s3cr3t@h.example", "https://s3cr3t@h.example/v1", "https://:s3cr3t@h.example"])
+@pytest.mark.parametrize(
+    "base", ["https://user:s3cr3t@h.example", "https://s3cr3t@h.example/v1", "https://:s3cr3t@h.example"]
+)
 def test_credentials_in_an_address_are_refused(base: str) -> None:
     """A user name or password in an address is refused, and not shown."""
     with pytest.raises(ValueError, match="api_key") as caught:
@@ -143,7 +145,15 @@ def test_times_are_positive_and_finite(name: str, value: float) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"x a": "1"}, {"": "1"}, {"x:": "1"}, {"x\r\ny": "1"}, {"x-a": "s3cr3t\r\nx-b: 1"}, {"x-a": "s3cr3t\0"}, {"x-a": "s3cr3tü"}],
+    [
+        {"x a": "1"},
+        {"": "1"},
+        {"x:": "1"},
+        {"x\r\ny": "1"},
+        {"x-a": "s3cr3t\r\nx-b: 1"},
+        {"x-a": "s3cr3t\0"},
+        {"x-a": "s3cr3tü"},
+    ],
     ids=repr,
 )
 def test_headers_that_could_not_be_sent_are_refused(headers: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hosted_rerank import AuthenticationError, InvalidRequestError, RerankError, Reranker
+from hosted_rerank import AuthenticationError, InvalidRequestError, Reranker, RerankError
 from tests.byhand import body_of, planned
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer
@@ -16,6 +16,9 @@ class IndexLike:
 
     def __index__(self) -> int:
         return 2
+
+    def __repr__(self) -> str:
+        return "index-like"
 
 
 @pytest.mark.parametrize("top_n", [0, -1, -(10**30)])
@@ -49,7 +52,9 @@ def test_query_of_the_wrong_type_is_refused(query: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "documents", ["a text", b"bytes", None, 5, {"a"}, {"a": 1}, (text for text in "ab")], ids=lambda given: type(given).__name__
+    "documents",
+    ["a text", b"bytes", None, 5, {"a"}, {"a": 1}, (text for text in "ab")],
+    ids=lambda given: type(given).__name__,
 )
 def test_documents_of_the_wrong_type_are_refused(documents: Any) -> None:
     """One text is not a list of its letters, and what has no order cannot be ranked by index."""
@@ -65,7 +70,9 @@ def test_document_of_the_wrong_type_is_named_by_its_place(wrong: Any) -> None:
     assert "s3cr3t" not in str(caught.value)
 
 
-@pytest.mark.parametrize("documents", [("a", "b"), UserList(["a", "b"]), ["a", "b"]], ids=lambda given: type(given).__name__)
+@pytest.mark.parametrize(
+    "documents", [("a", "b"), UserList(["a", "b"]), ["a", "b"]], ids=lambda given: type(given).__name__
+)
 def test_any_sequence_will_do(documents: Any) -> None:
     """Documents are any sequence of str."""
     assert body_of(planned(documents=documents))["documents"] == ["a", "b"]

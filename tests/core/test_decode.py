@@ -13,8 +13,10 @@ from tests.malformed import MALFORMED
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 5) | st.floats() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.sampled_from(["results", "index", "relevance_score", "usage", "model", "id"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["results", "index", "relevance_score", "usage", "model", "id"]), inner)
+    ),
     max_leaves=12,
 )
 
@@ -78,9 +80,11 @@ def test_extras_are_best_effort(more: dict[str, Any]) -> None:
     assert (ranking.model, ranking.id) == (None, None)
 
 
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-9, 9), min_size=1).flatmap(
-    lambda scores: st.tuples(st.just(scores), st.permutations(range(len(scores))))
-))
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-9, 9), min_size=1).flatmap(
+        lambda scores: st.tuples(st.just(scores), st.permutations(range(len(scores))))
+    )
+)
 def test_every_score_reaches_its_index(drawn: tuple[list[float], list[int]]) -> None:
     """Whatever order the results come in, each index keeps its own score, to the last bit."""
     scores, order = drawn

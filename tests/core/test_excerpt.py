@@ -12,7 +12,7 @@ from hosted_rerank.excerpt import LONGEST, excerpt
 from tests.conftest import KEY
 from tests.hostile import encoded
 
-SECRET = "Patient Ada Nunn, ward 7: \"mild\" naïve dyspnœa <72 bpm & rising>\nshort line\nother\n日本語のカルテ番号は四二"
+SECRET = 'Patient Ada Nunn, ward 7: "mild" naïve dyspnœa <72 bpm & rising>\nshort line\nother\n日本語のカルテ番号は四二'
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,10 @@ SECRET = "Patient Ada Nunn, ward 7: \"mild\" naïve dyspnœa <72 bpm & rising>\n
         ({"errors": [{"code": 1, "message": "First"}, {"message": "Second"}], "trace": "t"}, "First; Second"),
         ({"errors": ["plain"], "success": False}, "plain"),
         ({"status": 429, "title": "Too Many Requests"}, "Too Many Requests"),
-        ({"detail": [{"loc": ["body", "top_n"], "msg": "Less than 1", "type": "t", "input": 0}]}, "body.top_n: Less than 1"),
+        (
+            {"detail": [{"loc": ["body", "top_n"], "msg": "Less than 1", "type": "t", "input": 0}]},
+            "body.top_n: Less than 1",
+        ),
         ('"Invalid token"', "Invalid token"),
         ("404 page not found", "404 page not found"),
         ("<html><head><style>p{}</style></head><body><h1>502 Bad Gateway</h1></body>", "502 Bad Gateway"),
@@ -58,7 +61,12 @@ def test_input_is_never_read() -> None:
 @pytest.mark.parametrize("damage", [lambda body: body, lambda body: body[:-1]], ids=["long", "cut"])
 def test_input_is_never_read_of_a_long_or_broken_body(damage: Any) -> None:
     """Nor does it appear where the body is long, as one that quotes a thousand documents is, or is cut short."""
-    entry = {"type": "missing", "loc": ["body", "x"], "msg": "Wrong", "input": {"user": "u-17", "documents": ["d" * 999]}}
+    entry = {
+        "type": "missing",
+        "loc": ["body", "x"],
+        "msg": "Wrong",
+        "input": {"user": "u-17", "documents": ["d" * 999]},
+    }
     body = damage(encoded({"detail": [entry] * 1200}))
     assert len(body) > 1 << 20
     assert "u-17" not in excerpt(body)

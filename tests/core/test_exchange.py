@@ -26,7 +26,9 @@ def test_success_at_once() -> None:
 
 def test_every_attempt_is_the_same_request() -> None:
     """A retry sends what the first attempt sent, with a timeout of its own."""
-    steps, answer = walk(planned(limits=limits(timeout=12)), lost(at=12.0, timed_out=True), answered(502, at=20.0), answered())
+    steps, answer = walk(
+        planned(limits=limits(timeout=12)), lost(at=12.0, timed_out=True), answered(502, at=20.0), answered()
+    )
     assert isinstance(answer, Answer)
     assert answer.attempts == 3
     assert len({(step.request.url, step.request.content, step.request.timeout) for step in steps}) == 1

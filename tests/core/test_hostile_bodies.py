@@ -79,7 +79,18 @@ def test_status_comes_before_a_body_that_cannot_be_read(
 
 @pytest.mark.parametrize(
     ("encoding", "content"),
-    [("", GOOD), ("identity", GOOD), ("gzip", gzip.compress(GOOD)), ("GZIP", gzip.compress(GOOD)), ("deflate", zlib.compress(GOOD))],
+    [
+        ("", GOOD),
+        ("identity", GOOD),
+        ("gzip", gzip.compress(GOOD)),
+        ("GZIP", gzip.compress(GOOD)),
+        ("deflate", zlib.compress(GOOD)),
+        pytest.param(
+            "x-gzip",
+            gzip.compress(GOOD),
+            marks=pytest.mark.xfail(strict=True, reason="it is let in as the older name of gzip, and not unpacked"),
+        ),
+    ],
 )
 def test_compressed_answer(encoding: str, content: bytes, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """An answer may come compressed in the ways that were asked for."""
@@ -111,7 +122,7 @@ def test_encoding_that_is_a_lie(content: bytes, server: HostileServer, acme: Acm
 def test_body_is_read_up_to_a_bound(
     encoding: str, *, over: bool, server: HostileServer, acme: Acme, rerank: Rerank
 ) -> None:
-    """A body as long as the bound is read, one byte more is refused, counted decompressed; it is not asked for again."""
+    """A body as long as the bound is read; one byte more, counted decompressed, is refused and not asked for again."""
     body = GOOD + b" " * (50_000 - len(GOOD))
     server.play(reply(200, gzip.compress(body) if encoding else body, content_encoding=encoding))
     reranker = acme(row={"longest_reply": len(body) - over}, max_retries=2)
@@ -121,6 +132,14 @@ def test_body_is_read_up_to_a_bound(
     else:
         assert len(rerank(reranker).results) == 3
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [204, 205])
+def test_success_without_a_body(status: int, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A success that has no body by its status has no ranking either."""
+    server.play(raw(f"HTTP/1.1 {status} Nothing\r\ncontent-length: 0\r\n\r\n".encode()))
+    with pytest.raises(MalformedReplyError):
+        rerank(acme())
 
 
 def test_body_is_refused_while_it_is_read(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

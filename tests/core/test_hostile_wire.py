@@ -1,11 +1,14 @@
 """Servers that do not keep to HTTP, or to anything."""
 
+import gzip
+import socket
 import time
+from contextlib import ExitStack
 from itertools import cycle, islice
 
 import pytest
 
-from hosted_rerank import NoReplyError, Provider, RerankError, Reranker, RerankTimeoutError
+from hosted_rerank import NoReplyError, Provider, Reranker, RerankError, RerankTimeoutError
 from tests.conftest import KEY, Acme, Rerank
 from tests.hostile import HostileServer, encoded, eventually, http, ranked, ranking, raw, silence
 
@@ -68,7 +71,8 @@ def test_broken_reply_is_asked_for_again(act: str, server: HostileServer, acme: 
 
 GOOD = {
     "in chunks": chunked(*(BODY[at : at + 5] for at in range(0, len(BODY), 5)), b""),
-    "in chunks with extensions and trailers": chunked(BODY).replace(b"\r\n{", b';ext="a"\r\n{') + b"0\r\nx-t: 1\r\n\r\n",
+    "in chunks with extensions and trailers": chunked(BODY).replace(b"\r\n{", b';ext="a"\r\n{')
+    + b"0\r\nx-t: 1\r\n\r\n",
     "without a reason": WHOLE.replace(b"200 Any", b"200 "),
     "with headers in odd case": WHOLE.replace(b"content-length", b"cOnTeNt-LENGTH"),
     "with headers twice": http(200, BODY, x_a="1\r\nx-a: 2\r\nx-request-id: r-1\r\nx-request-id: r-2"),
@@ -88,6 +92,30 @@ def test_odd_but_whole_reply(reply: bytes, server: HostileServer, acme: Acme, re
     assert [result.index for result in rerank(acme()).results] == [1, 2, 0]
 
 
+@pytest.mark.wrong("awaiting", reason="aiohttp takes headers of 8 kB, if it is not told otherwise; httpx takes 100")
+@pytest.mark.parametrize("length", [9_000, 30_000])
+def test_long_header(length: int, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A gateway's long header, such as a security policy or a cookie, does not cost the answer."""
+    server.play(raw(http(200, BODY, content_security_policy="a" * length)))
+    assert [result.index for result in rerank(acme()).results] == [1, 2, 0]
+
+
+@pytest.mark.wrong("awaiting", reason="a 101 is taken for a wrong request, with the body that never comes")
+def test_switch_of_protocols(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A server that switches to a protocol that nobody asked for has not replied."""
+    server.play(raw(b"HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", end="hang_up"))
+    with pytest.raises(NoReplyError):
+        rerank(acme())
+
+
+@pytest.mark.wrong("blocking", reason="httpcore keeps what came after a reply, and reads it as the next one")
+def test_reply_that_nobody_asked_for(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A second reply to one request is never read as the answer to the next."""
+    server.play(raw(WHOLE + http(200, ranked(0.9, 0.5, 0.7))), ranking(0.1, 0.3, 0.2))
+    reranker = acme()
+    assert [[result.index for result in rerank(reranker).results] for _ in range(2)] == [[1, 2, 0], [1, 2, 0]]
+
+
 @pytest.mark.wrong("awaiting", reason="a UnicodeEncodeError of httpx-aiohttp goes through arerank")
 def test_reason_not_in_ascii(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """The words beside a status are of no account, in whatever encoding they are."""
@@ -96,19 +124,23 @@ def test_reason_not_in_ascii(server: HostileServer, acme: Acme, rerank: Rerank) 
 
 
 @pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])
-def test_reply_that_ends_with_the_connection(
-    version: bytes, server: HostileServer, acme: Acme, rerank: Rerank
-) -> None:
+def test_reply_that_ends_with_the_connection(version: bytes, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A body without a length ends where the connection does."""
     server.play(raw(version + b" 200 OK\r\n\r\n" + BODY, end="hang_up"))
     assert [result.index for result in rerank(acme()).results] == [1, 2, 0]
 
+
+EMPTY = [b"\x00\x00\x00\xff\xff"]
+"""A block of deflate that holds nothing."""
 
 SLOW = {
     "silence": silence(),
     "silence after the head": raw(WHOLE[: -len(BODY)], end="gone"),
     "silence in the body": raw(WHOLE[:-7], end="gone"),
     "body in drops": raw(WHOLE[: -len(BODY)], *islice(cycle([b" "]), 100), every=0.1, end="gone"),
+    "gzip of nothing in drops": raw(
+        http(200, content_encoding="gzip", content_length="999999"), *[gzip.compress(b"")[:10], *EMPTY * 100], every=0.1
+    ),
     "chunks in drops": raw(chunked(), *[b"1\r\n \r\n"] * 100, every=0.1, end="gone"),
 }
 
@@ -149,6 +181,20 @@ def test_timeout_is_for_one_attempt(server: HostileServer, acme: Acme, rerank: R
     response = rerank(acme(timeout=0.4, max_retries=1))
     assert response.attempts == 2
     assert response.elapsed > 0.6
+
+
+def test_nobody_accepts(rerank: Rerank) -> None:
+    """A connection that does not come about is given up in time as well."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as busy, ExitStack() as waiting:
+        for _ in range(3):
+            other = waiting.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(busy.getsockname())
+        row = Provider(name="acme", url=f"http://127.0.0.1:{busy.getsockname()[1]}/v1/rerank")
+        began = time.monotonic()
+        with pytest.raises(RerankTimeoutError):
+            rerank(Reranker(row, api_key=KEY, max_retries=0, timeout=0.4))
+        assert time.monotonic() - began < 3.0
 
 
 def test_nobody_listens(rerank: Rerank, server: HostileServer) -> None:

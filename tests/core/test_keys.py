@@ -1,5 +1,7 @@
 """Promise 9: keys are explicit or from the environment at the call, and go nowhere but to the configured host."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 
@@ -70,10 +72,10 @@ def test_no_key_no_header(server: HostileServer, acme: Acme, rerank: Rerank) -> 
 
 
 def test_no_key_of_a_netrc_file(
-    server: HostileServer, acme: Acme, rerank: Rerank, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    server: HostileServer, acme: Acme, rerank: Rerank, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Credentials that the machine holds for other programs are not picked up."""
-    netrc = tmp_path_factory.mktemp("home") / ".netrc"
+    netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login someone password s3cr3t\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
@@ -82,7 +84,9 @@ def test_no_key_of_a_netrc_file(
     assert "authorization" not in server.requests[0].headers
 
 
-@pytest.mark.parametrize("key", ["", " ", "sk 1", "sk-1\n", "\tsk-1", "sk-1\r\nx: y", "sk-\x7f1", "schlüssel", "sk-\u200b1", "sk-1\0"])
+@pytest.mark.parametrize(
+    "key", ["", " ", "sk 1", "sk-1\n", "\tsk-1", "sk-1\r\nx: y", "sk-\x7f1", "schlüssel", "sk-\u200b1", "sk-1\0"]
+)
 def test_key_that_is_none_is_refused(key: str, monkeypatch: pytest.MonkeyPatch, rerank: Rerank) -> None:
     """A key with characters that no key has is refused before anything is sent, and not shown."""
     for given in (key, SecretStr(key)):
@@ -97,10 +101,16 @@ def test_key_that_is_none_is_refused(key: str, monkeypatch: pytest.MonkeyPatch, 
         assert not key.strip() or key.strip() not in str(caught.value)
 
 
-@pytest.mark.parametrize("host", ["example.invalid", "10.0.0.1", "0.0.0.0", "localhost.example.invalid", "169.254.1.1", "[2001:db8::1]"])
+@pytest.mark.parametrize(
+    "host", ["example.invalid", "10.0.0.1", "0.0.0.0", "localhost.example.invalid", "169.254.1.1", "[2001:db8::1]"]
+)
 def test_key_does_not_travel_in_the_clear(host: str, rerank: Rerank) -> None:
     """A key is not sent over plain http to another machine: nothing is sent at all."""
-    for settings in ({"api_key": KEY}, {"headers": {"Authorization": f"Bearer {KEY}"}}, {"headers": {"x-api-key": KEY}}):
+    for settings in (
+        {"api_key": KEY},
+        {"headers": {"Authorization": f"Bearer {KEY}"}},
+        {"headers": {"x-api-key": KEY}},
+    ):
         with pytest.raises(AuthenticationError, match="plain http") as caught:
             rerank(Reranker("nebius", base_url=f"http://{host}/v1", max_retries=0, **settings))
         assert KEY not in str(caught.value)

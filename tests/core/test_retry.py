@@ -131,6 +131,13 @@ def test_longest_wait_is_the_longest() -> None:
     assert wait == 60
 
 
+@pytest.mark.xfail(strict=True, reason="2.0 to the power of the retries is beyond a float")
+def test_any_number_of_retries() -> None:
+    """Who allows thousands of retries, each asked for without a wait, gets a wait for the next as well."""
+    wait = Retry(max_retries=5000, longest_wait=60).wait(lost(), 2000, 0.0, 1.0)
+    assert wait == 60
+
+
 @given(
     st.lists(st.none() | st.floats(0, 200), max_size=30),
     st.floats(0.01, 5),

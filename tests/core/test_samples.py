@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 import hosted_rerank
-from hosted_rerank import PROVIDERS, RerankError, Reranker
+from hosted_rerank import PROVIDERS, Reranker, RerankError
 from tests.byhand import body_of, planned
 from tests.conftest import KEY, Rerank
 from tests.hostile import HostileServer, reply

@@ -17,7 +17,7 @@ from hosted_rerank.local.apis import MAX_BODY
 from hosted_rerank.local.fireworks import SERVERLESS
 from hosted_rerank.local.model import Model
 from hosted_rerank.local.nebius import MODEL
-from hosted_rerank.local.server import running
+from hosted_rerank.local.server import _listen, running
 
 QUERY = "What is Python?"
 DOCUMENTS = ["Cats purr.", "Python is a programming language.", ""]
@@ -156,3 +156,11 @@ def test_a_server_may_be_closed_before_it_is_used() -> None:
     """Starting and stopping at once is clean."""
     with running() as url:
         assert url.startswith("http://127.0.0.1:")
+
+
+def test_answers_are_not_held_back() -> None:
+    """Connections come without Nagle's algorithm, which would hold each answer back for 40 ms."""
+    with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -21,6 +21,7 @@ except ModuleNotFoundError as missing:
         f"the demonstration needs {missing.name}: pip install 'hosted-rerank[demo]'", name=missing.name
     ) from missing
 
+from hosted_rerank.local import MODEL
 from hosted_rerank.local.faq import Faq, load_faq
 from hosted_rerank.local.server import running
 
@@ -42,6 +43,7 @@ def run(query: str | None = None, top_n: int = 5, console: Console | None = None
     console, faq = console or Console(), load_faq()
     search = FaqSearch(faq, CANDIDATES)
     with running() as url:
+        console.print(f"BM25 finds {CANDIDATES} of the FAQ's {len(faq.ids)} answers, {MODEL} reranks them.", "")
         pipelines = [build_langchain(search, url), build_llamaindex(search, url)]
         if query is not None:
             for pipeline in pipelines:

@@ -56,14 +56,14 @@ def show_question(
         table.add_row(str(_place(before, found.id)), str(place), f"{found.score:.3f}", answer, style=style)
     if expected is not None:
         places = [_place(ranking, expected) or "not found" for ranking in (before, after)]
-        table.caption = f"The answer that was written for it: {places[0]} before, {places[1]} after."
+        table.caption = f"The answer that was written for this question: {places[0]} before, {places[1]} after."
     console.print(table, "")
 
 
 def track(console: Console, questions: Sequence[str], description: str) -> Iterator[str]:
     """The questions one by one, with a progress bar that goes away at the end."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield from progress.track(questions, description=description)
 
 

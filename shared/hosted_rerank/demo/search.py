@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import bm25s
+import bm25s  # pyright: ignore[reportMissingTypeStubs] - ships no types
 import Stemmer
 
 from hosted_rerank.local.faq import Faq

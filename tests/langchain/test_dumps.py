@@ -1,0 +1,104 @@
+"""`dumps` and `loads`: a reranker can be written down and read back, and its key stays a reference."""
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+
+pytest.importorskip("langchain_core")
+
+from langchain_core.documents import Document
+from langchain_core.load import dumpd, dumps
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnablePassthrough
+
+from hosted_rerank import Provider
+from langchain_hosted_rerank import FireworksRerank, HostedRerank, NebiusRerank, RerankRetriever
+from tests.adapters import with_langchain as host
+from tests.adapters.fixtures import Asking, Do
+from tests.conftest import KEY, QUERY
+from tests.langchain.shelf import Shelf, documents, texts
+
+pytestmark = pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
+
+ROW = Provider(name="acme", url="https://rerank.example", env=("ACME_API_KEY",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "variable"),
+    [
+        (FireworksRerank, {}, "FIREWORKS_API_KEY"),
+        (NebiusRerank, {}, "NEBIUS_API_KEY"),
+        (HostedRerank, {"provider": "nebius"}, "NEBIUS_API_KEY"),
+        (HostedRerank, {"provider": ROW}, "ACME_API_KEY"),
+    ],
+    ids=["fireworks", "nebius", "by name", "own row"],
+)
+def test_key_is_a_reference(kind: type[HostedRerank], settings: dict[str, Any], variable: str) -> None:
+    """In place of the key a dump has the name of the variable that the provider's key is in."""
+    dumped = dumpd(kind(api_key=KEY, **settings))
+    assert dumped["type"] == "constructor"
+    assert dumped["kwargs"]["api_key"] == {"lc": 1, "type": "secret", "id": [variable]}
+    assert KEY not in json.dumps(dumped)
+
+
+def test_no_key_no_reference() -> None:
+    """Where no key was passed in, a dump has none, and what is loaded reads the environment like the original."""
+    loaded = host.load(dumps(FireworksRerank(top_n=7)))
+    assert (loaded.top_n, loaded.api_key) == (7, None)
+
+
+def test_name_of_the_class() -> None:
+    """A dump names the class where it is defined, which a later version must keep."""
+    for kind in (FireworksRerank, NebiusRerank):
+        assert dumpd(kind())["id"] == ["langchain_hosted_rerank", "vendors", kind.__name__]
+    assert dumpd(HostedRerank())["id"] == ["langchain_hosted_rerank", "compressor", "HostedRerank"]
+
+
+def test_own_fields() -> None:
+    """The fields that only this adapter has are in a dump, but for the function, which cannot be."""
+    settings = {"metadata_fields": ["title"], "score_key": "rerank", "trace_documents": True}
+    loaded = host.load(dumps(FireworksRerank(document_to_text=str, **settings)))
+    assert {name: getattr(loaded, name) for name in settings} == settings
+    assert loaded.document_to_text is None
+
+
+def test_chain(asking: Asking, do: Do) -> None:
+    """A chain that holds a reranker can be written down with it."""
+    chain = RunnablePassthrough() | asking(FireworksRerank, top_n=1)
+    dumped = dumps(chain)
+    assert KEY not in dumped
+    loaded = host.load(dumped, KEY, RunnablePassthrough, type(chain))
+    assert texts(do(loaded, "invoke", {"query": QUERY, "documents": documents()})) == ["heron"]
+
+
+class WritableShelf(Shelf):
+    """A retriever that can be written down."""
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        return True
+
+
+def test_retriever(asking: Asking, do: Do) -> None:
+    """A `RerankRetriever` over a retriever that can be dumped can be dumped, and ranks again when it is loaded."""
+    retriever = RerankRetriever(
+        base_retriever=WritableShelf(documents=documents()), reranker=asking(FireworksRerank), top_n=2
+    )
+    dumped = dumps(retriever)
+    assert KEY not in dumped
+    loaded = host.load(dumped, KEY, RerankRetriever, WritableShelf, Document)
+    assert isinstance(loaded, BaseRetriever)
+    assert texts(do(loaded, "invoke", QUERY)) == ["heron", "dormouse"]
+
+
+def title(document: Any) -> str:
+    return str(document.metadata["title"])
+
+
+def test_pickle_with_a_function() -> None:
+    """A function that can be pickled goes along in a pickle; one that cannot is an error, and is not lost."""
+    assert pickle.loads(pickle.dumps(FireworksRerank(document_to_text=title))).document_to_text is title
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(FireworksRerank(document_to_text=lambda document: document.page_content))
