@@ -29,6 +29,6 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     except ModuleNotFoundError as missing:
-        if missing.name not in ("langchain_core", "langsmith"):
+        if not (missing.name or "").startswith("langchain_core"):
             raise
         raise ImportError(f"{__name__} needs {missing.name}: pip install 'hosted-rerank[langchain]'") from missing

@@ -5,7 +5,7 @@ request ids; documents only with `trace_documents=True`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from langchain_core.callbacks import BaseRunManager, Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
@@ -13,6 +13,7 @@ from langchain_core.retrievers import RetrieverLike
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config
 from pydantic import ConfigDict, Field, SecretStr
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from hosted_rerank.dumps import dump_headers, dump_provider
 from hosted_rerank.settings import Overrides, Ranked, RerankSettings

@@ -22,7 +22,9 @@ class RerankRetriever(BaseRetriever):
         ```
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True, validate_assignment=True
+    )
 
     base_retriever: RetrieverLike
     """Finds the candidates."""

@@ -6,6 +6,8 @@ from typing import Any
 
 from langchain_core.documents import Document
 
+from hosted_rerank.flow import check_list
+
 
 def document_texts(
     documents: Sequence[Document], to_text: Callable[[Document], str] | None, metadata_fields: Sequence[str] | None
@@ -15,6 +17,7 @@ def document_texts(
     Raises:
         TypeError: One of them is no `Document`.
     """
+    check_list("documents", documents)
     for place, document in enumerate(documents):
         if not isinstance(document, Document):
             raise TypeError(f"documents[{place}] must be a Document, not {type(document).__name__}")
@@ -36,6 +39,7 @@ def any_texts(
     rank_fields: Sequence[str] | None,
 ) -> list[str]:
     """Return what is sent of each item of a mixed list: a mapping goes as JSON, cut to `rank_fields`."""
+    check_list("documents", documents)
     texts: list[str] = []
     for document in documents:
         if isinstance(document, str):

@@ -5,6 +5,7 @@ from typing import Any
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
+from hosted_rerank.flow import check_list
 from hosted_rerank.settings import PASSED_KEY, Ranked
 
 RETRIEVAL_SCORE_KEY = "retrieval_score"
@@ -19,6 +20,7 @@ def node_texts(
     Raises:
         TypeError: One of them is no `NodeWithScore`.
     """
+    check_list("nodes", nodes)
     for place, node in enumerate(nodes):
         if not isinstance(node, NodeWithScore):
             raise TypeError(f"nodes[{place}] must be a NodeWithScore, not {type(node).__name__}")

@@ -5,6 +5,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
+from hosted_rerank.flow import check_count
 from hosted_rerank.settings import Overrides
 from llamaindex_hosted_rerank.postprocessor import HostedRerank
 
@@ -33,6 +34,8 @@ class RerankRetriever(BaseRetriever):
         top_n: int | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
+        if top_n is not None:
+            check_count("top_n", top_n, least=1)
         self.base_retriever = base_retriever
         self.reranker = reranker
         self.top_n = top_n

@@ -214,6 +214,12 @@ def check_count(name: str, value: object, *, least: int) -> None:
         raise InvalidRequestError(f"{name} must be at least {least}, not {value}{hint}")
 
 
+def check_list(name: str, value: object) -> None:
+    """Refuse what is no list of things: a single text, a mapping, or what can be read only once."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        raise TypeError(f"{name} must be a list, not {type(value).__name__}")
+
+
 def _check(call: Call) -> None:
     """Refuse what could only fail later, or be answered wrong."""
     query, documents = call.query, call.documents
@@ -221,8 +227,7 @@ def _check(call: Call) -> None:
         raise TypeError(f"query must be a str, not {type(query).__name__}")
     if not query.strip():
         raise InvalidRequestError("query is blank: there is nothing to compare documents with")
-    if isinstance(documents, (str, bytes)) or not isinstance(documents, Sequence):
-        raise TypeError(f"documents must be a list of str, not {type(documents).__name__}")
+    check_list("documents", documents)
     for place, text in enumerate(documents):
         if not isinstance(text, str):
             raise TypeError(f"documents[{place}] must be a str, not {type(text).__name__}")

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from hosted_rerank.body import is_object
 from hosted_rerank.dumps import dump_headers, dump_provider, load_provider
 from hosted_rerank.errors import PASSABLE, RerankError
 from hosted_rerank.flow import check_count
@@ -124,17 +125,14 @@ class RerankSettings(BaseModel):
         return self._made[1]
 
     def _reranker_settings(self) -> dict[str, Any]:
-        names = ("provider", "model", "api_key", "base_url", "instruction", "timeout", "deadline", "max_retries")
-        return {
-            name: getattr(self, name) for name in (*names, "headers", "params", "options", "client", "async_client")
-        }
+        fields = {name: getattr(self, name) for name in _RERANKER_FIELDS}
+        return {name: dict(field) if is_object(field) else field for name, field in fields.items()}
 
     def _wanted(self, overrides: Overrides) -> Overrides:
         """What a call asks for, all of it: the fields, with the call's own on top."""
-        if unknown := overrides.keys() - Overrides.__annotations__.keys():
-            raise TypeError(
-                f"unknown arguments: {', '.join(unknown)}; a call takes {', '.join(Overrides.__annotations__)}"
-            )
+        known = Overrides.__annotations__
+        if unknown := overrides.keys() - known.keys():
+            raise TypeError(f"unknown arguments: {', '.join(unknown)}; a call takes {', '.join(known)}")
         if (top_n := overrides.get("top_n")) is not None:
             check_count("top_n", top_n, least=1)
         threshold = overrides.get("score_threshold")

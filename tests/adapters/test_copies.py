@@ -46,7 +46,6 @@ ROW = Provider(
 )
 
 
-LEAK = pytest.mark.xfail(strict=True, reason="the pickle holds the private `_made`, which has the key and the clients")
 pytestmark = pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
 
 
@@ -93,7 +92,6 @@ def test_pickle(
     assert keys == [f"Bearer {key}" for key in (KEY, "sk-of-environment", KEY)]
 
 
-@LEAK
 def test_pickle_holds_no_secret(host: ModuleType, asking: Asking, rank: Rank) -> None:
     """A pickle holds neither the key nor headers that look like one; the live object keeps both."""
     reranker = asking(host.FireworksRerank, headers=dict(SECRET_HEADERS))
@@ -124,7 +122,6 @@ def test_lent_clients_go_into_copies(host: ModuleType, lent: dict[str, Any], cop
     assert (other.client, other.async_client) == (lent["client"], lent["async_client"])
 
 
-@LEAK
 def test_lent_clients_stay_where_they_are(
     host: ModuleType, lent: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:

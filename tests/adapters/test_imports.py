@@ -61,7 +61,6 @@ def test_public_names(name: str) -> None:
         _ = package.HostedReranker
 
 
-@pytest.mark.xfail(strict=True, reason="only the missing module is named, not the extra that has it")
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_missing_framework(name: str) -> None:
     """Without the framework the error says what to install."""

@@ -122,10 +122,10 @@ def test_credentials_in_an_address_are_refused(base: str) -> None:
         {"max_retries": 1.5},
         {"max_retries": True},
         {"max_retries": None},
-        *(
-            pytest.param(wrong, marks=pytest.mark.xfail(strict=True, reason="not checked: it fails later, or is sent"))
-            for wrong in ({"model": 5}, {"base_url": 5}, {"params": {"p": 5}}, {"params": {"p": None}})
-        ),
+        {"model": 5},
+        {"base_url": 5},
+        {"params": {"p": 5}},
+        {"params": {"p": None}},
     ],
     ids=str,
 )

@@ -85,7 +85,6 @@ def test_blank_instruction_is_refused(instruction: str) -> None:
         planned("fireworks", instruction=instruction)
 
 
-@pytest.mark.xfail(strict=True, reason="orjson's refusal is a TypeError, and a ValueError is caught")
 @pytest.mark.parametrize(
     ("call", "named"),
     [

@@ -63,7 +63,6 @@ def test_connection_that_ended_while_idle_is_replaced(server: HostileServer, acm
     assert server.connections == 3
 
 
-@pytest.mark.xfail(strict=True, reason="that the address has answered before counts, not that the connection was kept")
 def test_new_connection_that_fails_is_not_asked_again(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """The quiet retry is for kept connections: where a new one breaks, `max_retries=0` means one request."""
     server.play(ranking(connection="close"), raw(end="hang_up"))

@@ -92,7 +92,6 @@ def test_odd_but_whole_reply(reply: bytes, server: HostileServer, acme: Acme, re
     assert [result.index for result in rerank(acme()).results] == [1, 2, 0]
 
 
-@pytest.mark.wrong("awaiting", reason="aiohttp takes headers of 8 kB, if it is not told otherwise; httpx takes 100")
 @pytest.mark.parametrize("length", [9_000, 30_000])
 def test_long_header(length: int, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A gateway's long header, such as a security policy or a cookie, does not cost the answer."""
@@ -100,7 +99,6 @@ def test_long_header(length: int, server: HostileServer, acme: Acme, rerank: Rer
     assert [result.index for result in rerank(acme()).results] == [1, 2, 0]
 
 
-@pytest.mark.wrong("awaiting", reason="a 101 is taken for a wrong request, with the body that never comes")
 def test_switch_of_protocols(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A server that switches to a protocol that nobody asked for has not replied."""
     server.play(raw(b"HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", end="hang_up"))
@@ -116,7 +114,6 @@ def test_reply_that_nobody_asked_for(server: HostileServer, acme: Acme, rerank: 
     assert [[result.index for result in rerank(reranker).results] for _ in range(2)] == [[1, 2, 0], [1, 2, 0]]
 
 
-@pytest.mark.wrong("awaiting", reason="a UnicodeEncodeError of httpx-aiohttp goes through arerank")
 def test_reason_not_in_ascii(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """The words beside a status are of no account, in whatever encoding they are."""
     server.play(raw(WHOLE.replace(b"200 Any", b"200 Fa\xe7on")))

@@ -132,7 +132,6 @@ def test_deadline_before_the_wait_would_be_over(
     assert len(server.requests) == 1
 
 
-@pytest.mark.wrong("blocking", reason="an attempt that has no time is a plain NoReplyError")
 @pytest.mark.parametrize("deadline", [1e-9, 0.0005])
 def test_deadline_before_the_first_attempt(deadline: float, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A deadline that is over before anything could be sent is the same error."""

@@ -81,9 +81,8 @@ def test_start_event(asking: Asking, do: Do, events: Events) -> None:
 
 def test_end_event(asking: Asking, do: Do, server: HostileServer, events: Events) -> None:
     """The end event has the nodes that are returned, and what the API said: model, usage, request ids, attempts."""
-    answer = ranked(
-        0.25, 0.75, 0.5, 0.125, usage={"prompt_tokens": 40, "total_tokens": 42, "search_units": 1}, model="m-2"
-    )
+    usage = {"prompt_tokens": 40, "total_tokens": 42, "search_units": 1}
+    answer = ranked(0.25, 0.75, 0.5, 0.125, usage=usage, model="m-2")
     server.play(reply(503, retry_after="0"), reply(200, answer, x_request_id="req-1"))
     best = rerank(do, asking(FireworksRerank, max_retries=1))
     event = events.seen[1]
