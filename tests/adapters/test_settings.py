@@ -122,7 +122,6 @@ def test_fields_that_exclude_each_other(host: ModuleType) -> None:
         host.HostedRerank(instruction="Find fish.").provider = "nebius"
 
 
-@pytest.mark.xfail(strict=True, reason="a dict that is changed in place is compared with itself, so nothing follows")
 def test_values_changed_in_place(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
     """What is changed inside a field, such as one header, counts from the next call on."""
     reranker = asking(host.FireworksRerank, headers={"x-team": "birds"})

@@ -133,16 +133,32 @@ def parts(text: str, length: int = 8) -> set[str]:
     return {text[at : at + length] for at in range(len(text) - length + 1)}
 
 
+LONG = "Die Würmer schlafen länger. " * 200
+HALF = pytest.mark.xfail(strict=True, reason="what is cut before it is made shorter may end with half a key")
+BEFORE = {
+    "plain": lambda length: json.dumps(LONG[:length])[1:-1],
+    "JSON": lambda length: json.dumps(json.dumps(LONG)[1:-1][:length])[1:-1],
+    "HTML": lambda length: json.dumps(html.escape(LONG)[:length])[1:-1],
+}
+
+
 @pytest.mark.parametrize(
-    "escape", [str, lambda text: json.dumps(text)[1:-1], html.escape], ids=["plain", "JSON", "HTML"]
+    "before", [BEFORE["plain"], pytest.param(BEFORE["JSON"], marks=HALF), BEFORE["HTML"]], ids=BEFORE
 )
-def test_no_bound_leaves_half_a_key(escape: Any) -> None:
+def test_no_bound_leaves_half_a_key(before: Any) -> None:
     """Wherever in a long message the key stands, no part of it is shown, whatever is taken out before it."""
-    document = "Die Würmer schlafen länger. " * 200
-    quoted = escape(document)
-    for before in range(0, len(quoted), 7):
-        said = excerpt(encoded({"message": f"{quoted[:before]} Bearer {KEY} is wrong"}), [document], KEY)
-        assert [part for part in parts(KEY) if part in said] == [], before
+    for length in range(0, len(LONG), 7):
+        said = excerpt(f'{{"message": "{before(length)} Bearer {KEY} is wrong"}}'.encode(), [LONG], KEY)
+        assert "Bearer" in said or length > 1000
+        assert [part for part in parts(KEY) if part in said] == [], length
+
+
+@HALF
+def test_no_bound_leaves_half_a_key_of_a_page() -> None:
+    """Nor is it shown of a page, whatever markup stands before it."""
+    for length in range(0, 30_000, 7):
+        said = excerpt(f"<p class={'a' * length}>Bearer {KEY} is wrong".encode(), [], KEY)
+        assert [part for part in parts(KEY) if part in said] == [], length
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode), st.lists(st.text(max_size=20), max_size=3))

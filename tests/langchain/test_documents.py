@@ -162,14 +162,11 @@ def test_rerank_with_overrides(asking: Asking, do: Do, server: HostileServer) ->
         do(reranker, "rerank", ["a"], QUERY, topn=1)
 
 
-TAKEN_APART = pytest.mark.xfail(strict=True, reason="a str is ranked letter by letter, a mapping key by key")
-
-
 @pytest.mark.parametrize(
     "given",
     [
-        pytest.param("swift", marks=TAKEN_APART),
-        pytest.param({"text": "swift"}, marks=TAKEN_APART),
+        "swift",
+        {"text": "swift"},
         b"swift",
         None,
         [5],

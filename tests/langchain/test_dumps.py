@@ -12,6 +12,7 @@ from langchain_core.documents import Document
 from langchain_core.load import dumpd, dumps
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnablePassthrough
+from pydantic import BaseModel
 
 from hosted_rerank import Provider
 from langchain_hosted_rerank import FireworksRerank, HostedRerank, NebiusRerank, RerankRetriever
@@ -73,6 +74,12 @@ def test_chain(asking: Asking, do: Do) -> None:
     assert texts(do(loaded, "invoke", {"query": QUERY, "documents": documents()})) == ["heron"]
 
 
+class Settings(BaseModel):
+    """The settings of a program, with a reranker in it."""
+
+    reranker: FireworksRerank
+
+
 class WritableShelf(Shelf):
     """A retriever that can be written down."""
 
@@ -91,6 +98,13 @@ def test_retriever(asking: Asking, do: Do) -> None:
     loaded = host.load(dumped, KEY, RerankRetriever, WritableShelf, Document)
     assert isinstance(loaded, BaseRetriever)
     assert texts(do(loaded, "invoke", QUERY)) == ["heron", "dormouse"]
+
+
+def test_field_of_a_model() -> None:
+    """A model of the caller's that has a reranker in it can be written down and read back with it, without the key."""
+    written = Settings(reranker=FireworksRerank(top_n=7, api_key=KEY)).model_dump_json()
+    assert KEY not in written
+    assert Settings.model_validate_json(written).reranker.top_n == 7
 
 
 def title(document: Any) -> str:

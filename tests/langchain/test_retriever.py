@@ -82,7 +82,6 @@ def test_wrong_assignment(retriever: RerankRetriever, top_n: Any) -> None:
         retriever.top_n = top_n
 
 
-@pytest.mark.xfail(strict=True, reason="what is refused is shown: hide_input_in_errors is not set here")
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -76,7 +76,6 @@ def test_no_question_or_two(asking: Asking, do: Do, given: list[NodeWithScore], 
         do(asking(FireworksRerank, on_error="passthrough"), "postprocess_nodes", given, **arguments)
 
 
-@pytest.mark.xfail(strict=True, reason="what can be read only once is used up by the first look, so nothing is ranked")
 def test_nodes_that_can_be_read_only_once(asking: Asking, do: Do, server: HostileServer) -> None:
     """A generator in the place of a list is refused, and not taken for no nodes."""
     with pytest.raises(TypeError):

@@ -85,7 +85,6 @@ def test_top_n_of_a_retriever(asking: Asking, do: Do, top_n: int | None, count: 
 
 
 @pytest.mark.parametrize("top_n", [0, -1, True, "2"])
-@pytest.mark.xfail(strict=True, reason="the constructor takes any top_n, and each call fails")
 def test_refused_top_n_of_a_retriever(asking: Asking, top_n: Any) -> None:
     """What is no count is refused in the constructor."""
     with pytest.raises((ValueError, TypeError), match="top_n"):
