@@ -16,8 +16,9 @@ from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr
 from llama_index.core.instrumentation.events.rerank import ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from hosted_rerank.body import is_object
 from hosted_rerank.settings import Overrides, Ranked, RerankSettings
 from llamaindex_hosted_rerank.events import HostedReRankEndEvent, describe
 from llamaindex_hosted_rerank.nodes import node_texts, ranked_nodes
@@ -52,6 +53,14 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
     """What is sent of a node, instead of its content. Not in dumps."""
     keep_retrieval_score: bool = False
     """Whether the score that a node came with is kept in its metadata, as `retrieval_score`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_class_name(cls, fields: Any) -> Any:
+        """Take what a dump holds: LlamaIndex puts the class's name among the fields."""
+        if is_object(fields) and fields.get("class_name") == cls.class_name():
+            return {name: value for name, value in fields.items() if name != "class_name"}
+        return fields
 
     @classmethod
     def class_name(cls) -> str:

@@ -13,7 +13,11 @@ _KINDS = {kind.__name__: kind for kind in (str, int, float, bool, dict, list)}
 
 
 def dump_provider(provider: str | Provider) -> str | dict[str, Any]:
-    """Return a provider as JSON: its name if it is a row of ours, else the whole row."""
+    """Return a provider as JSON: its name if it is a row of ours, else the whole row.
+
+    Raises:
+        ValueError: The row has an error class that is not of `hosted_rerank.errors`, so it could not be loaded again.
+    """
     if isinstance(provider, str):
         return provider
     if PROVIDERS.get(provider.name) == provider:
@@ -21,14 +25,28 @@ def dump_provider(provider: str | Provider) -> str | dict[str, Any]:
     row = asdict(provider)
     kinds = provider.dialect.options.items()
     row["dialect"]["options"] = {name: v.__name__ if isinstance(v, type) else list(v) for name, v in kinds}
+    for kind in provider.errors.values():
+        if getattr(errors, kind.__name__, None) is not kind:
+            raise ValueError(f"provider {provider.name!r} cannot be dumped: {kind.__name__} is none of our errors")
     row["errors"] = {str(status): kind.__name__ for status, kind in provider.errors.items()}
     return row
 
 
 def load_provider(dumped: Any) -> Any:
-    """Return the provider that `dump_provider` dumped; anything else as it is."""
+    """Return the provider that `dump_provider` dumped; anything but a mapping as it is.
+
+    Raises:
+        ValueError: The mapping is no such dump.
+    """
     if not is_object(dumped):
         return dumped
+    try:
+        return _load_row(dumped)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise ValueError("provider is a mapping, but not one that a dump wrote: pass a name or a Provider") from None
+
+
+def _load_row(dumped: dict[str, Any]) -> Provider:
     dialect: dict[str, Any] = dict(dumped["dialect"])
     kinds = dialect["options"].items()
     dialect["options"] = {name: _KINDS[v] if isinstance(v, str) else tuple(v) for name, v in kinds}

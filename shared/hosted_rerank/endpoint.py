@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
@@ -21,6 +20,9 @@ class Secret(Protocol):
 
 
 Key: TypeAlias = str | Secret
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Hosts that a key may go to over plain http; no proxy is asked for them."""
 
 _CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|session", re.IGNORECASE)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -85,7 +87,7 @@ class Endpoint:
     def _guard_key(self) -> None:
         """Refuse to send a key where others can read it on the way."""
         address = urlsplit(self.url)
-        if address.scheme == "http" and not self.provider.plain_http and not _is_loopback(address.hostname or ""):
+        if address.scheme == "http" and not self.provider.plain_http and address.hostname not in LOOPBACK:
             raise AuthenticationError(
                 f"the key would go to {address.hostname} over plain http: use https,"
                 " or a Provider(..., plain_http=True) if the network in between is yours",
@@ -207,12 +209,3 @@ def _continue(base: str, path: str) -> str:
     last = base.rsplit("/", 1)[-1]
     rest = steps[steps.index(last) + 1 :] if last in steps else steps
     return "/".join([base, *rest])
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

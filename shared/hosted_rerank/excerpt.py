@@ -35,9 +35,9 @@ def excerpt(content: bytes, texts: Iterable[str] = (), key: str | None = None) -
     Returns:
         At most `LONGEST` characters, empty if the body says nothing.
     """
-    said = _unescape(_said(_read(content))[: 2 * _READ + len(key or "")])
+    said = _unescape(_said(_read(content))[: 2 * _READ])
     if key:
-        said = said.replace(key, "[key]")[: 2 * _READ]  # cut after that, or half a key might stay
+        said = _without(said, key)
     said = _unquote(said, list(texts))
     return " ".join("".join(c if c.isprintable() else " " for c in said).split())[:LONGEST]
 
@@ -62,6 +62,13 @@ def _said(body: Any, depth: int = 0) -> str:
             place = fields.get("loc")  # FastAPI says where, and what
             return f"{'.'.join(map(str, place[:6]))}: {said}" if name == "msg" and is_array(place) else said
     return ""
+
+
+def _without(said: str, key: str) -> str:
+    """Take out the key, and the beginning of it that a cut left at the end."""
+    said = said.replace(key, "[key]")
+    left = next((length for length in range(len(key) - 1, 3, -1) if said.endswith(key[:length])), 0)
+    return said[: len(said) - left]
 
 
 def _unescape(said: str) -> str:

@@ -15,6 +15,7 @@ import httpcore
 import httpx
 
 from hosted_rerank.connections import ATTEMPT
+from hosted_rerank.endpoint import LOOPBACK
 
 KEEP_ALIVE = 90.0
 """Seconds that an idle connection is kept: users pause for a minute, and a new one costs several round trips."""
@@ -22,7 +23,7 @@ KEEP_ALIVE = 90.0
 CONNECTIONS = 1000
 """Connections of one pool at most."""
 
-_LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+_DIRECT = {f"all://[{host}]" if ":" in host else f"all://{host}": None for host in LOOPBACK}
 """Never asked for through a proxy: what goes to this machine in the clear, key and all, must not leave it."""
 
 _LIMITS = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEEP_ALIVE)
@@ -30,7 +31,7 @@ _LIMITS = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CO
 
 def open_blocking() -> httpx.Client:
     """Return a new client for blocking use."""
-    client = httpx.Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies(), mounts=dict.fromkeys(_LOOPBACK))
+    client = httpx.Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies(), mounts=_DIRECT)
     # httpx has no way to pass a network backend on, and its own timeouts begin anew with every byte that comes.
     routes: Any = client
     for transport in (routes._transport, *filter(None, routes._mounts.values())):  # noqa: SLF001 - see above
@@ -78,7 +79,7 @@ def open_awaiting() -> httpx.AsyncClient:
     """Return a new client for awaiting use, in one event loop."""
     from hosted_rerank.aiohttp_pool import Client  # noqa: PLC0415 - aiohttp costs 0.3 s to import
 
-    return Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies(), mounts=dict.fromkeys(_LOOPBACK))
+    return Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies(), mounts=_DIRECT)
 
 
 @cache

@@ -212,7 +212,7 @@ class RerankSettings(BaseModel):
     def __getstate__(self) -> dict[Any, Any]:
         without = {"api_key": None, "client": None, "async_client": None, "headers": dump_headers(self.headers)}
         bare = self.model_copy(update=without)  # LlamaIndex's own __getstate__ deletes from the object that it is given
-        object.__setattr__(bare, "__pydantic_private__", None)  # the reranker in it has the key
+        object.__setattr__(bare, "__pydantic_private__", {"_made": None})  # the reranker in it has the key
         return super(RerankSettings, bare).__getstate__()
 
 

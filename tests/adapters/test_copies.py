@@ -217,9 +217,7 @@ def test_own_error_in_a_row(host: ModuleType, asking: Asking, rank: Rank, server
             rank(copied(reranker), host.candidates("swift"))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="it is dumped by its bare name, under which a load finds nothing"
-)
+@pytest.mark.xfail(strict=True, reason="it is dumped by its bare name, under which a load finds nothing")
 def test_own_error_in_a_dump(host: ModuleType) -> None:
     """A dump that could not be loaded again, for an error class is in it that is not ours, is refused at once."""
     row = Provider(name="acme", url="https://rerank.example", errors={418: TeapotError})

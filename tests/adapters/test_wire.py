@@ -1,5 +1,6 @@
 """What a call sends: each vendor's own fields under its own names, and nothing that it does not have."""
 
+from importlib.util import find_spec
 from types import ModuleType
 
 import pytest
@@ -52,6 +53,16 @@ def test_nebius_without_its_own(host: ModuleType, asking: Asking, rank: Rank, se
     first, second = server.requests
     assert (first.target, first.body.keys()) == ("/v1/rerank", {"model", "query", "documents"})
     assert (second.target, second.body["user"]) == ("/v1/rerank?ai_project_id=project-2", "u-8")
+
+
+def test_nebius_by_name(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
+    """The general class sends a vendor's own fields too, given as `params` and `options`; unknown ones are refused."""
+    settings = {"params": {"ai_project_id": "project-1"}, "options": {"service_tier": "flex", "user": "u-7"}}
+    rank(asking(host.HostedRerank, provider="nebius", **settings), host.candidates(*TEXTS))
+    assert server.requests[0].target == "/v1/rerank?ai_project_id=project-1"
+    assert server.requests[0].body.items() >= {"service_tier": "flex", "user": "u-7"}.items()
+    with pytest.raises(ValueError, match="truncate"):
+        host.HostedRerank(provider="nebius", options={"truncate": True})
 
 
 def test_nebius_service_tier_is_checked(host: ModuleType) -> None:
@@ -144,3 +155,12 @@ def test_retries(host: ModuleType, asking: Asking, rank: Rank, server: HostileSe
     with pytest.raises(ServerError):
         rank(asking(host.FireworksRerank, max_retries=1), host.candidates(*TEXTS))
     assert len(server.requests) == 5
+
+
+@pytest.mark.skipif(not find_spec("onnxruntime"), reason="needs the extra local")
+def test_embedded_model(host: ModuleType, rank: Rank) -> None:
+    """`provider="local"` ranks in this process, with neither key nor server."""
+    items = host.candidates("Cats purr.", "", "Python is a programming language.", "The Nile is a river.")
+    best = rank(host.HostedRerank(provider="local", top_n=None), items, "What is Python?")
+    assert host.text(best[0]) == "Python is a programming language."
+    assert [type(host.score(item)) for item in best] == [float, float, float, type(None)]

@@ -76,7 +76,7 @@ def test_new_connection_that_fails_is_not_asked_again(server: HostileServer, acm
 def test_quiet_retry_is_no_retry_of_a_timeout(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A kept connection on which nothing comes is not dead: the timeout stands."""
     server.play(ranking(), silence())
-    reranker = acme(timeout=0.4, max_retries=0)
+    reranker = acme(timeout=0.25, max_retries=0)
     rerank(reranker)
     with pytest.raises(NoReplyError):
         rerank(reranker)

@@ -60,7 +60,7 @@ def test_broken_reply(act: object, server: HostileServer, acme: Acme, rerank: Re
     assert len(rerank(reranker).results) == 3
 
 
-@pytest.mark.parametrize("act", ["reset at once", "closed in the head", "closed in the body", "no HTTP"])
+@pytest.mark.parametrize("act", ["reset at once", "closed in the body", "no HTTP"])
 def test_broken_reply_is_asked_for_again(act: str, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """What broke once may be whole the second time."""
     server.play(BROKEN[act], ranking())
@@ -148,8 +148,8 @@ def test_slow_reply(act: object, server: HostileServer, acme: Acme, rerank: Rera
     server.play(act)  # type: ignore[arg-type]
     began = time.monotonic()
     with pytest.raises(RerankTimeoutError) as caught:
-        rerank(acme(timeout=0.4))
-    assert 0.35 < time.monotonic() - began < 3.0
+        rerank(acme(timeout=0.25))
+    assert 0.2 < time.monotonic() - began < 3.0
     assert isinstance(caught.value, TimeoutError)
     assert (caught.value.status, len(server.requests)) == (None, 1)
     assert eventually(lambda: server.open == 0)
@@ -160,7 +160,7 @@ def test_slow_reply(act: object, server: HostileServer, acme: Acme, rerank: Rera
     [
         pytest.param(raw(b"HTTP/1.1 200 OK\r\n", *[b"x-a: 1\r\n"] * 40, every=0.1, end="gone"), id="head in drops"),
         pytest.param(raw(*[b"HTTP/1.1 103 Wait\r\n\r\n"] * 40, every=0.1, end="gone"), id="only hints"),
-        pytest.param(raw(b"", WHOLE[:-7], every=1.8, end="gone"), id="head at the last moment"),
+        pytest.param(raw(b"", WHOLE[:-7], every=0.7, end="gone"), id="head at the last moment"),
     ],
 )
 def test_slow_head(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
@@ -168,16 +168,16 @@ def test_slow_head(act: object, server: HostileServer, acme: Acme, rerank: Reran
     server.play(act)  # type: ignore[arg-type]
     began = time.monotonic()
     with pytest.raises(RerankTimeoutError):
-        rerank(acme(timeout=2.0))
-    assert time.monotonic() - began < 3.0
+        rerank(acme(timeout=0.8))
+    assert time.monotonic() - began < 1.4
 
 
 def test_timeout_is_for_one_attempt(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """After an attempt that took too long the next one has the whole time again."""
-    server.play(silence(), ranking(after=0.25))
-    response = rerank(acme(timeout=0.4, max_retries=1))
+    server.play(silence(), ranking(after=0.3))
+    response = rerank(acme(timeout=0.5, max_retries=1))
     assert response.attempts == 2
-    assert response.elapsed > 0.6
+    assert response.elapsed > 0.75
 
 
 def test_nobody_accepts(rerank: Rerank) -> None:
@@ -190,7 +190,7 @@ def test_nobody_accepts(rerank: Rerank) -> None:
         row = Provider(name="acme", url=f"http://127.0.0.1:{busy.getsockname()[1]}/v1/rerank")
         began = time.monotonic()
         with pytest.raises(RerankTimeoutError):
-            rerank(Reranker(row, api_key=KEY, max_retries=0, timeout=0.4))
+            rerank(Reranker(row, api_key=KEY, max_retries=0, timeout=0.25))
         assert time.monotonic() - began < 3.0
 
 
@@ -213,5 +213,5 @@ def test_no_tls_where_it_should_be(server: HostileServer, rerank: Rerank) -> Non
     """A server that does not speak TLS where it was asked to gets neither key nor documents."""
     row = Provider(name="acme", url=server.url.replace("http:", "https:"))
     with pytest.raises(RerankError):
-        rerank(Reranker(row, api_key=KEY, max_retries=0, timeout=0.5))
+        rerank(Reranker(row, api_key=KEY, max_retries=0, timeout=0.25))
     assert server.requests == []

@@ -123,7 +123,7 @@ def test_key_of_the_environment_does_not_travel_in_the_clear(monkeypatch: pytest
         rerank(Reranker("nebius", base_url=AWAY))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "app.localhost", "[::1]"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_loopback_is_not_the_network(host: str) -> None:
     """To this machine itself plain http will do."""
     assert sent(base_url=f"http://{host}:8080", api_key=KEY) == f"Bearer {KEY}"

@@ -115,7 +115,7 @@ def test_hostile_server(act: Any, kind: type[RerankError], lend: Lend, server: H
     """Through a lent client a hostile server comes to the same errors, and frees its connection."""
     server.play(act)
     with pytest.raises(kind):
-        lend(timeout=0.5)
+        lend(timeout=0.3)
     assert eventually(lambda: server.open == 0)
 
 
@@ -123,7 +123,7 @@ def test_timeout_of_the_reranker_counts(lend: Lend, server: HostileServer) -> No
     """A lent client's own timeout does not make an attempt longer than `timeout`."""
     server.play(silence())
     with pytest.raises(RerankTimeoutError):
-        lend(client={"timeout": None}, timeout=0.4)
+        lend(client={"timeout": None}, timeout=0.25)
 
 
 def test_redirects_are_not_followed(lend: Lend, server: HostileServer) -> None:

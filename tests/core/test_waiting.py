@@ -23,7 +23,6 @@ from tests.hostile import HostileServer, ranking, raw, reply, silence
 @pytest.mark.parametrize(
     ("headers", "least"),
     [
-        ({"retry-after": "1"}, 1.0),
         ({"retry-after": "0.3"}, 0.3),
         ({"retry-after": "0"}, 0.0),
         ({"retry-after-ms": "300"}, 0.3),
@@ -114,7 +113,7 @@ def test_deadline_over_several_attempts(server: HostileServer, acme: Acme, reran
     server.play(silence())
     began = time.monotonic()
     with pytest.raises(RerankTimeoutError):
-        rerank(acme(timeout=0.3, deadline=1.0, max_retries=50))
+        rerank(acme(timeout=0.15, deadline=0.7, max_retries=50))
     assert time.monotonic() - began < 3.0
     assert 1 <= len(server.requests) <= 4
 
