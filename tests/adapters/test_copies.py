@@ -217,7 +217,6 @@ def test_own_error_in_a_row(host: ModuleType, asking: Asking, rank: Rank, server
             rank(copied(reranker), host.candidates("swift"))
 
 
-@pytest.mark.xfail(strict=True, reason="it is dumped by its bare name, under which a load finds nothing")
 def test_own_error_in_a_dump(host: ModuleType) -> None:
     """A dump that could not be loaded again, for an error class is in it that is not ours, is refused at once."""
     row = Provider(name="acme", url="https://rerank.example", errors={418: TeapotError})
@@ -226,7 +225,6 @@ def test_own_error_in_a_dump(host: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("given", [{"name": "acme", "url": "https://rerank.example"}, {}, {"dialect": 5}], ids=repr)
-@pytest.mark.xfail(strict=True, reason="KeyError, TypeError or AttributeError comes out of the constructor")
 def test_provider_that_is_no_dump(host: ModuleType, given: dict[str, Any]) -> None:
     """A mapping in the place of a provider that is not what a dump writes is refused as any wrong value is."""
     with pytest.raises(ValueError, match="provider"):

@@ -62,7 +62,6 @@ class State(BaseModel):
     reranker: FireworksRerank
 
 
-@pytest.mark.xfail(strict=True, reason="the class_name that a dump has is refused as an unknown field")
 def test_field_of_a_model() -> None:
     """A model of the caller's that has a reranker in it can be written down and read back with it."""
     state = State(reranker=FireworksRerank(top_n=7, api_key=KEY))
