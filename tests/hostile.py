@@ -122,7 +122,7 @@ class HostileServer:
         return await asyncio.start_server(self._talk, "127.0.0.1", 0, limit=1 << 20, backlog=1024)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks.add(task := asyncio.current_task())  # type: ignore[arg-type]  # this runs in a task
+        self._tasks.add(task := asyncio.current_task())
         self.connections += 1
         self.open += 1
         number = self.connections
@@ -141,7 +141,7 @@ class HostileServer:
             await writer.wait_closed()
         except (OSError, asyncio.CancelledError):
             writer.transport.abort()
-        self._tasks.discard(task)  # type: ignore[arg-type]
+        self._tasks.discard(task)
 
     @staticmethod
     async def _read(reader: asyncio.StreamReader, connection: int) -> Seen:

@@ -132,7 +132,7 @@ def test_credentials_in_an_address_are_refused(base: str) -> None:
 def test_settings_of_the_wrong_type_are_refused(settings: dict[str, object]) -> None:
     """A setting of the wrong type is refused when it is given, by its name."""
     with pytest.raises(TypeError, match=next(iter(settings))):
-        Reranker("fireworks", **settings)  # type: ignore[arg-type]
+        Reranker("fireworks", **settings)
 
 
 @pytest.mark.parametrize("name", ["timeout", "deadline"])
@@ -140,7 +140,7 @@ def test_settings_of_the_wrong_type_are_refused(settings: dict[str, object]) -> 
 def test_times_are_positive_and_finite(name: str, value: float) -> None:
     """Times are positive numbers of seconds."""
     with pytest.raises(ValueError, match=name):
-        Reranker("fireworks", **{name: value})  # type: ignore[arg-type]
+        Reranker("fireworks", **{name: value})
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ async def seen(server: HostileServer, requests: int) -> bool:
 )
 def test_cancelling_closes_the_connection(act: object, server: HostileServer, acme: Acme) -> None:
     """Cancelling a call is seen by the server at once, while the loop goes on; the next call goes well."""
-    server.play(act, ranking())  # type: ignore[arg-type]
+    server.play(act, ranking())
     reranker = acme(timeout=60.0)
 
     async def main() -> None:

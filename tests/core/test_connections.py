@@ -37,9 +37,9 @@ def test_connection_is_made_at_the_first_call(server: HostileServer, acme: Acme,
 async def test_connections_outlive_a_pause_of_a_minute() -> None:
     """Neither pool lets go of an idle connection within a minute, as httpx's would after 5 s and aiohttp's after 15."""
     with open_blocking() as blocking:
-        assert blocking._transport._pool._keepalive_expiry >= 60  # type: ignore[attr-defined]
+        assert blocking._transport._pool._keepalive_expiry >= 60
     async with open_awaiting() as awaiting:
-        session = awaiting._transport.get_client()  # type: ignore[attr-defined]
+        session = awaiting._transport.get_client()
         assert session.connector._keepalive_timeout >= 60
         await session.close()
 
@@ -47,7 +47,7 @@ async def test_connections_outlive_a_pause_of_a_minute() -> None:
 @pytest.mark.parametrize("end", ["hang_up", "reset"])
 def test_kept_connection_that_is_dead_is_replaced(end: str, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """One quiet retry replaces a kept connection that the server ended meanwhile, also where no retry is allowed."""
-    server.play(ranking(), raw(end=end), ranking())  # type: ignore[arg-type]  # a literal
+    server.play(ranking(), raw(end=end), ranking())
     reranker = acme(max_retries=0)
     rerank(reranker)
     response = rerank(reranker)

@@ -109,7 +109,7 @@ def test_status_is_the_class(status: int, name: str) -> None:
     reply = answered(status, {"error": {"message": "Not today"}}, x_request_id="r-7", retry_after="90")
     _, error = walk(planned(limits=limits(max_retries=0)), reply)
     assert type(error) is getattr(errors, name)
-    assert (error.status, error.provider, error.request_id, error.retry_after) == (status, "acme", "r-7", 90)  # type: ignore[union-attr]
+    assert (error.status, error.provider, error.request_id, error.retry_after) == (status, "acme", "r-7", 90)
     assert "Not today" in str(error)
     assert str(status) in str(error)
 

@@ -50,7 +50,7 @@ BROKEN = {
 @pytest.mark.parametrize("act", BROKEN.values(), ids=BROKEN.keys())
 def test_broken_reply(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A reply that never became whole is a NoReplyError, whatever was wrong; the next call goes well."""
-    server.play(act, ranking())  # type: ignore[arg-type]
+    server.play(act, ranking())
     reranker = acme()
     with pytest.raises(NoReplyError) as caught:
         rerank(reranker)
@@ -145,7 +145,7 @@ SLOW = {
 @pytest.mark.parametrize("act", SLOW.values(), ids=SLOW.keys())
 def test_slow_reply(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """`timeout` ends an attempt that is not done, however busy the server looks, and closes its connection."""
-    server.play(act)  # type: ignore[arg-type]
+    server.play(act)
     began = time.monotonic()
     with pytest.raises(RerankTimeoutError) as caught:
         rerank(acme(timeout=0.25))
@@ -165,7 +165,7 @@ def test_slow_reply(act: object, server: HostileServer, acme: Acme, rerank: Rera
 )
 def test_slow_head(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """`timeout` is for the whole attempt, from connecting to the last byte: the head and the body share it."""
-    server.play(act)  # type: ignore[arg-type]
+    server.play(act)
     began = time.monotonic()
     with pytest.raises(RerankTimeoutError):
         rerank(acme(timeout=0.8))

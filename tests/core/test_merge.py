@@ -101,7 +101,7 @@ def test_ranking_is_the_obvious_one(drawn: list[tuple[str, float]], top_n: int |
     expected = [*sorted(scored, key=lambda pair: (-pair[1], pair[0])), *blanks][:top_n]
     todo = planned(ACME, [text for text, _ in drawn], top_n=top_n)
     answers = [walk(todo, answered(200, ranked(*(score for _, score in scored))))[1]] if scored else []
-    response = merge(todo, answers, 0.0)  # type: ignore[arg-type]  # answers, or the assertion below fails
+    response = merge(todo, answers, 0.0)
     assert [(result.index, result.relevance_score) for result in response.results] == expected
 
 

@@ -67,7 +67,7 @@ def test_unknown_provider_is_refused(name: str) -> None:
 def test_provider_of_the_wrong_type_is_refused(thing: object) -> None:
     """A provider is a name or a row."""
     with pytest.raises(TypeError, match="provider"):
-        Reranker(thing)  # type: ignore[arg-type]
+        Reranker(thing)
 
 
 def test_nested_dialect_of_ones_own() -> None:

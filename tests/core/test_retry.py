@@ -100,7 +100,7 @@ def test_no_date_breaks_the_reading(date: str) -> None:
 def test_hint_is_waited_for() -> None:
     """A wait is never shorter than the server asked for."""
     assert Retry().wait(answered(429, retry_after="3"), 0, 0.0, 0.0) == 3.0
-    assert Retry().wait(answered(429, retry_after="3"), 0, 0.0, 1.0) >= 3.0  # type: ignore[operator]  # not None
+    assert Retry().wait(answered(429, retry_after="3"), 0, 0.0, 1.0) >= 3.0
     assert Retry().wait(answered(429, retry_after="0"), 0, 0.0, 1.0) == 0.0
 
 

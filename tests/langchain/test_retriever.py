@@ -22,14 +22,15 @@ def retriever(asking: Asking) -> RerankRetriever:
     return RerankRetriever(base_retriever=Shelf(documents=documents()), reranker=asking(FireworksRerank))
 
 
-def test_order_and_scores(retriever: RerankRetriever, do: Do) -> None:
-    """It returns the best of what its base retriever finds, with their scores."""
+def test_order_and_scores(retriever: RerankRetriever, do: Do, way: str) -> None:
+    """It returns the best of what its base retriever, asked the same way, finds, with their scores."""
     best = do(retriever, "invoke", QUERY)
     assert [(document.page_content, document.metadata["relevance_score"]) for document in best] == [
         ("heron", 0.75),
         ("dormouse", 0.5),
         ("salmon", 0.25),
     ]
+    assert retriever.base_retriever._asked == [way]
 
 
 def test_wishes_of_a_call(retriever: RerankRetriever, do: Do, server: HostileServer) -> None:

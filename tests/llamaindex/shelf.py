@@ -28,12 +28,15 @@ class Shelf(BaseRetriever):
 
     def __init__(self, found: list[NodeWithScore]) -> None:
         self.found = found
+        self.asked: list[str] = []
         super().__init__()
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        self.asked.append("blocking")
         return self.found
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        self.asked.append("awaiting")
         return self.found
 
 

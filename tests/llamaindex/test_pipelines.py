@@ -67,13 +67,14 @@ def test_outage_in_an_engine(asking: Asking, do: Do, server: HostileServer) -> N
     assert texts(do(engine, "query", QUERY).source_nodes) == ["swift", "salmon"]
 
 
-def test_retriever(asking: Asking, do: Do, server: HostileServer) -> None:
-    """`RerankRetriever` returns the best of what its base retriever finds, for a text and for a bundle."""
+def test_retriever(asking: Asking, do: Do, way: str, server: HostileServer) -> None:
+    """`RerankRetriever` returns the best of what its base retriever, asked the same way, finds for a text or bundle."""
     shelf = Shelf(nodes())
     retriever = RerankRetriever(shelf, asking(FireworksRerank))
     for question in (QUERY, QueryBundle(QUERY)):
         assert texts(do(retriever, "retrieve", question)) == ["heron", "dormouse", "salmon"]
     assert shelf.found == nodes()
+    assert shelf.asked == [way, way]
     assert {seen.body["query"] for seen in server.requests} == {QUERY}
 
 
