@@ -65,13 +65,14 @@ class Endpoint:
         """Return the key for a request: the one given, or what the provider's environment variables hold now.
 
         Raises:
-            AuthenticationError: The vendor's own host is asked without a key, or the key would travel in the clear.
+            AuthenticationError: The vendor's own host is asked without a key, the environment's key is none, or the key
+                would travel in the clear.
         """
         env = self.provider.env
         key = _reveal(self.api_key) if self.api_key is not None else None
         for name in env if key is None else ():
             if key := os.environ.get(name):
-                _check_key(key, name)
+                self._check_found(key, name)
                 break
         in_headers = any(map(is_credential, self.headers))
         if key or in_headers:
@@ -83,6 +84,12 @@ class Endpoint:
                 provider=self.provider.name,
             )
         return key or None
+
+    def _check_found(self, key: str, name: str) -> None:
+        try:
+            _check_key(key, name)
+        except ValueError as problem:
+            raise AuthenticationError(str(problem), provider=self.provider.name) from None
 
     def _guard_key(self) -> None:
         """Refuse to send a key where others can read it on the way."""

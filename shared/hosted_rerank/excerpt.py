@@ -35,9 +35,8 @@ def excerpt(content: bytes, texts: Iterable[str] = (), key: str | None = None) -
     Returns:
         At most `LONGEST` characters, empty if the body says nothing.
     """
-    said = _unescape(_said(_read(content))[: 2 * _READ])
-    if key:
-        said = _without(said, key)
+    said = _said(_read(content))[: 2 * _READ]
+    said = _without(_unescape(_without(said, key)), _unescape(key)) if key else _unescape(said)
     said = _unquote(said, list(texts))
     return " ".join("".join(c if c.isprintable() else " " for c in said).split())[:LONGEST]
 
@@ -78,19 +77,24 @@ def _unescape(said: str) -> str:
 
 
 def _unquote(said: str, texts: list[str]) -> str:
-    """Replace whatever `said` quotes from `texts`: runs of the same words, whatever stands between them."""
+    """Replace whatever `said` quotes from `texts`: runs of the same words, whatever stands between them.
+
+    Stops where enough is left to show: each look through megabytes of documents costs milliseconds.
+    """
     words = list(_WORD.finditer(said))
     everything = _GAP.sub(" ", "\0".join(texts))
     wholes = {_GAP.sub(" ", text).strip() for text in texts if len(text) <= _READ}
-    kept: list[str] = []
-    shown = at = 0  # characters and words dealt with
+    kept, shown, at = "", 0, 0  # what is left so far, and the characters and the words dealt with
     while at < len(words):
+        start = words[at].start()
+        if len(kept) + start - shown > LONGEST:
+            return kept + said[shown:start]
         end = _quoted(words, at, everything, wholes)
         if end > at:
-            kept += said[shown : words[at].start()], "[...]"
+            kept += said[shown:start] + "[...]"
             shown = words[end - 1].end()
         at = max(end, at + 1)
-    return "".join(kept) + said[shown:]
+    return kept + said[shown:]
 
 
 def _quoted(words: list[re.Match[str]], at: int, everything: str, wholes: set[str]) -> int:

@@ -34,6 +34,8 @@ def failure(
     over = f"; the deadline of {late:g} s leaves no time for more" if late is not None else ""
     if isinstance(outcome, Lost):
         reason = excerpt(outcome.reason.encode(), texts, key)
+        if outcome.refused:
+            return MalformedReplyError(f"what {name} answered cannot be used{after}: {reason}", provider=name)
         if not outcome.timed_out:
             return NoReplyError(f"no reply from {name}{after}: {reason}{over}", provider=name)
         error = RerankTimeoutError if late is None else DeadlineExceededError
@@ -49,7 +51,7 @@ def failure(
         + over,
         status=outcome.status,
         provider=name,
-        request_id=request_id(outcome, endpoint),
+        request_id=request_id(outcome, endpoint, key),
         retry_after=wait,
     )
 
@@ -63,14 +65,16 @@ def malformed(
         f"{endpoint.provider.name} answered {reply.status}, but {problem}" + (f"; it says: {said}" if said else ""),
         status=reply.status,
         provider=endpoint.provider.name,
-        request_id=request_id(reply, endpoint),
+        request_id=request_id(reply, endpoint, key),
     )
 
 
-def request_id(reply: Reply, endpoint: Endpoint) -> str | None:
-    """The API's id of a request, from the reply's headers."""
+def request_id(reply: Reply, endpoint: Endpoint, key: str | None) -> str | None:
+    """The API's id of a request, from the reply's headers; a server that sends the key back there gives none."""
     found = next(filter(None, map(reply.headers.get, endpoint.provider.request_ids)), None)
-    return "".join(filter(str.isprintable, found))[:128] if found else None
+    if found is None or (key and key in found):
+        return None
+    return "".join(filter(str.isprintable, found))[:128]
 
 
 def _advice(status: int, endpoint: Endpoint) -> str:

@@ -181,7 +181,7 @@ def _answer(endpoint: Endpoint, batch: Batch, reply: Reply, attempts: int) -> An
         [(batch.positions[index], score) for index, score in ranking.scores],
         ranking.usage,
         ranking.model,
-        request_id(reply, endpoint) or ranking.id,
+        request_id(reply, endpoint, batch.key) or ranking.id,
         attempts,
     )
 

@@ -23,7 +23,7 @@ class Provider:
         env: Environment variables that may hold the key; the first that is set counts. Empty: the API needs no key.
         request_ids: Reply headers that may hold the API's id of the request; the first that is there counts.
         errors: Errors for statuses that mean something else here than `hosted_rerank.errors` says.
-        plain_http: Whether the key may travel over plain http to a host other than this one.
+        plain_http: Whether the key may travel over plain http to a host other than localhost, 127.0.0.1 or ::1.
         longest_reply: Bytes of a reply's body, decompressed, that are read before it is refused.
 
     Raises:

@@ -108,7 +108,7 @@ class _Coming:
         self._headers = {name.lower(): value for name, value in response.headers.items()}
         encoding = self._headers.get("content-encoding", "").strip().lower()
         if self._status < 200:
-            self._refuse(f"it answered {self._status}, which is no reply")
+            self._refused = Lost(f"it answered {self._status}, which is no reply", time.monotonic())
         elif encoding not in ENCODINGS:
             self._refuse("its reply came in a content encoding that was not asked for")
         return self._refused is None

@@ -101,10 +101,10 @@ def test_metadata_is_not_sent(asking: Asking, do: Do, server: HostileServer) -> 
 
 def test_metadata_fields(asking: Asking, do: Do, server: HostileServer) -> None:
     """The metadata that is named is sent before the content, in the order of the names, where a document has it."""
-    items = [Document("Flies.", metadata={"year": 1999, "title": "Swift", "owner": "Alma"}), Document("Swims.")]
+    items = [Document("Flies.", metadata={"year": 0, "title": "Swift", "owner": "Alma"}), Document("Swims.")]
     reranker = asking(FireworksRerank, metadata_fields=["title", "year"])
     best = do(reranker, "compress_documents", items, QUERY)
-    assert server.requests[0].body["documents"] == ["title: Swift\nyear: 1999\nFlies.", "Swims."]
+    assert server.requests[0].body["documents"] == ["title: Swift\nyear: 0\nFlies.", "Swims."]
     assert texts(best) == ["Swims.", "Flies."]
 
 

@@ -12,7 +12,7 @@ from langchain_core.documents import Document
 from langchain_core.load import dumpd, dumps
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnablePassthrough
-from pydantic import BaseModel
+from pydantic import BaseModel, PrivateAttr
 
 from hosted_rerank import Provider
 from langchain_hosted_rerank import FireworksRerank, HostedRerank, NebiusRerank, RerankRetriever
@@ -116,3 +116,18 @@ def test_pickle_with_a_function() -> None:
     assert pickle.loads(pickle.dumps(FireworksRerank(document_to_text=title))).document_to_text is title
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         pickle.dumps(FireworksRerank(document_to_text=lambda document: document.page_content))
+
+
+class Noting(FireworksRerank):
+    """A caller's own class, with something private in it."""
+
+    _note: str = PrivateAttr(default="")
+
+    def model_post_init(self, context: Any, /) -> None:
+        self._note = f"for {self.model}"
+
+
+@pytest.mark.xfail(strict=True, reason="all that is private is replaced, not our part of it alone")
+def test_pickle_of_a_subclass() -> None:
+    """What a caller's own class keeps in private attributes goes along in a pickle."""
+    assert pickle.loads(pickle.dumps(Noting(model="m-1", api_key=KEY)))._note == "for m-1"

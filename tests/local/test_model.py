@@ -136,7 +136,9 @@ def test_cancelling_stops_between_documents(model: Model) -> None:
 def test_ctrl_c_stops_a_long_list() -> None:
     """An interrupt of the blocking call ends its threads too, and the process."""
     code = """
+        import signal
         from hosted_rerank.local.model import load_model
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
         model = load_model()
         print("ready", flush=True)
         model.score("a", [f"{number} " * 120 for number in range(50_000)])
@@ -148,7 +150,10 @@ def test_ctrl_c_stops_a_long_list() -> None:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert errors.rstrip().endswith("KeyboardInterrupt")
 
 
