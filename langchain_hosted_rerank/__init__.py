@@ -32,3 +32,7 @@ def __getattr__(name: str) -> Any:
         if not (missing.name or "").startswith("langchain_core"):
             raise
         raise ImportError(f"{__name__} needs {missing.name}: pip install 'hosted-rerank[langchain]'") from missing
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

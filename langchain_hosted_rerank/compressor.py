@@ -15,7 +15,7 @@ from langchain_core.runnables.config import ensure_config
 from pydantic import ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
-from hosted_rerank.dumps import dump_headers, dump_provider
+from hosted_rerank.dumps import dump_open, dump_provider
 from hosted_rerank.settings import Overrides, Ranked, RerankSettings
 from langchain_hosted_rerank.run import ranked_documents, ranked_pairs, record_usage, run_outputs
 from langchain_hosted_rerank.text import any_texts, document_texts
@@ -57,17 +57,11 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         best = await reranker.acompress_documents(documents, "What is Python?")
         ```
 
-    Documents come back best first as copies with the score in their metadata: the input is never changed, and id, type
-    and all other metadata are kept. Blank documents come last, without a score.
+    Documents come back best first, as copies with the score in their metadata; id, type and all other metadata are
+    kept. Blank documents come last, without a score.
     """
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        protected_namespaces=(),
-        validate_assignment=True,
-    )
+    model_config = ConfigDict(extra="forbid")  # LangChain's own base says ignore
 
     api_key: SecretStr | None = Field(default=None, repr=False)
     """The key; `None` to read the provider's environment variable at each call. A dump names the variable instead."""
@@ -92,8 +86,12 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
 
     @property
     def lc_attributes(self) -> dict[str, Any]:
-        """Give a dump the provider as JSON, and the headers without secrets."""
-        return {"provider": dump_provider(self.provider), "headers": dump_headers(self.headers)}
+        """Give a dump the provider as JSON, and headers and parameters without secrets."""
+        return {
+            "provider": dump_provider(self.provider),
+            "headers": dump_open(self.headers),
+            "params": dump_open(self.params),
+        }
 
     def compress_documents(
         self,

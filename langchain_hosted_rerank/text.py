@@ -29,6 +29,8 @@ def document_texts(
 
 
 def _with_metadata(document: Document, fields: Sequence[str]) -> str:
+    if not document.page_content.strip():
+        return ""  # metadata alone is no text
     lines = [f"{name}: {document.metadata[name]}" for name in fields if name in document.metadata]
     return "\n".join([*lines, document.page_content])
 

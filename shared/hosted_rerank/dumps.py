@@ -56,6 +56,6 @@ def _load_row(dumped: dict[str, Any]) -> Provider:
     return Provider(**row)
 
 
-def dump_headers(headers: dict[str, str] | None) -> dict[str, str] | None:
-    """Return the headers without those that may hold a secret."""
-    return headers and {name: value for name, value in headers.items() if not is_credential(name)}
+def dump_open(values: dict[str, str] | None) -> dict[str, str] | None:
+    """Return headers or query parameters without those that may hold a secret."""
+    return values and {name: value for name, value in values.items() if not is_credential(name)}

@@ -43,9 +43,9 @@ class Endpoint:
     api_key: Key | None = field(default=None, repr=False)
     base_url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    params: Mapping[str, str] = field(default_factory=dict[str, str])
+    params: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    url: str = field(init=False)
+    url: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in (("model", self.model), ("base_url", self.base_url)):
@@ -74,8 +74,7 @@ class Endpoint:
             if key := os.environ.get(name):
                 self._check_found(key, name)
                 break
-        in_headers = any(map(is_credential, self.headers))
-        if key or in_headers:
+        if key or any(map(is_credential, (*self.headers, *self.params))):
             self._guard_key()
         elif env and self.base_url is None:
             raise AuthenticationError(
@@ -125,9 +124,9 @@ class Endpoint:
             )
 
 
-def is_credential(header: str) -> bool:
-    """Whether a header of this name may hold a secret; such headers stay out of pickles, dumps and reprs."""
-    return _CREDENTIAL.search(header) is not None
+def is_credential(name: str) -> bool:
+    """Whether a header or parameter of this name may hold a secret; such stay out of pickles, dumps and reprs."""
+    return _CREDENTIAL.search(name) is not None
 
 
 def _reveal(key: Key) -> str:
@@ -204,6 +203,8 @@ def _split(url: str, parameter: str) -> SplitResult:
         raise ValueError(f"{parameter} must be an http or https URL with a host, such as https://host/v1")
     if address.username is not None or address.password is not None:
         raise ValueError(f"{parameter} holds a user name or password; pass the key as api_key=")
+    if any(is_credential(name) for name, _ in parse_qsl(address.query, keep_blank_values=True)):
+        raise ValueError(f"{parameter} has a parameter that may be a secret; pass it in params=")
     return address._replace(fragment="")
 
 

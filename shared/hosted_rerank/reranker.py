@@ -21,7 +21,7 @@ class Reranker:
 
     Connections are made at the first call, kept for the next ones, and shared by all rerankers of the process. One
     reranker serves all threads and event loops, works after a fork, and can be copied and pickled. A pickle does not
-    hold the key, nor headers that look like one, nor a lent client: the copy reads the environment variable again.
+    hold the key, nor headers and params that look like one, nor a lent client: its copy reads the environment again.
 
     Args:
         provider: A name of `PROVIDERS` ("fireworks", "nebius", "local"), or a `Provider` of your own.
@@ -191,8 +191,11 @@ class Reranker:
         return self.__copy__()  # all that is left is immutable, or lent
 
     def __getstate__(self) -> dict[str, Any]:
-        headers = {name: value for name, value in self._endpoint.headers.items() if not is_credential(name)}
-        endpoint = replace(self._endpoint, api_key=None, headers=headers)
+        open_headers, open_params = (
+            {name: value for name, value in values.items() if not is_credential(name)}
+            for values in (self._endpoint.headers, self._endpoint.params)
+        )
+        endpoint = replace(self._endpoint, api_key=None, headers=open_headers, params=open_params)
         return self.__copy__().__dict__ | {"_endpoint": endpoint, "_client": None, "_async_client": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from hosted_rerank.body import is_object
-from hosted_rerank.dumps import dump_headers, dump_provider, load_provider
+from hosted_rerank.dumps import dump_open, dump_provider, load_provider
 from hosted_rerank.errors import PASSABLE, RerankError
 from hosted_rerank.flow import check_count
 from hosted_rerank.providers import Provider
@@ -83,7 +83,7 @@ class RerankSettings(BaseModel):
     """Another address of the same API, with or without the endpoint's path. A key is optional there."""
     top_n: Annotated[int, Field(ge=1, strict=True)] | None = 3
     """How many to return; `None` for all."""
-    score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    score_threshold: Annotated[float, Field(allow_inf_nan=False, strict=True)] | None = None
     """The lowest relevance score to return, on the model's own scale; unscored ones are then left out."""
     instruction: str | None = None
     """What "relevant" shall mean, for models that take one (Fireworks calls it `task`)."""
@@ -96,10 +96,10 @@ class RerankSettings(BaseModel):
     on_error: Literal["raise", "passthrough"] = "raise"
     """Whether an outage of the API raises, or returns the input order cut to `top_n`, without new scores, logged and
     marked under `rerank_error` in the metadata. A wrong request or key and a cancellation always raise."""
-    headers: Annotated[dict[str, str], PlainSerializer(dump_headers)] | None = Field(default=None, repr=False)
+    headers: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
     """More HTTP headers. Those whose names say that they may hold a secret are not in pickles and dumps."""
-    params: dict[str, str] | None = None
-    """More query parameters of the URL."""
+    params: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
+    """More query parameters of the URL; likewise."""
     options: dict[str, Any] | None = None
     """More fields of the request, of those that the provider's row lists."""
     client: Any = Field(default=None, exclude=True, repr=False)
@@ -140,12 +140,12 @@ class RerankSettings(BaseModel):
             raise TypeError(f"score_threshold must be a number or None, not {type(threshold).__name__}")
         if threshold is not None and not math.isfinite(threshold):
             raise ValueError(f"score_threshold must be finite, not {threshold}")
-        fields: Overrides = {
+        return {
             "top_n": self.top_n,
             "score_threshold": self.score_threshold,
             "instruction": self.instruction,
+            **overrides,
         }
-        return {**fields, **overrides}
 
     def _rank(self, query: str, texts: Sequence[str], wanted: Overrides) -> Ranked:
         """Rerank texts, on the terms of `on_error`."""
@@ -210,9 +210,10 @@ class RerankSettings(BaseModel):
         return super().__deepcopy__(memo)
 
     def __getstate__(self) -> dict[Any, Any]:
-        without = {"api_key": None, "client": None, "async_client": None, "headers": dump_headers(self.headers)}
+        without: dict[str, Any] = {"api_key": None, "client": None, "async_client": None}
+        without |= {"headers": dump_open(self.headers), "params": dump_open(self.params)}
         bare = self.model_copy(update=without)  # LlamaIndex's own __getstate__ deletes from the object that it is given
-        object.__setattr__(bare, "__pydantic_private__", {"_made": None})  # the reranker in it has the key
+        bare._made = None  # noqa: SLF001 - ours; the reranker in it has the key
         return super(RerankSettings, bare).__getstate__()
 
 

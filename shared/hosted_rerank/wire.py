@@ -14,9 +14,9 @@ from typing import Protocol, TypeAlias
 class Request:
     """One HTTP POST, ready to be sent."""
 
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    """Header names in lower case. May hold a key, so they stay out of the repr."""
+    """Header names in lower case. May hold a key, as the URL may, so both stay out of the repr."""
     content: bytes = field(repr=False)
     timeout: float
     """Seconds for the whole attempt, from connecting to the last byte."""

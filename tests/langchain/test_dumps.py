@@ -127,7 +127,6 @@ class Noting(FireworksRerank):
         self._note = f"for {self.model}"
 
 
-@pytest.mark.xfail(strict=True, reason="all that is private is replaced, not our part of it alone")
 def test_pickle_of_a_subclass() -> None:
     """What a caller's own class keeps in private attributes goes along in a pickle."""
     assert pickle.loads(pickle.dumps(Noting(model="m-1", api_key=KEY)))._note == "for m-1"

@@ -1,4 +1,4 @@
-"""A BERT cross-encoder of some 100 KB in llama.cpp's file format: random weights from a fixed seed, a letter a token."""
+"""A BERT cross-encoder of 160 KB in llama.cpp's file format: random weights from a fixed seed, a letter a token."""
 
 from pathlib import Path
 
