@@ -87,11 +87,8 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     @property
     def lc_attributes(self) -> dict[str, Any]:
         """Give a dump the provider as JSON, and headers and parameters without secrets."""
-        return {
-            "provider": dump_provider(self.provider),
-            "headers": dump_open(self.headers),
-            "params": dump_open(self.params),
-        }
+        given = {name: value for name in ("headers", "params") if (value := getattr(self, name)) is not None}
+        return {"provider": dump_provider(self.provider), **{name: dump_open(value) for name, value in given.items()}}
 
     def compress_documents(
         self,
@@ -227,6 +224,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         """The config with what LangSmith wants to know of a model's run."""
         config = ensure_config(config)
         about = {"ls_provider": self.reranker.provider.name, "ls_model_type": "rerank"}
+        about["ls_retriever_name"] = self.get_name()  # a retriever above passes its own on
         if self.reranker.model:
             about["ls_model_name"] = self.reranker.model
         config["metadata"] = {**(config.get("metadata") or {}), **about}

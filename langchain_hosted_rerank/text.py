@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from hosted_rerank.flow import check_list
+from hosted_rerank.checks import check_list
 
 
 def document_texts(

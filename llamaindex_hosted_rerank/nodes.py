@@ -5,7 +5,7 @@ from typing import Any
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
-from hosted_rerank.flow import check_list
+from hosted_rerank.checks import check_list
 from hosted_rerank.settings import PASSED_KEY, Ranked
 
 RETRIEVAL_SCORE_KEY = "retrieval_score"

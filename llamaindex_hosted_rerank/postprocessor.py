@@ -161,9 +161,9 @@ class _Rerank:
     nodes: list[NodeWithScore] = field(default_factory=list[NodeWithScore])
 
 
-def _bundle(query_bundle: QueryBundle | None, query_str: str | None) -> QueryBundle | None:
+def _bundle(query_bundle: QueryBundle | str | None, query_str: str | None) -> QueryBundle | None:
     if query_str is None:
-        return query_bundle
+        return QueryBundle(query_bundle) if isinstance(query_bundle, str) else query_bundle
     if query_bundle is not None:
         raise ValueError("pass query_bundle or query_str, not both")
     return QueryBundle(query_str)

@@ -39,5 +39,6 @@ def put(body: dict[str, Any], path: str, value: Any) -> None:
     """Set what stands at a dotted path, with the objects on the way."""
     *steps, name = path.split(".")
     for step in steps:
-        body = body.setdefault(step, {})
+        body[step] = {**body.get(step, {})}  # a copy: what stood there may be a row's own
+        body = body[step]
     body[name] = value

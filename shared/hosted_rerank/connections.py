@@ -36,12 +36,11 @@ class Connections:
     """The pools of a process; used from any thread, any event loop and after a fork."""
 
     def __init__(self) -> None:
-        self._reset()
+        self.begin()
 
-    def _reset(self) -> None:
+    def begin(self) -> None:
         """Begin without pools: new, or in a forked child, where the parent's sockets are not ours to use or close."""
         self._parents = dict(self.__dict__)
-        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._users: WeakSet[Any] = WeakSet()
         self._blocking: Any = None
@@ -49,8 +48,6 @@ class Connections:
 
     def blocking(self, user: object) -> BlockingClient:
         """Return the client for blocking use, opened if need be, and count `user` among those who need it."""
-        if self._pid != os.getpid():
-            self._reset()
         with self._lock:
             self._users.add(user)
             if self._blocking is None:
@@ -62,8 +59,6 @@ class Connections:
 
     async def awaiting(self, user: object) -> AwaitingClient:
         """Return the running event loop's client, opened if need be, and count `user` among those who need it."""
-        if self._pid != os.getpid():
-            self._reset()
         with self._lock:
             self._users.add(user)
         loop = asyncio.get_running_loop()
@@ -93,8 +88,6 @@ class Connections:
 
     def release(self, user: object) -> None:
         """Close the blocking pool if nobody but `user` needs it."""
-        if self._pid != os.getpid():
-            return
         with self._lock:
             self._users.discard(user)
             client, self._blocking = (self._blocking, None) if not self._users else (None, self._blocking)
@@ -109,7 +102,7 @@ class Connections:
 
     def close(self) -> None:
         """Close the blocking pool, whoever needs it: the process ends."""
-        if self._pid == os.getpid() and self._blocking is not None:
+        if self._blocking is not None:
             self._blocking.close()
 
 
@@ -126,3 +119,5 @@ class Attempt:
 ATTEMPT: ContextVar[Attempt] = ContextVar("hosted_rerank_attempt")
 CONNECTIONS = Connections()
 atexit.register(CONNECTIONS.close)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=CONNECTIONS.begin)

@@ -76,7 +76,7 @@ class Dialect:
             (self.top_n, top_n),
             (self.instruction, instruction),
         )
-        for path, value in (*given, *self.fixed.items(), *options.items()):
+        for path, value in (*self.fixed.items(), *given, *options.items()):
             if path is not None and value is not None:
                 put(body, path, value)
         return orjson.dumps(body)

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 from hosted_rerank.dialect import Kind
 from hosted_rerank.errors import AuthenticationError, InvalidRequestError
 from hosted_rerank.providers import PROVIDERS, Provider
+from hosted_rerank.wire import ENCODINGS
 
 
 @runtime_checkable
@@ -100,9 +101,15 @@ class Endpoint:
                 provider=self.provider.name,
             )
 
+    def secrets(self, key: str | None) -> list[str]:
+        """The key, and what headers and parameters hold that may be one."""
+        values = [v for n, v in (*self.headers.items(), *self.params.items()) if is_credential(n)]
+        return [*([key] if key else []), *(word for value in values for word in value.split() if len(word) >= 8)]
+
     def request_headers(self, key: str | None) -> dict[str, str]:
         """The headers of a request; the caller's win over ours."""
-        headers = {"content-type": "application/json", "accept": "application/json", "accept-encoding": "gzip, deflate"}
+        json = "application/json"
+        headers = {"content-type": json, "accept": json, "accept-encoding": ", ".join(ENCODINGS)}
         if key:
             headers["authorization"] = f"Bearer {key}"
         return headers | {name.lower(): value for name, value in self.headers.items()}
@@ -152,8 +159,10 @@ def _check_headers(headers: Mapping[str, str]) -> None:
             raise TypeError("headers must map str to str")
         if not _HEADER_NAME.fullmatch(name):
             raise ValueError(f"headers: {name!r} is no header name")
-        if not (value.isascii() and value.isprintable()):
-            raise ValueError(f"headers: the value of {name!r} holds a line break or a character outside ASCII")
+        if not (value.isascii() and value.isprintable()) or value != value.strip():
+            raise ValueError(
+                f"headers: the value of {name!r} holds a line break, a space at an end, or a character outside ASCII"
+            )
 
 
 def _check_options(options: Mapping[str, Any], provider: Provider) -> None:
@@ -196,7 +205,7 @@ def _split(url: str, parameter: str) -> SplitResult:
         port_ok = address.port is None or address.port > 0
     except ValueError:
         raise ValueError(f"{parameter} is no valid URL") from None
-    if address.scheme == "local":
+    if address.scheme == "local" and parameter == "url":
         return address
     sane = port_ok and _URL.fullmatch(url.strip())
     if address.scheme not in ("http", "https") or not address.hostname or not sane:

@@ -20,23 +20,27 @@ _LARGEST = 4 << 20
 """Bytes of a body that are looked at as JSON."""
 _MARKUP = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<[^>]*>?")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[nrtbf]|([\"'/\\]))")
-_WORD = re.compile(r"\w+")
-_GAP = re.compile(r"\W+")
+_WORD = re.compile(r"[^\W\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]")
+"""A word; in Chinese and Japanese, which have no spaces, a character."""
 
 
-def excerpt(content: bytes, texts: Iterable[str] = (), key: str | None = None) -> str:
-    """Return the server's own words about what went wrong, without `texts`, `key` or control characters.
+def excerpt(content: bytes, texts: Iterable[str] = (), secrets: Iterable[str] = ()) -> str:
+    """Return the server's own words about what went wrong, without `texts`, `secrets` or control characters.
 
     Args:
         content: The body of a reply.
         texts: The query and the documents of the request.
-        key: The API key of the request.
+        secrets: The API key of the request, and what else must not be shown.
 
     Returns:
         At most `LONGEST` characters, empty if the body says nothing.
     """
     said = _said(_read(content))[: 2 * _READ]
-    said = _without(_unescape(_without(said, key)), _unescape(key)) if key else _unescape(said)
+    for secret in secrets:
+        said = _without(said, secret)
+    said = _unescape(said)
+    for secret in secrets:
+        said = _without(said, _unescape(secret))
     said = _unquote(said, list(texts))
     return " ".join("".join(c if c.isprintable() else " " for c in said).split())[:LONGEST]
 
@@ -63,10 +67,10 @@ def _said(body: Any, depth: int = 0) -> str:
     return ""
 
 
-def _without(said: str, key: str) -> str:
-    """Take out the key, and the beginning of it that a cut left at the end."""
-    said = said.replace(key, "[key]")
-    left = next((length for length in range(len(key) - 1, 3, -1) if said.endswith(key[:length])), 0)
+def _without(said: str, secret: str) -> str:
+    """Take out a secret, and the beginning of it that a cut left at the end."""
+    said = said.replace(secret, "[key]")
+    left = next((length for length in range(len(secret) - 1, 3, -1) if said.endswith(secret[:length])), 0)
     return said[: len(said) - left]
 
 
@@ -82,8 +86,10 @@ def _unquote(said: str, texts: list[str]) -> str:
     Stops where enough is left to show: each look through megabytes of documents costs milliseconds.
     """
     words = list(_WORD.finditer(said))
-    everything = _GAP.sub(" ", "\0".join(texts))
-    wholes = {_GAP.sub(" ", text).strip() for text in texts if len(text) <= _READ}
+    if not words:
+        return said
+    everything = " ".join(_WORD.findall("\0".join(texts)))
+    wholes = {" ".join(_WORD.findall(text)) for text in texts if len(text) <= _READ}
     kept, shown, at = "", 0, 0  # what is left so far, and the characters and the words dealt with
     while at < len(words):
         start = words[at].start()

@@ -1,6 +1,7 @@
 """The error for what came back, in words that say what happened and what to do."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from hosted_rerank.endpoint import Endpoint
 from hosted_rerank.errors import (
@@ -16,16 +17,22 @@ from hosted_rerank.retry import retry_after
 from hosted_rerank.wire import Lost, Outcome, Reply
 
 
-def failure(
-    outcome: Outcome, endpoint: Endpoint, *, key: str | None, texts: Sequence[str], attempts: int, late: float | None
-) -> RerankError:
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What went along with a request and must not come back in an error."""
+
+    secrets: Sequence[str] = field(repr=False)
+    texts: Sequence[str] = field(repr=False)
+    """Query, instruction and documents."""
+
+
+def failure(outcome: Outcome, endpoint: Endpoint, *, hidden: Hidden, attempts: int, late: float | None) -> RerankError:
     """Return the error for an outcome that is no success.
 
     Args:
         outcome: What came of the last request.
         endpoint: Who was asked.
-        key: The key that went along, which no message may show.
-        texts: The query and the documents that were sent, which no message may show.
+        hidden: What no message may show.
         attempts: The requests made.
         late: The call's deadline in seconds, if it is what ended the retries.
     """
@@ -33,7 +40,7 @@ def failure(
     after = f" after {attempts} attempts" if attempts > 1 else ""
     over = f"; the deadline of {late:g} s leaves no time for more" if late is not None else ""
     if isinstance(outcome, Lost):
-        reason = excerpt(outcome.reason.encode(), texts, key)
+        reason = outcome.reason if outcome.timed_out else excerpt(outcome.reason.encode(), hidden.texts, hidden.secrets)
         if outcome.refused:
             return MalformedReplyError(f"what {name} answered cannot be used{after}: {reason}", provider=name)
         if not outcome.timed_out:
@@ -41,7 +48,7 @@ def failure(
         error = RerankTimeoutError if late is None else DeadlineExceededError
         return error(f"no reply from {name} in time{after}: {reason}{over}", provider=name)
     kind = endpoint.provider.errors.get(outcome.status) or error_class(outcome.status)
-    said = excerpt(outcome.content, texts, key)
+    said = excerpt(outcome.content, hidden.texts, hidden.secrets)
     wait = retry_after(outcome.headers)
     return kind(
         f"{name} answered {outcome.status}{after}"
@@ -51,28 +58,26 @@ def failure(
         + over,
         status=outcome.status,
         provider=name,
-        request_id=request_id(outcome, endpoint, key),
+        request_id=request_id(outcome, endpoint, hidden),
         retry_after=wait,
     )
 
 
-def malformed(
-    problem: MalformedReplyError, reply: Reply, endpoint: Endpoint, *, key: str | None, texts: Sequence[str]
-) -> MalformedReplyError:
+def malformed(problem: MalformedReplyError, reply: Reply, endpoint: Endpoint, hidden: Hidden) -> MalformedReplyError:
     """Return the error for a success that holds no usable ranking."""
-    said = excerpt(reply.content, texts, key) if reply.content[:1] == b"{" else ""
+    said = excerpt(reply.content, hidden.texts, hidden.secrets) if reply.content[:1] == b"{" else ""
     return MalformedReplyError(
         f"{endpoint.provider.name} answered {reply.status}, but {problem}" + (f"; it says: {said}" if said else ""),
         status=reply.status,
         provider=endpoint.provider.name,
-        request_id=request_id(reply, endpoint, key),
+        request_id=request_id(reply, endpoint, hidden),
     )
 
 
-def request_id(reply: Reply, endpoint: Endpoint, key: str | None) -> str | None:
-    """The API's id of a request, from the reply's headers; a server that sends the key back there gives none."""
+def request_id(reply: Reply, endpoint: Endpoint, hidden: Hidden) -> str | None:
+    """The API's id of a request, from the reply's headers; a server that sends a secret back there gives none."""
     found = next(filter(None, map(reply.headers.get, endpoint.provider.request_ids)), None)
-    if found is None or (key and key in found):
+    if found is None or any(secret in found for secret in hidden.secrets):
         return None
     return "".join(filter(str.isprintable, found))[:128]
 

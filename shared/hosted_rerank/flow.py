@@ -12,9 +12,10 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
+from hosted_rerank.checks import check_count, check_list
 from hosted_rerank.endpoint import Endpoint
 from hosted_rerank.errors import InvalidRequestError, MalformedReplyError
-from hosted_rerank.failure import failure, malformed, request_id
+from hosted_rerank.failure import Hidden, failure, malformed, request_id
 from hosted_rerank.retry import Retry
 from hosted_rerank.wire import Lost, Outcome, Reply, Request, RerankResponse, RerankResult, Usage
 
@@ -48,10 +49,10 @@ class Limits:
 class Call:
     """What a caller asks, as it was passed in."""
 
-    query: str
-    documents: Sequence[str]
+    query: str = field(repr=False)
+    documents: Sequence[str] = field(repr=False)
     top_n: int | None
-    instruction: str | None
+    instruction: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,9 @@ class Batch:
     request: Request
     positions: Sequence[int]
     """Where each document stands in the caller's list."""
-    texts: Sequence[str] = field(repr=False)
-    """What was sent: query, instruction, documents. For taking it out of errors."""
     top_n: int | None
     """How many results the request asks for; `None` for all."""
-    key: str | None = field(repr=False)
+    hidden: Hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +129,12 @@ def _batch(endpoint: Endpoint, limits: Limits, call: Call, positions: Sequence[i
     request = Request(
         endpoint.url, endpoint.request_headers(key), content, limits.timeout, endpoint.provider.longest_reply
     )
-    return Batch(request, positions, [call.query, call.instruction or "", *texts], top_n, key)
+    hidden = Hidden(endpoint.secrets(key), [call.query, call.instruction or "", *texts])
+    return Batch(request, positions, top_n, hidden)
 
 
 def exchange(
-    plan: Plan, batch: Batch, started: float, chance: Callable[[], float] = random.random
+    plan: Plan, batch: Batch, started: float, chance: Callable[[], float] = random.random, *, elapsed: float = 0.0
 ) -> Generator[Step, Outcome, Answer]:
     """Carry one request through its attempts.
 
@@ -143,6 +143,7 @@ def exchange(
         batch: The request and what it holds.
         started: `time.monotonic()` when the call began; the deadline counts from there.
         chance: Random numbers from 0 to 1, for the jitter of waits.
+        elapsed: Seconds since then.
 
     Raises:
         RerankError: The last attempt's failure, if no attempt succeeded.
@@ -150,10 +151,10 @@ def exchange(
     limits, retry = plan.limits, plan.limits.retry
     attempts = retries = 0
     wait = waited = 0.0
-    left = limits.left(0.0)
+    left = limits.left(elapsed)
     if not left:
         lost = Lost("there is no time for an attempt", started, timed_out=True)
-        raise failure(lost, plan.endpoint, key=batch.key, texts=batch.texts, attempts=0, late=limits.deadline)
+        raise failure(lost, plan.endpoint, hidden=batch.hidden, attempts=0, late=limits.deadline)
     while True:
         outcome = yield Step(wait, replace(batch.request, timeout=min(limits.timeout, left - wait)))
         attempts += 1
@@ -166,7 +167,7 @@ def exchange(
         late = left <= (again or 0.0)
         if again is None or late:
             deadline = limits.deadline if late else None
-            raise failure(outcome, plan.endpoint, key=batch.key, texts=batch.texts, attempts=attempts, late=deadline)
+            raise failure(outcome, plan.endpoint, hidden=batch.hidden, attempts=attempts, late=deadline)
         retries += 1
         wait = again
         waited += wait
@@ -176,12 +177,12 @@ def _answer(endpoint: Endpoint, batch: Batch, reply: Reply, attempts: int) -> An
     try:
         ranking = endpoint.provider.dialect.decode(reply.content, sent=len(batch.positions), top_n=batch.top_n)
     except MalformedReplyError as problem:
-        raise malformed(problem, reply, endpoint, key=batch.key, texts=batch.texts) from None
+        raise malformed(problem, reply, endpoint, batch.hidden) from None
     return Answer(
         [(batch.positions[index], score) for index, score in ranking.scores],
         ranking.usage,
         ranking.model,
-        request_id(reply, endpoint, batch.key) or ranking.id,
+        request_id(reply, endpoint, batch.hidden) or ranking.id,
         attempts,
     )
 
@@ -203,21 +204,6 @@ def merge(plan: Plan, answers: Sequence[Answer], elapsed: float) -> RerankRespon
         attempts=sum(answer.attempts for answer in answers),
         elapsed=elapsed,
     )
-
-
-def check_count(name: str, value: object, *, least: int) -> None:
-    """Refuse what is no whole number, or less than `least`."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if value < least:
-        hint = "; None means all" if name == "top_n" else ""
-        raise InvalidRequestError(f"{name} must be at least {least}, not {value}{hint}")
-
-
-def check_list(name: str, value: object) -> None:
-    """Refuse what is no list of things: a single text, a mapping, or what can be read only once."""
-    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise TypeError(f"{name} must be a list, not {type(value).__name__}")
 
 
 def _check(call: Call) -> None:

@@ -5,8 +5,10 @@ with the connections in it. Both go through the proxies that the environment nam
 serves all rerankers of the process, and one account's cookie must not travel with another's request.
 """
 
+import socket
 import ssl
 import time
+from contextlib import suppress
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -42,9 +44,16 @@ def open_blocking() -> httpx.Client:
 class _Network(httpcore.SyncBackend):
     """Connections of which no read or write outlasts the attempt, however slowly a server drips its bytes."""
 
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any
+    ) -> httpcore.NetworkStream:
+        """Try a host's addresses in turn, and share out the time among them; the base gives each of them all of it."""
         ATTEMPT.get().connected = True
-        return _Stream(super().connect_tcp(*args, **kwargs))
+        *others, last = [found[4][0] for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        for left, address in zip(range(len(others) + 1, 1, -1), others, strict=True):
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return _Stream(super().connect_tcp(str(address), port, _left(timeout) / left, *args, **kwargs))
+        return _Stream(super().connect_tcp(str(last), port, _left(timeout), *args, **kwargs))
 
 
 class _Stream(httpcore.NetworkStream):

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from hosted_rerank.connections import AwaitingClient, BlockingClient
 from hosted_rerank.endpoint import Endpoint, Key, is_credential
-from hosted_rerank.flow import Answer, Call, Limits, Plan, Step, exchange, merge, plan
+from hosted_rerank.flow import Answer, Batch, Call, Limits, Plan, Step, exchange, merge, plan
 from hosted_rerank.providers import LOCAL, Provider, find_provider
 from hosted_rerank.retry import Retry
 from hosted_rerank.transport import HttpTransport
@@ -72,7 +72,9 @@ class Reranker:
         )
         self._endpoint.check_instruction(instruction)
         self._instruction = instruction
-        self._limits = Limits(timeout, deadline, Retry(max_retries))
+        limits = Limits(timeout, deadline, Retry(max_retries))
+        # The embedded model that was too slow once is too slow again, and has no network to blame.
+        self._limits = replace(limits, retry=Retry(0)) if self.provider.url == LOCAL.url else limits
         _check_client("client", client, "Client")
         _check_client("async_client", async_client, "AsyncClient")
         self._client, self._async_client = client, async_client
@@ -114,7 +116,7 @@ class Reranker:
         """
         started = time.monotonic()
         todo = self._plan(query, documents, top_n, instruction)
-        answers = [_drive(exchange(todo, batch, started), self._connect()) for batch in todo.batches]
+        answers = [_drive(_begin(todo, batch, started), self._connect()) for batch in todo.batches]
         return merge(todo, answers, time.monotonic() - started)
 
     async def arerank(
@@ -131,7 +133,7 @@ class Reranker:
         """
         started = time.monotonic()
         todo = self._plan(query, documents, top_n, instruction)
-        answers = [await _adrive(exchange(todo, batch, started), self._connect()) for batch in todo.batches]
+        answers = [await _adrive(_begin(todo, batch, started), self._connect()) for batch in todo.batches]
         return merge(todo, answers, time.monotonic() - started)
 
     def _plan(
@@ -157,7 +159,8 @@ class Reranker:
     def close(self) -> None:
         """Let go of the blocking connections, which close when no other reranker of the process needs them.
 
-        Those of an event loop close with it, or by `aclose` within it. A later call opens what it needs.
+        Those of an event loop close with it, or by `aclose` within it. Calls that are under way on this reranker may
+        fail. A later call opens what it needs.
         """
         if "_transport" in self.__dict__:
             self._transport.close()
@@ -200,6 +203,10 @@ class Reranker:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ = state
+
+
+def _begin(todo: Plan, batch: Batch, started: float) -> Generator[Step, Outcome, Answer]:
+    return exchange(todo, batch, started, elapsed=time.monotonic() - started)
 
 
 def _drive(steps: Generator[Step, Outcome, Answer], transport: Transport) -> Answer:

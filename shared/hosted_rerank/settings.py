@@ -22,9 +22,9 @@ from pydantic import (
 )
 
 from hosted_rerank.body import is_object
+from hosted_rerank.checks import check_count
 from hosted_rerank.dumps import dump_open, dump_provider, load_provider
 from hosted_rerank.errors import PASSABLE, RerankError
-from hosted_rerank.flow import check_count
 from hosted_rerank.providers import Provider
 from hosted_rerank.reranker import Reranker
 from hosted_rerank.wire import RerankResponse, RerankResult

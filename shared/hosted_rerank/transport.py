@@ -12,10 +12,7 @@ from email.utils import formatdate
 from typing import Any
 
 from hosted_rerank.connections import ATTEMPT, CONNECTIONS, Attempt, AwaitingClient, BlockingClient
-from hosted_rerank.wire import Lost, Outcome, Reply, Request
-
-ENCODINGS = ("", "identity", "gzip", "deflate")
-"""Content encodings that were asked for. Others could unpack a small reply to any size in one step."""
+from hosted_rerank.wire import ENCODINGS, Lost, Outcome, Reply, Request
 
 PIECE = 1 << 20
 """Bytes of a request that are handed over at once where the event loop has others to serve."""
@@ -53,12 +50,12 @@ class HttpTransport:
 
     async def asend(self, request: Request) -> Outcome:
         """Send a request and return what came of it; a cancellation closes the request's connection."""
-        client = self._lent_async if self._lent_async is not None else await CONNECTIONS.awaiting(self)
         coming = _Coming(request)
         length = {"content-length": str(len(request.content))}
         content = request.content if len(request.content) <= PIECE else _pieces(request.content)
         try:
             async with asyncio.timeout(request.timeout):
+                client = self._lent_async if self._lent_async is not None else await CONNECTIONS.awaiting(self)
                 message = client.build_request(
                     "POST", request.url, headers={**request.headers, **length}, content=content, timeout=None
                 )
@@ -109,7 +106,7 @@ class _Coming:
         encoding = self._headers.get("content-encoding", "").strip().lower()
         if self._status < 200:
             self._refused = Lost(f"it answered {self._status}, which is no reply", time.monotonic())
-        elif encoding not in ENCODINGS:
+        elif encoding not in ("", "identity", *ENCODINGS):
             self._refuse("its reply came in a content encoding that was not asked for")
         return self._refused is None
 
@@ -151,7 +148,7 @@ class _Coming:
 
 def _failures() -> tuple[type[BaseException], ...]:
     """What a client raises when no reply comes: `httpx` and `httpx2` have each their own classes."""
-    kinds: list[type[BaseException]] = [OSError]  # TimeoutError is one
+    kinds: list[type[BaseException]] = [OSError, UnicodeError]  # a TimeoutError, and a host name that is none
     for library, name in (("httpx", "RequestError"), ("httpx2", "RequestError"), ("aiohttp", "ClientError")):
         if library in sys.modules:
             kinds.append(getattr(sys.modules[library], name))

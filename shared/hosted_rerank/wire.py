@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+ENCODINGS = ("gzip", "deflate")
+"""Content encodings that replies may come in. Others could unpack a small reply to any size in one step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

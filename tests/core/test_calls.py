@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from hosted_rerank import AuthenticationError, InvalidRequestError, Reranker, RerankError
+from hosted_rerank import (
+    AuthenticationError,
+    Dialect,
+    InvalidRequestError,
+    NoReplyError,
+    Provider,
+    Reranker,
+    RerankError,
+)
 from tests.byhand import body_of, planned
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer
@@ -139,3 +147,18 @@ def test_wrong_arguments_are_no_rerank_errors_of_the_server(rerank: Rerank, acme
         rerank(acme(), query=" ")
     assert caught.value.status is None
     assert server.connections == 0
+
+
+def test_options_of_one_call_do_not_stay_in_the_row() -> None:
+    """Where a row's own fields and an option share an object, one caller's option is not sent with another's call."""
+    dialect = Dialect(fixed={"parameters": {"echo": False}}, options={"parameters.user": str})
+    row = Provider(name="acme", url="https://rerank.example", dialect=dialect)
+    assert body_of(planned(row, options={"parameters.user": "ann"}))["parameters"] == {"echo": False, "user": "ann"}
+    assert body_of(planned(row))["parameters"] == {"echo": False}
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example", "xn--"])
+def test_host_that_is_none(host: str, rerank: Rerank) -> None:
+    """A host name that no resolver takes is an error of the family, like one that nobody has."""
+    with pytest.raises(NoReplyError):
+        rerank(Reranker(base_url=f"https://{host}/", max_retries=0))

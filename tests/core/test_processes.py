@@ -214,6 +214,7 @@ def test_key_for_loopback_does_not_go_to_a_proxy(
         monkeypatch.delenv("no_proxy", raising=False)
         with start(CALLS[way], server.url.replace("127.0.0.1", host)) as program:
             said, _ = program.communicate()
+        assert [(seen.method, seen.target, dict(seen.headers)) for seen in proxy.requests] == []
         assert proxy.connections == 0
     assert (said == "1\n") is (server.connections == 1)
 

@@ -156,3 +156,12 @@ def test_request_id_is_harmless(server: HostileServer, acme: Acme, rerank: Reran
     assert caught.value.request_id is not None
     assert caught.value.request_id.isprintable()
     assert len(caught.value.request_id) <= 200
+
+
+@pytest.mark.parametrize("where", ["headers", "params"])
+def test_secret_of_ones_own_header_or_parameter(where: str, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A key that goes along in a header or a parameter of the caller's is as secret as `api_key`."""
+    server.play(reply(401, {"error": f"who is {KEY}?"}, x_request_id=f"id-{KEY}"))
+    with pytest.raises(RerankError, match="who is") as caught:
+        rerank(acme(api_key=None, **{where: {"x-api-key": f"Token {KEY}"}}))
+    assert KEY not in told(caught.value)

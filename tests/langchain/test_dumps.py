@@ -130,3 +130,12 @@ class Noting(FireworksRerank):
 def test_pickle_of_a_subclass() -> None:
     """What a caller's own class keeps in private attributes goes along in a pickle."""
     assert pickle.loads(pickle.dumps(Noting(model="m-1", api_key=KEY)))._note == "for m-1"
+
+
+@pytest.mark.parametrize("where", ["headers", "params"])
+def test_nothing_but_secrets(where: str) -> None:
+    """Headers and parameters that are all secret leave nothing of themselves in a dump or a pickle."""
+    reranker = FireworksRerank(**{where: {"x-api-key": KEY}})
+    assert KEY not in dumps(reranker)
+    assert KEY not in repr(reranker)
+    assert KEY.encode() not in pickle.dumps(reranker)

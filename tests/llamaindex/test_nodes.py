@@ -188,3 +188,9 @@ def test_hash_and_relations_stay(asking: Asking, do: Do) -> None:
     hashes = {node.node.node_id: node.node.hash for node in given}
     best = do(asking(FireworksRerank), "postprocess_nodes", given, query_str=QUERY)
     assert {node.node.node_id: node.node.hash for node in best} == hashes
+
+
+def test_question_as_text(asking: Asking, do: Do, server: HostileServer) -> None:
+    """A question may stand as text where a bundle does, as everywhere in LlamaIndex."""
+    do(asking(FireworksRerank), "postprocess_nodes", nodes(), QUERY)
+    assert server.requests[0].body["query"] == QUERY

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hosted_rerank import Reranker, RerankTimeoutError
 from hosted_rerank.local import MODEL
 from hosted_rerank.local.inprocess import InProcess
 from hosted_rerank.local.model import Model
@@ -136,3 +137,10 @@ async def test_it_holds_nothing() -> None:
     reply = transport.send(build_request(model=MODEL, query=QUERY, documents=[]))
     assert isinstance(reply, Reply)
     assert json.loads(reply.content)["results"] == []
+
+
+def test_too_slow_once_is_too_slow() -> None:
+    """What the model did not do in time is not tried again: it would take as long."""
+    with pytest.raises(RerankTimeoutError) as caught:
+        Reranker("local", timeout=0.05).rerank("a", [f"{number} " * 120 for number in range(2_000)])
+    assert "attempts" not in str(caught.value)
