@@ -95,7 +95,7 @@ class RerankSettings(BaseModel):
     """Attempts after the first, for what may pass."""
     on_error: Literal["raise", "passthrough"] = "raise"
     """Whether an outage of the API raises, or returns the input order cut to `top_n`, without new scores, logged and
-    marked under `rerank_error` in the metadata. A wrong request or key and a cancellation always raise."""
+    marked under `rerank_error` in the metadata. A wrong request, a 401, a 403 and a cancellation always raise."""
     headers: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
     """More HTTP headers. Those whose names say that they may hold a secret are not in pickles and dumps."""
     params: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
