@@ -6,6 +6,7 @@ import os
 import random
 import select
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -225,3 +226,19 @@ def test_names_cost_nothing(run_python: Callable[..., "subprocess.CompletedProce
     load = "from hosted_rerank.local.model import load_model; load_model()"
     assert run_python("-c", f"import sys; {load}; print('huggingface_hub' in sys.modules)").stdout == "False\n"
     assert MODEL == "all-MiniLM-L6-v2"
+
+
+def test_nothing_is_sent_home() -> None:
+    """onnxruntime would report to its makers some seconds after its import; in a program of ours nothing is sent."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(12)
+        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+        environment |= dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), address)
+        code = "from hosted_rerank.local.model import load_model; import time; load_model(); time.sleep(60)"
+        with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:
+            try:
+                with pytest.raises(TimeoutError):
+                    proxy.accept()
+            finally:
+                process.kill()

@@ -23,6 +23,9 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from hosted_rerank.local import INSTALL
 
+# onnxruntime reports home over the network, from its import on, unless it is told not to: here it is told.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 try:
     import numpy as np
     import onnxruntime  # pyright: ignore[reportMissingTypeStubs] - ships no types
