@@ -229,7 +229,7 @@ def test_names_cost_nothing(run_python: Callable[..., "subprocess.CompletedProce
 
 
 def test_nothing_is_sent_home() -> None:
-    """onnxruntime would report to its makers some seconds after its import; in a program of ours nothing is sent."""
+    """What runs the model would report to its makers some seconds after its import; here nothing is sent."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         proxy.settimeout(12)
         address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
