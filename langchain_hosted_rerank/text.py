@@ -17,10 +17,7 @@ def document_texts(
     Raises:
         TypeError: One of them is no `Document`.
     """
-    check_list("documents", documents)
-    for place, document in enumerate(documents):
-        if not isinstance(document, Document):
-            raise TypeError(f"documents[{place}] must be a Document, not {type(document).__name__}")
+    check_list("documents", documents, Document)
     if to_text is not None:
         return [to_text(document) for document in documents]
     if metadata_fields:
@@ -41,7 +38,7 @@ def any_texts(
     rank_fields: Sequence[str] | None,
 ) -> list[str]:
     """Return what is sent of each item of a mixed list: a mapping goes as JSON, cut to `rank_fields`."""
-    check_list("documents", documents)
+    check_list("documents", documents, object)
     texts: list[str] = []
     for document in documents:
         if isinstance(document, str):

@@ -20,10 +20,7 @@ def node_texts(
     Raises:
         TypeError: One of them is no `NodeWithScore`.
     """
-    check_list("nodes", nodes)
-    for place, node in enumerate(nodes):
-        if not isinstance(node, NodeWithScore):
-            raise TypeError(f"nodes[{place}] must be a NodeWithScore, not {type(node).__name__}")
+    check_list("nodes", nodes, NodeWithScore)
     if to_text is not None:
         return [to_text(node.node) for node in nodes]
     return [_content(node.node, mode) for node in nodes]

@@ -1,6 +1,7 @@
 """Checks of what callers pass in, where more than one place takes it."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from hosted_rerank.errors import InvalidRequestError
 
@@ -14,7 +15,10 @@ def check_count(name: str, value: object, *, least: int) -> None:
         raise InvalidRequestError(f"{name} must be at least {least}, not {value}{hint}")
 
 
-def check_list(name: str, value: object) -> None:
-    """Refuse what is no list of things: a single text, a mapping, or what can be read only once."""
-    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise TypeError(f"{name} must be a list, not {type(value).__name__}")
+def check_list(name: str, values: object, kind: type) -> None:
+    """Refuse what is no list of a kind of thing: a single text, a mapping, what can be read only once, other things."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
+        raise TypeError(f"{name} must be a list, not {type(values).__name__}")
+    for place, value in enumerate(cast("Sequence[object]", values)):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name}[{place}] must be a {kind.__name__}, not {type(value).__name__}")

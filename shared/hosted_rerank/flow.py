@@ -213,10 +213,7 @@ def _check(call: Call) -> None:
         raise TypeError(f"query must be a str, not {type(query).__name__}")
     if not query.strip():
         raise InvalidRequestError("query is blank: there is nothing to compare documents with")
-    check_list("documents", documents)
-    for place, text in enumerate(documents):
-        if not isinstance(text, str):
-            raise TypeError(f"documents[{place}] must be a str, not {type(text).__name__}")
+    check_list("documents", documents, str)
     if call.top_n is not None:
         check_count("top_n", call.top_n, least=1)
 

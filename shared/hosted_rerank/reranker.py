@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Self
 
+from hosted_rerank.closing import Closing
 from hosted_rerank.connections import AwaitingClient, BlockingClient
 from hosted_rerank.endpoint import Endpoint, Key, is_credential
 from hosted_rerank.flow import Answer, Batch, Call, Limits, Plan, Step, exchange, merge, plan
@@ -16,7 +17,7 @@ from hosted_rerank.transport import HttpTransport
 from hosted_rerank.wire import Outcome, RerankResponse, Transport
 
 
-class Reranker:
+class Reranker(Closing):
     """Scores documents by how well they answer a query, through a hosted rerank API or the embedded model.
 
     Connections are made at the first call, kept for the next ones, and shared by all rerankers of the process. One
@@ -169,18 +170,6 @@ class Reranker:
         """Let go of the blocking connections and of the running event loop's. A later call opens what it needs."""
         if "_transport" in self.__dict__:
             await self._transport.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(provider={self.provider.name!r}, model={self.model!r})"

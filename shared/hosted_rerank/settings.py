@@ -23,6 +23,7 @@ from pydantic import (
 
 from hosted_rerank.body import is_object
 from hosted_rerank.checks import check_count
+from hosted_rerank.closing import Closing
 from hosted_rerank.dumps import dump_open, dump_provider, load_provider
 from hosted_rerank.errors import PASSABLE, RerankError
 from hosted_rerank.providers import Provider
@@ -59,7 +60,7 @@ class Ranked:
     error: RerankError | None
 
 
-class RerankSettings(BaseModel):
+class RerankSettings(Closing, BaseModel):
     """The fields that both host classes have."""
 
     model_config = ConfigDict(
@@ -190,18 +191,6 @@ class RerankSettings(BaseModel):
     async def aclose(self) -> None:
         """Let go of the blocking connections and of the running event loop's. A later call opens what it needs."""
         await self.reranker.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self.aclose()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
