@@ -108,8 +108,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         Raises:
             RerankError: The rerank failed, and `on_error` does not cover it.
         """
-        ranked = self._trace(documents, self._texts(documents), query, overrides, {"callbacks": callbacks})
-        return ranked_documents(documents, ranked, self.score_key)
+        return self.invoke({"query": query, "documents": documents}, {"callbacks": callbacks}, **overrides)
 
     async def acompress_documents(
         self,
@@ -119,8 +118,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         **overrides: Unpack[Overrides],
     ) -> list[Document]:
         """Return the best documents, best first, as `compress_documents` does; cancelling it cancels the request."""
-        ranked = await self._atrace(documents, self._texts(documents), query, overrides, {"callbacks": callbacks})
-        return ranked_documents(documents, ranked, self.score_key)
+        return await self.ainvoke({"query": query, "documents": documents}, {"callbacks": callbacks}, **overrides)
 
     def invoke(
         self,
@@ -223,10 +221,11 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     def _about(self, config: RunnableConfig | None) -> RunnableConfig:
         """The config with what LangSmith wants to know of a model's run."""
         config = ensure_config(config)
-        about = {"ls_provider": self.reranker.provider.name, "ls_model_type": "rerank"}
+        reranker = self.reranker
+        about = {"ls_provider": reranker.provider.name, "ls_model_type": "rerank"}
         about["ls_retriever_name"] = self.get_name()  # a retriever above passes its own on
-        if self.reranker.model:
-            about["ls_model_name"] = self.reranker.model
+        if reranker.model:
+            about["ls_model_name"] = reranker.model
         config["metadata"] = {**(config.get("metadata") or {}), **about}
         return config
 

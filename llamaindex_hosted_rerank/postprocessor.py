@@ -123,8 +123,9 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
             raise ValueError("a reranker needs the question: pass query_bundle or query_str")
         texts = node_texts(nodes, self.text_fn, self.metadata_mode)
         rerank = _Rerank(query_bundle.query_str, texts, self._wanted(overrides))
-        top_n, model = rerank.wanted.get("top_n") or len(nodes), self.reranker.model or ""
-        about: dict[str, Any] = {"provider": self.reranker.provider.name, "model_name": model}
+        top_n, reranker = rerank.wanted.get("top_n") or len(nodes), self.reranker
+        model = reranker.model or ""
+        about: dict[str, Any] = {"provider": reranker.provider.name, "model_name": model}
         asked: dict[str, Any] = {
             EventPayload.NODES: nodes,
             EventPayload.MODEL_NAME: model,

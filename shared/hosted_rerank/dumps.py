@@ -6,7 +6,7 @@ from typing import Any
 from hosted_rerank import errors
 from hosted_rerank.body import is_object
 from hosted_rerank.dialect import Dialect
-from hosted_rerank.endpoint import is_credential
+from hosted_rerank.endpoint import without_credentials
 from hosted_rerank.providers import PROVIDERS, Provider
 
 _KINDS = {kind.__name__: kind for kind in (str, int, float, bool, dict, list)}
@@ -58,4 +58,4 @@ def _load_row(dumped: dict[str, Any]) -> Provider:
 
 def dump_open(values: dict[str, str] | None) -> dict[str, str] | None:
     """Return headers or query parameters without those that may hold a secret."""
-    return values and {name: value for name, value in values.items() if not is_credential(name)}
+    return values and without_credentials(values)

@@ -52,9 +52,9 @@ class Endpoint:
         for name, value in (("model", self.model), ("base_url", self.base_url)):
             if value is not None and not isinstance(value, str):
                 raise TypeError(f"{name} must be a str or None, not {type(value).__name__}")
-        for name, value in self.params.items():
-            if not isinstance(name, str) or not isinstance(value, str):
-                raise TypeError("params must map str to str")
+        for name, values in (("params", self.params), ("headers", self.headers)):
+            if not all(isinstance(text, str) for pair in values.items() for text in pair):
+                raise TypeError(f"{name} must map str to str")
         if self.api_key is not None:
             _check_key(_reveal(self.api_key), "api_key")
         _check_headers(self.headers)
@@ -136,6 +136,11 @@ def is_credential(name: str) -> bool:
     return _CREDENTIAL.search(name) is not None
 
 
+def without_credentials(values: Mapping[str, str]) -> dict[str, str]:
+    """Return headers or parameters without those that may hold a secret."""
+    return {name: value for name, value in values.items() if not is_credential(name)}
+
+
 def _reveal(key: Key) -> str:
     revealed = key.get_secret_value() if isinstance(key, Secret) else key
     if not isinstance(revealed, str):
@@ -155,8 +160,6 @@ def _check_key(key: str, source: str) -> None:
 
 def _check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError("headers must map str to str")
         if not _HEADER_NAME.fullmatch(name):
             raise ValueError(f"headers: {name!r} is no header name")
         if not (value.isascii() and value.isprintable()) or value != value.strip():

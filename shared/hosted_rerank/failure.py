@@ -41,12 +41,12 @@ def failure(outcome: Outcome, endpoint: Endpoint, *, hidden: Hidden, attempts: i
     over = f"; the deadline of {late:g} s leaves no time for more" if late is not None else ""
     if isinstance(outcome, Lost):
         reason = outcome.reason if outcome.timed_out else excerpt(outcome.reason.encode(), hidden.texts, hidden.secrets)
-        if outcome.refused:
+        if outcome.timed_out:
+            error = RerankTimeoutError if late is None else DeadlineExceededError
+            return error(f"no reply from {name} in time{after}: {reason}{over}", provider=name)
+        if outcome.final:
             return MalformedReplyError(f"what {name} answered cannot be used{after}: {reason}", provider=name)
-        if not outcome.timed_out:
-            return NoReplyError(f"no reply from {name}{after}: {reason}{over}", provider=name)
-        error = RerankTimeoutError if late is None else DeadlineExceededError
-        return error(f"no reply from {name} in time{after}: {reason}{over}", provider=name)
+        return NoReplyError(f"no reply from {name}{after}: {reason}{over}", provider=name)
     kind = endpoint.provider.errors.get(outcome.status) or error_class(outcome.status)
     said = excerpt(outcome.content, hidden.texts, hidden.secrets)
     wait = retry_after(outcome.headers)

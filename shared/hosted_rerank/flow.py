@@ -1,8 +1,8 @@
 """A rerank without the I/O: plan, exchange, merge.
 
 `plan` checks a call and cuts it into requests. `exchange` carries one request through its attempts, as a generator: it
-yields a `Step` ("wait this long, then send this") and is sent the `Outcome`; it returns a `Ranking` or raises. `merge`
-joins the rankings. A driver runs the steps and decides nothing, so blocking and awaiting use share every decision,
+yields a `Step` ("wait this long, then send this") and is sent the `Outcome`; it returns an `Answer` or raises. `merge`
+joins the answers. A driver runs the steps and decides nothing, so blocking and awaiting use share every decision,
 and each of them can be tested with plain values. (`httpx.Auth.auth_flow` and psycopg's `generators.py` are built so.)
 """
 

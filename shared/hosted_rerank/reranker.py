@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from hosted_rerank.closing import Closing
 from hosted_rerank.connections import AwaitingClient, BlockingClient
-from hosted_rerank.endpoint import Endpoint, Key, is_credential
+from hosted_rerank.endpoint import Endpoint, Key, without_credentials
 from hosted_rerank.flow import Answer, Batch, Call, Limits, Plan, Step, exchange, merge, plan
 from hosted_rerank.providers import LOCAL, Provider, find_provider
 from hosted_rerank.retry import Retry
@@ -73,9 +73,7 @@ class Reranker(Closing):
         )
         self._endpoint.check_instruction(instruction)
         self._instruction = instruction
-        limits = Limits(timeout, deadline, Retry(max_retries))
-        # The embedded model that was too slow once is too slow again, and has no network to blame.
-        self._limits = replace(limits, retry=Retry(0)) if self.provider.url == LOCAL.url else limits
+        self._limits = Limits(timeout, deadline, Retry(max_retries))
         _check_client("client", client, "Client")
         _check_client("async_client", async_client, "AsyncClient")
         self._client, self._async_client = client, async_client
@@ -183,11 +181,8 @@ class Reranker(Closing):
         return self.__copy__()  # all that is left is immutable, or lent
 
     def __getstate__(self) -> dict[str, Any]:
-        open_headers, open_params = (
-            {name: value for name, value in values.items() if not is_credential(name)}
-            for values in (self._endpoint.headers, self._endpoint.params)
-        )
-        endpoint = replace(self._endpoint, api_key=None, headers=open_headers, params=open_params)
+        headers, params = map(without_credentials, (self._endpoint.headers, self._endpoint.params))
+        endpoint = replace(self._endpoint, api_key=None, headers=headers, params=params)
         return self.__copy__().__dict__ | {"_endpoint": endpoint, "_client": None, "_async_client": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ class Retry:
 def passes(outcome: Outcome) -> bool:
     """Whether the same request may succeed later."""
     if isinstance(outcome, Lost):
-        return not outcome.refused
+        return not outcome.final
     verdict = outcome.headers.get("x-should-retry", "").strip().lower()
     if verdict in ("true", "false"):
         return verdict == "true"

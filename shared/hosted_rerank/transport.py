@@ -121,7 +121,7 @@ class _Coming:
         return self._refused is None
 
     def _refuse(self, reason: str) -> None:
-        self._refused = Lost(reason, time.monotonic(), refused=True)
+        self._refused = Lost(reason, time.monotonic(), final=True)
 
     def outcome(self) -> Outcome:
         """What came. The status of a failure stands, whatever its body is."""

@@ -50,8 +50,8 @@ class Lost:
     timed_out: bool = False
     stale: bool = False
     """The connection had been kept from an earlier call and was dead before any byte of a reply came."""
-    refused: bool = False
-    """What came is no reply that we take: the next one would be no better."""
+    final: bool = False
+    """Another attempt would be no better: what came is no reply that we take, or the work itself takes too long."""
 
 
 Outcome: TypeAlias = Reply | Lost

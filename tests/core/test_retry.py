@@ -27,7 +27,7 @@ def test_no_reply_is_asked_again() -> None:
     assert passes(lost())
     assert passes(lost(timed_out=True))
     assert passes(lost(stale=True))
-    assert not passes(lost(refused=True))
+    assert not passes(lost(final=True))
 
 
 @pytest.mark.parametrize("verdict", ["true", "True", " TRUE "])

@@ -86,11 +86,6 @@ def rank(scores: Scores) -> list[tuple[int, float]]:
     return sorted(enumerate(scores.relevance), key=lambda scored: -scored[1])
 
 
-def usage(scores: Scores) -> dict[str, int]:
-    """The token counts as both APIs state them."""
-    return {"prompt_tokens": scores.tokens, "total_tokens": scores.tokens}
-
-
 def _authorised(call: Call, api_key: str) -> bool:
     scheme, _, token = call.headers.get("authorization", "").partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), api_key.encode())

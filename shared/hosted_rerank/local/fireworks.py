@@ -12,7 +12,7 @@ from typing import Annotated
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hosted_rerank.local.apis import Answer, Api, Call, Score, rank, usage
+from hosted_rerank.local.apis import Answer, Api, Call, Score, rank
 
 SERVERLESS = "accounts/fireworks/models/qwen3-reranker-8b"
 MODELS = re.compile(
@@ -60,7 +60,7 @@ def _rerank(content: bytes, score: Score) -> Answer:
     for index, relevance in rank(scores)[: request.top_n]:
         echo = {"document": request.documents[index]} if request.return_documents else {}
         data.append({"index": index, "relevance_score": relevance, **echo})
-    return Answer(200, {"object": "list", "model": model, "data": data, "usage": usage(scores)})
+    return Answer(200, {"object": "list", "model": model, "data": data, "usage": scores.usage})
 
 
 def _describe(error: ValidationError) -> str:

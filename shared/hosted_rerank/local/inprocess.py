@@ -66,10 +66,9 @@ def _answer(request: Request, deadline: float, cancelled: threading.Event) -> Ou
         )
     except ScoringCancelled:
         reason = f"the embedded model was not done after {request.timeout:g} s"
-        return Lost(reason, at=time.monotonic(), timed_out=not cancelled.is_set())
+        return Lost(reason, at=time.monotonic(), timed_out=not cancelled.is_set(), final=True)
     results = [{"index": index, "relevance_score": score} for index, score in enumerate(scores.relevance)]
-    usage = {"prompt_tokens": scores.tokens, "total_tokens": scores.tokens}
-    return _reply(200, {"id": f"rerank-{uuid.uuid4().hex}", "model": MODEL, "results": results, "usage": usage})
+    return _reply(200, {"id": f"rerank-{uuid.uuid4().hex}", "model": MODEL, "results": results, "usage": scores.usage})
 
 
 def _reply(status: int, body: object) -> Reply:

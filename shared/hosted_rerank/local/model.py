@@ -72,6 +72,11 @@ class Scores:
     tokens: int
     """Word pieces read, with the query's counted for each document."""
 
+    @property
+    def usage(self) -> dict[str, int]:
+        """The token counts as rerank APIs state them."""
+        return {"prompt_tokens": self.tokens, "total_tokens": self.tokens}
+
 
 @dataclass(frozen=True, slots=True)
 class Encoding:

@@ -13,7 +13,7 @@ from typing import Literal
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from hosted_rerank.local.apis import Answer, Api, Call, Score, rank, usage
+from hosted_rerank.local.apis import Answer, Api, Call, Score, rank
 
 MODEL = "Qwen/Qwen3-Reranker-8B"
 """The one reranker it has. Upper and lower case matter."""
@@ -54,7 +54,7 @@ def _rerank(content: bytes, score: Score) -> Answer:
         for index, relevance in rank(scores)
     ]
     return Answer(
-        200, {"id": f"rerank-{uuid.uuid4().hex[:16]}", "model": MODEL, "usage": usage(scores), "results": results}
+        200, {"id": f"rerank-{uuid.uuid4().hex[:16]}", "model": MODEL, "usage": scores.usage, "results": results}
     )
 
 
