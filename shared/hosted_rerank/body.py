@@ -1,4 +1,7 @@
-"""Reading JSON that cannot be trusted: every look at it says what to do where the expected is not there."""
+"""Reading JSON that cannot be trusted: every look at it says what to do where the expected is not there.
+
+A path is dotted; a number in it is a place in an array (`queries.0.text`).
+"""
 
 from typing import Any, TypeGuard
 
@@ -27,18 +30,32 @@ def is_array(value: Any) -> TypeGuard[list[Any]]:
 
 
 def at(value: Any, path: str) -> Any:
-    """What stands at a dotted path, `None` where the path leads nowhere; the value itself for the empty path."""
+    """What stands at a path, `None` where the path leads nowhere; the value itself for the empty path."""
     for step in path.split(".") if path else ():
-        if not is_object(value):
+        if is_object(value):
+            value = value.get(step)
+        elif is_array(value) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
             return None
-        value = value.get(step)
     return value
 
 
 def put(body: dict[str, Any], path: str, value: Any) -> None:
-    """Set what stands at a dotted path, with the objects on the way."""
-    *steps, name = path.split(".")
-    for step in steps:
-        body[step] = {**body.get(step, {})}  # a copy: what stood there may be a row's own
-        body = body[step]
-    body[name] = value
+    """Set what stands at a path, with the objects and arrays on the way."""
+    name, _, rest = path.partition(".")
+    body[name] = _with(body.get(name), rest, value)
+
+
+def _with(there: Any, path: str, value: Any) -> Any:
+    """A copy of `there`, which may be a row's own, with `value` at the path."""
+    if not path:
+        return value
+    step, _, rest = path.partition(".")
+    if step.isdecimal():
+        items: list[Any] = [*there] if is_array(there) else []
+        items += [None] * (int(step) + 1 - len(items))
+        items[int(step)] = _with(items[int(step)], rest, value)
+        return items
+    fields: dict[str, Any] = {**there} if is_object(there) else {}
+    return fields | {step: _with(fields.get(step), rest, value)}

@@ -4,11 +4,13 @@ from dataclasses import asdict
 from typing import Any
 
 from hosted_rerank import errors
+from hosted_rerank.address import without_credentials
+from hosted_rerank.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
 from hosted_rerank.body import is_object
-from hosted_rerank.dialect import Dialect
-from hosted_rerank.endpoint import without_credentials
+from hosted_rerank.dialect import Dialect, Prompt
 from hosted_rerank.providers import PROVIDERS, Provider
 
+_AUTHS: dict[str, Any] = {kind.__name__: kind for kind in (KeyHeader, GoogleCredentials, AwsSignature, IbmToken)}
 _KINDS = {kind.__name__: kind for kind in (str, int, float, bool, dict, list)}
 
 
@@ -25,10 +27,13 @@ def dump_provider(provider: str | Provider) -> str | dict[str, Any]:
     row = asdict(provider)
     kinds = provider.dialect.options.items()
     row["dialect"]["options"] = {name: v.__name__ if isinstance(v, type) else list(v) for name, v in kinds}
+    if type(provider.auth) not in _AUTHS.values():
+        raise ValueError(f"provider {provider.name!r} cannot be dumped: {type(provider.auth).__name__} is not of ours")
+    row["auth"]["kind"] = type(provider.auth).__name__
     for kind in provider.errors.values():
         if getattr(errors, kind.__name__, None) is not kind:
             raise ValueError(f"provider {provider.name!r} cannot be dumped: {kind.__name__} is none of our errors")
-    row["errors"] = {str(status): kind.__name__ for status, kind in provider.errors.items()}
+    row["errors"] = [[about, kind.__name__] for about, kind in provider.errors.items()]
     return row
 
 
@@ -50,10 +55,18 @@ def _load_row(dumped: dict[str, Any]) -> Provider:
     dialect: dict[str, Any] = dict(dumped["dialect"])
     kinds = dialect["options"].items()
     dialect["options"] = {name: _KINDS[v] if isinstance(v, str) else tuple(v) for name, v in kinds}
-    row: dict[str, Any] = {**dumped, "dialect": Dialect(**dialect)}
-    row["errors"] = {int(status): getattr(errors, kind) for status, kind in dumped["errors"].items()}
-    row["env"], row["request_ids"] = tuple(dumped["env"]), tuple(dumped["request_ids"])
-    return Provider(**row)
+    dialect["prompt"] = dialect["prompt"] and Prompt(**dialect["prompt"])
+    row: dict[str, Any] = {**dumped, "dialect": Dialect(**_with_tuples(dialect, "usage"))}
+    auth: dict[str, Any] = dict(dumped["auth"])
+    row["auth"] = _AUTHS[auth.pop("kind")](**auth)
+    row["errors"] = {about: getattr(errors, kind) for about, kind in dumped["errors"]}
+    row["variables"] = {name: tuple(env) for name, env in dumped["variables"].items()}
+    return Provider(**_with_tuples(row, "env", "request_ids", "listwise"))
+
+
+def _with_tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The fields with what JSON made lists of."""
+    return fields | {name: tuple(fields[name]) for name in names}
 
 
 def dump_open(values: dict[str, str] | None) -> dict[str, str] | None:

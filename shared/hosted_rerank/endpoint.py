@@ -4,13 +4,15 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, runtime_checkable
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
+from urllib.parse import urlsplit
 
+from hosted_rerank.address import LOOPBACK, address, fill, is_credential
+from hosted_rerank.auth import KeyHeader
 from hosted_rerank.dialect import Kind
 from hosted_rerank.errors import AuthenticationError, InvalidRequestError
 from hosted_rerank.providers import PROVIDERS, Provider
-from hosted_rerank.wire import ENCODINGS
+from hosted_rerank.wire import ENCODINGS, ScoreTransform
 
 
 @runtime_checkable
@@ -22,12 +24,11 @@ class Secret(Protocol):
 
 Key: TypeAlias = str | Secret
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-"""Hosts that a key may go to over plain http; no proxy is asked for them."""
+ScoreTransformChoice: TypeAlias = Literal["auto"] | ScoreTransform
+"""What to do to an API's scores: as they are, their sigmoid, or "auto": the sigmoid where the row says that they are
+logits. Never a scaling by the lowest and the highest: such scores would depend on the other documents."""
 
-_CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|session", re.IGNORECASE)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_URL = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,12 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     params: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra_body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    score_transform: ScoreTransformChoice = "auto"
+    instruction_in_query: bool = False
     url: str = field(init=False, repr=False)
+    parts: Mapping[str, str] = field(init=False, repr=False)
+    """What the names in braces of the provider's URL may stand for."""
 
     def __post_init__(self) -> None:
         for name, value in (("model", self.model), ("base_url", self.base_url)):
@@ -55,12 +61,31 @@ class Endpoint:
         for name, values in (("params", self.params), ("headers", self.headers)):
             if not all(isinstance(text, str) for pair in values.items() for text in pair):
                 raise TypeError(f"{name} must map str to str")
-        if self.api_key is not None:
-            _check_key(_reveal(self.api_key), "api_key")
+        if self.score_transform not in ("auto", *get_args(ScoreTransform)):
+            raise ValueError("score_transform must be 'auto', 'none' or 'sigmoid'")
+        self._check_key_given()
         _check_headers(self.headers)
+        found = _found(self.provider)
+        options = {name: value for name, value in found.items() if name in self.provider.dialect.options}
+        params = {name: value for name, value in found.items() if name not in options}
+        settings = {**self.provider.params, **params, **self.params}
         _check_options(self.options, self.provider)
-        object.__setattr__(self, "model", self.model or self.provider.model)
-        object.__setattr__(self, "url", _address(self.provider, self.base_url, self.params))
+        _check_extra(self.extra_body, self.provider)
+        model = self.model or (self.provider.model and fill(self.provider.model, settings))
+        object.__setattr__(self, "model", model)
+        object.__setattr__(self, "options", {**options, **self.options})
+        object.__setattr__(self, "url", address(self.provider, self.base_url, settings, model))
+        object.__setattr__(self, "parts", settings)
+
+    def _check_key_given(self) -> None:
+        if self.api_key is None:
+            return
+        if not isinstance(self.provider.auth, KeyHeader) and not self.provider.auth.takes_key:
+            raise ValueError(
+                f"api_key: the {self.provider.name} API takes credentials of its cloud, which are found where its own"
+                " tools find them; an access token of yours goes into headers={'authorization': 'Bearer ...'}"
+            )
+        _check_key(_reveal(self.api_key), "api_key")
 
     def key(self) -> str | None:
         """Return the key for a request: the one given, or what the provider's environment variables hold now.
@@ -75,9 +100,10 @@ class Endpoint:
             if key := os.environ.get(name):
                 self._check_found(key, name)
                 break
-        if key or any(map(is_credential, (*self.headers, *self.params))):
+        signed = not isinstance(self.provider.auth, KeyHeader)
+        if key or signed or any(map(is_credential, (*self.headers, *self.params))):
             self._guard_key()
-        elif env and self.base_url is None:
+        elif env and self.base_url is None and not self.is_loopback:
             raise AuthenticationError(
                 f"there is no key for {self.provider.name}: pass api_key= or set {' or '.join(env)}"
                 " (pickles and dumps of a reranker do not hold the key)",
@@ -93,13 +119,18 @@ class Endpoint:
 
     def _guard_key(self) -> None:
         """Refuse to send a key where others can read it on the way."""
-        address = urlsplit(self.url)
-        if address.scheme == "http" and not self.provider.plain_http and address.hostname not in LOOPBACK:
+        target = urlsplit(self.url)
+        if target.scheme == "http" and not self.provider.plain_http and not self.is_loopback:
             raise AuthenticationError(
-                f"the key would go to {address.hostname} over plain http: use https,"
+                f"the key would go to {target.hostname} over plain http: use https,"
                 " or a Provider(..., plain_http=True) if the network in between is yours",
                 provider=self.provider.name,
             )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the requests stay on this machine."""
+        return urlsplit(self.url).hostname in LOOPBACK
 
     def secrets(self, key: str | None) -> list[str]:
         """The key, and what headers and parameters hold that may be one."""
@@ -110,8 +141,9 @@ class Endpoint:
         """The headers of a request; the caller's win over ours."""
         json = "application/json"
         headers = {"content-type": json, "accept": json, "accept-encoding": ", ".join(ENCODINGS)}
-        if key:
-            headers["authorization"] = f"Bearer {key}"
+        headers |= self.provider.headers
+        if key and isinstance(self.provider.auth, KeyHeader):
+            headers |= self.provider.auth.headers(key)
         return headers | {name.lower(): value for name, value in self.headers.items()}
 
     def check_instruction(self, instruction: str | None) -> None:
@@ -122,23 +154,14 @@ class Endpoint:
             raise TypeError(f"instruction must be a str or None, not {type(instruction).__name__}")
         if not instruction.strip():
             raise InvalidRequestError("instruction is blank: pass None for none", provider=self.provider.name)
-        if self.provider.dialect.instruction is None:
-            able = ", ".join(row.name for row in PROVIDERS.values() if row.dialect.instruction)
+        if not (self.provider.dialect.takes_instruction or self.instruction_in_query):
+            able = ", ".join(row.name for row in PROVIDERS.values() if row.dialect.takes_instruction)
             raise InvalidRequestError(
                 f"the {self.provider.name} API has no field for an instruction, so it would be lost silently:"
-                f" leave instruction out, or use a provider that takes one ({able})",
+                f" leave instruction out, pass instruction_in_query=True to put it before the query, or use a provider"
+                f" that takes one ({able})",
                 provider=self.provider.name,
             )
-
-
-def is_credential(name: str) -> bool:
-    """Whether a header or parameter of this name may hold a secret; such stay out of pickles, dumps and reprs."""
-    return _CREDENTIAL.search(name) is not None
-
-
-def without_credentials(values: Mapping[str, str]) -> dict[str, str]:
-    """Return headers or parameters without those that may hold a secret."""
-    return {name: value for name, value in values.items() if not is_credential(name)}
 
 
 def _reveal(key: Key) -> str:
@@ -173,7 +196,8 @@ def _check_options(options: Mapping[str, Any], provider: Provider) -> None:
     for name, value in options.items():
         if name not in known:
             fields = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise ValueError(f"options: the {provider.name} API has no field {name!r}; {fields}")
+            extra = "; one that is not listed here goes into extra_body" if provider.dialect.ignores_unknown else ""
+            raise ValueError(f"options: the {provider.name} API has no field {name!r}; {fields}{extra}")
         _check_option(name, value, known[name])
 
 
@@ -187,45 +211,18 @@ def _check_option(name: str, value: Any, kind: Kind) -> None:
         raise TypeError(f"options: {name} must be of type {kind.__name__}, not {type(value).__name__}")
 
 
-def _address(provider: Provider, base_url: str | None, params: Mapping[str, str]) -> str:
-    """The full address of the endpoint, with the query parameters."""
-    row = _split(provider.url, "url")
-    if base_url is None:
-        address = row
-    elif row.scheme == "local":
-        raise ValueError("base_url: provider 'local' runs in this process; ask a local server by a hosted one's name")
-    else:
-        given = _split(base_url, "base_url")
-        address = given._replace(path=_continue(given.path, row.path))
-    query = [*parse_qsl(address.query, keep_blank_values=True), *params.items()]
-    return address._replace(query=urlencode(query)).geturl()
+def _check_extra(extra: Mapping[str, Any], provider: Provider) -> None:
+    dialect = provider.dialect
+    if extra and not dialect.ignores_unknown:
+        raise ValueError(f"extra_body: the {provider.name} API may refuse fields that it does not know; use options")
+    own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction)
+    taken = {path.partition(".")[0] for path in (*own, *dialect.fixed, *dialect.options) if path is not None}
+    for name in extra:
+        if name in taken:
+            raise ValueError(f"extra_body: {name!r} is a field that has a parameter of its own, or is one of options")
 
 
-def _split(url: str, parameter: str) -> SplitResult:
-    """The parts of a URL that a request can go to."""
-    try:
-        address = urlsplit(url.strip())
-        port_ok = address.port is None or address.port > 0
-    except ValueError:
-        raise ValueError(f"{parameter} is no valid URL") from None
-    if address.scheme == "local" and parameter == "url":
-        return address
-    sane = port_ok and _URL.fullmatch(url.strip())
-    if address.scheme not in ("http", "https") or not address.hostname or not sane:
-        raise ValueError(f"{parameter} must be an http or https URL with a host, such as https://host/v1")
-    if address.username is not None or address.password is not None:
-        raise ValueError(f"{parameter} holds a user name or password; pass the key as api_key=")
-    if any(is_credential(name) for name, _ in parse_qsl(address.query, keep_blank_values=True)):
-        raise ValueError(f"{parameter} has a parameter that may be a secret; pass it in params=")
-    return address._replace(fragment="")
-
-
-def _continue(base: str, path: str) -> str:
-    """The endpoint's path below a base that may hold none, a part, or all of it.
-
-    The part after the base's last segment is appended: `/v1/rerank` below `/proxy/v1` is `/proxy/v1/rerank`.
-    """
-    base, steps = base.rstrip("/"), path.strip("/").split("/")
-    last = base.rsplit("/", 1)[-1]
-    rest = steps[steps.index(last) + 1 :] if last in steps else steps
-    return "/".join([base, *rest])
+def _found(provider: Provider) -> dict[str, str]:
+    """What the environment says of a provider's settings."""
+    found = {name: next(filter(None, map(os.environ.get, env)), None) for name, env in provider.variables.items()}
+    return {name: value for name, value in found.items() if value is not None}

@@ -3,12 +3,12 @@
     RerankError                  everything below; nothing else is raised for what a server did
     ├── InvalidRequestError      found wrong here before sending, or 400, 405, 415, 422 (also a ValueError)
     │   └── RequestTooLargeError 413
-    ├── AuthenticationError      no key, or 401
+    ├── AuthenticationError      no key, or 401, 498
     ├── PaymentRequiredError     402: the account is out of credit or suspended
     ├── PermissionDeniedError    403
     ├── NotFoundError            404, 410, 3xx: no such model or endpoint for this key
     ├── RateLimitError           429
-    ├── ServerError              5xx, and 408, 409, 425
+    ├── ServerError              5xx, and 408, 409, 425, 499
     ├── NoReplyError             no connection, or it broke
     │   └── RerankTimeoutError   no whole reply within `timeout` (also a TimeoutError)
     │       └── DeadlineExceededError   the call's `deadline` is over
@@ -26,6 +26,7 @@ class RerankError(Exception):
         provider: The provider's name, if one was asked.
         request_id: The API's id of the failed request, for its support desk.
         retry_after: Seconds that the API asked to wait before the next request.
+        code: The API's own code of the failure, such as "rate_limit_exceeded" or "20012".
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class RerankError(Exception):
         provider: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.provider = provider
         self.request_id = request_id
         self.retry_after = retry_after
+        self.code = code
 
 
 class InvalidRequestError(RerankError, ValueError):
@@ -106,6 +109,8 @@ _BY_STATUS: dict[int, type[RerankError]] = {
     413: RequestTooLargeError,
     425: ServerError,
     429: RateLimitError,
+    498: AuthenticationError,  # Cohere: an invalid token
+    499: ServerError,  # Cohere and nginx: the request was given up on their side
 }
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from hosted_rerank.body import is_array, is_object, parse
+from hosted_rerank.body import at, is_array, is_object, parse
 
 LONGEST = 300
 """Characters of a server's words that an error shows."""
@@ -43,6 +43,23 @@ def excerpt(content: bytes, texts: Iterable[str] = (), secrets: Iterable[str] = 
         said = _without(said, _unescape(secret))
     said = _unquote(said, list(texts))
     return " ".join("".join(c if c.isprintable() else " " for c in said).split())[:LONGEST]
+
+
+def error_code(content: bytes) -> str | None:
+    """Return the vendor's own code of a failure, where its body has one."""
+    return _found(content, ("error.code", "code", "error_type", "error.type", "errors.0.code", "error.status", "type"))
+
+
+def error_id(content: bytes) -> str | None:
+    """Return the vendor's id of a failed request, where its body has one."""
+    return _found(content, ("request_id", "requestId", "id", "trace", "error.request_id"))
+
+
+def _found(content: bytes, paths: Iterable[str]) -> str | None:
+    """The first of the words or whole numbers that stand at the paths."""
+    body, _ = parse(content) if len(content) <= _LARGEST else (None, False)
+    found = (at(body, path) for path in paths)
+    return next((str(word) for word in found if word and type(word) in (str, int) and len(str(word)) <= 128), None)
 
 
 def _read(content: bytes) -> Any:

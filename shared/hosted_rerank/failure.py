@@ -8,13 +8,18 @@ from hosted_rerank.errors import (
     DeadlineExceededError,
     MalformedReplyError,
     NoReplyError,
+    RateLimitError,
     RerankError,
     RerankTimeoutError,
+    ServerError,
     error_class,
 )
-from hosted_rerank.excerpt import excerpt
+from hosted_rerank.excerpt import error_code, error_id, excerpt
 from hosted_rerank.retry import retry_after
 from hosted_rerank.wire import Lost, Outcome, Reply
+
+_READ = 1 << 14
+"""Bytes of a failure's body that are searched for a phrase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ def failure(outcome: Outcome, endpoint: Endpoint, *, hidden: Hidden, attempts: i
         if outcome.final:
             return MalformedReplyError(f"what {name} answered cannot be used{after}: {reason}", provider=name)
         return NoReplyError(f"no reply from {name}{after}: {reason}{over}", provider=name)
-    kind = endpoint.provider.errors.get(outcome.status) or error_class(outcome.status)
+    kind = _own_kind(outcome, endpoint) or error_class(outcome.status)
     said = excerpt(outcome.content, hidden.texts, hidden.secrets)
     wait = retry_after(outcome.headers)
     return kind(
@@ -60,7 +65,29 @@ def failure(outcome: Outcome, endpoint: Endpoint, *, hidden: Hidden, attempts: i
         provider=name,
         request_id=request_id(outcome, endpoint, hidden),
         retry_after=wait,
+        code=_code(outcome, hidden),
     )
+
+
+def is_lasting(reply: Reply, endpoint: Endpoint) -> bool:
+    """Whether the provider's row says that a failure will not pass, whatever its status says."""
+    kind = _own_kind(reply, endpoint)
+    return kind is not None and not issubclass(kind, (RateLimitError, ServerError))
+
+
+def _own_kind(reply: Reply, endpoint: Endpoint) -> type[RerankError] | None:
+    """The error that the provider's row has for a failure."""
+    kinds = endpoint.provider.errors
+    phrases = [phrase for phrase in kinds if isinstance(phrase, str)]
+    said = reply.content[:_READ].decode("utf-8", "replace").lower() if phrases else ""
+    phrase = next((phrase for phrase in phrases if phrase.lower() in said), None)
+    return kinds.get(reply.status if phrase is None else phrase)
+
+
+def _code(reply: Reply, hidden: Hidden) -> str | None:
+    """The vendor's own code of a failure."""
+    found = reply.headers.get("x-amzn-errortype", "").partition(":")[0] or error_code(reply.content)
+    return _shown(found, hidden)
 
 
 def malformed(problem: MalformedReplyError, reply: Reply, endpoint: Endpoint, hidden: Hidden) -> MalformedReplyError:
@@ -75,11 +102,22 @@ def malformed(problem: MalformedReplyError, reply: Reply, endpoint: Endpoint, hi
 
 
 def request_id(reply: Reply, endpoint: Endpoint, hidden: Hidden) -> str | None:
-    """The API's id of a request, from the reply's headers; a server that sends a secret back there gives none."""
+    """The API's id of a request, from the reply's headers, or from the body of a failure."""
     found = next(filter(None, map(reply.headers.get, endpoint.provider.request_ids)), None)
-    if found is None or any(secret in found for secret in hidden.secrets):
+    if found is None and reply.status >= 300:
+        found = error_id(reply.content)
+    return _shown(found, hidden)
+
+
+def _shown(word: str | None, hidden: Hidden) -> str | None:
+    """A word of the server's, as it may be shown; none if it is empty, or has a secret or a text in it."""
+    if (
+        not word
+        or any(secret in word for secret in hidden.secrets)
+        or any(text in word for text in hidden.texts if text)
+    ):
         return None
-    return "".join(filter(str.isprintable, found))[:128]
+    return "".join(filter(str.isprintable, word))[:128]
 
 
 def _advice(status: int, endpoint: Endpoint) -> str:

@@ -13,11 +13,23 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 from hosted_rerank.checks import check_count, check_list
+from hosted_rerank.dialect import Ranking, usage_of
 from hosted_rerank.endpoint import Endpoint
 from hosted_rerank.errors import InvalidRequestError, MalformedReplyError
-from hosted_rerank.failure import Hidden, failure, malformed, request_id
+from hosted_rerank.failure import Hidden, failure, is_lasting, malformed, request_id
+from hosted_rerank.providers import Provider
 from hosted_rerank.retry import Retry
-from hosted_rerank.wire import Lost, Outcome, Reply, Request, RerankResponse, RerankResult, Usage
+from hosted_rerank.wire import (
+    Lost,
+    Outcome,
+    Reply,
+    Request,
+    RerankResponse,
+    RerankResult,
+    ScoreKind,
+    ScoreTransform,
+    Usage,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +132,13 @@ def _batch(endpoint: Endpoint, limits: Limits, call: Call, positions: Sequence[i
     key, dialect = endpoint.key(), endpoint.provider.dialect
     texts = [call.documents[place] for place in positions]
     top_n = min(call.top_n, len(texts)) if call.top_n and dialect.top_n else None
+    query, instruction = call.query, call.instruction
+    if instruction and not dialect.takes_instruction:  # which `check_instruction` let through
+        query, instruction = f"{instruction}\n{query}", None
+    options = {**endpoint.options, **endpoint.extra_body}
     try:
         content = dialect.encode(
-            call.query, texts, model=endpoint.model, top_n=top_n, instruction=call.instruction, options=endpoint.options
+            query, texts, model=endpoint.model, top_n=top_n, instruction=instruction, options=options
         )
     except TypeError:  # what orjson's own error is
         raise InvalidRequestError(_not_unicode(call), provider=endpoint.provider.name) from None
@@ -155,15 +171,24 @@ def exchange(
     if not left:
         lost = Lost("there is no time for an attempt", started, timed_out=True)
         raise failure(lost, plan.endpoint, hidden=batch.hidden, attempts=0, late=limits.deadline)
+    request = batch.request
+    pages: list[Ranking] = []
     while True:
-        outcome = yield Step(wait, replace(batch.request, timeout=min(limits.timeout, left - wait)))
+        outcome = yield Step(wait, replace(request, timeout=min(limits.timeout, left - wait)))
         attempts += 1
         if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
-            return _answer(plan.endpoint, batch, outcome, attempts)
+            pages.append(_page(plan.endpoint, batch, outcome, pages))
+            if (more := pages[-1].next_page) is None:
+                return _answer(plan.endpoint, batch, outcome, pages, attempts)
+            request = replace(request, content=plan.endpoint.provider.dialect.turn(request.content, more))
+            wait, left = 0.0, limits.left(outcome.at - started)
+            if left:
+                continue
         left = limits.left(outcome.at - started)
         if isinstance(outcome, Lost) and outcome.stale and attempts == 1 and left > 0:
             continue  # a kept connection was dead, so nothing was asked yet: no retry, and no wait
-        again = retry.wait(outcome, retries, waited, chance())
+        lasting = isinstance(outcome, Reply) and is_lasting(outcome, plan.endpoint)
+        again = None if lasting else retry.wait(outcome, retries, waited, chance())
         late = left <= (again or 0.0)
         if again is None or late:
             deadline = limits.deadline if late else None
@@ -173,18 +198,36 @@ def exchange(
         waited += wait
 
 
-def _answer(endpoint: Endpoint, batch: Batch, reply: Reply, attempts: int) -> Answer:
+def _page(endpoint: Endpoint, batch: Batch, reply: Reply, pages: Sequence[Ranking]) -> Ranking:
+    """The ranking in a success; in an API's usual case, where it answers in one page, all of it."""
+    earlier = pages[-1].scores if pages else None
     try:
-        ranking = endpoint.provider.dialect.decode(reply.content, sent=len(batch.positions), top_n=batch.top_n)
+        ranking = endpoint.provider.dialect.decode(
+            reply.content, sent=len(batch.positions), top_n=batch.top_n, earlier=earlier
+        )
     except MalformedReplyError as problem:
         raise malformed(problem, reply, endpoint, batch.hidden) from None
+    counts = _header_usage(endpoint.provider, reply)
+    return replace(ranking, usage=ranking.usage + counts) if counts else ranking
+
+
+def _answer(endpoint: Endpoint, batch: Batch, reply: Reply, pages: Sequence[Ranking], attempts: int) -> Answer:
+    ranking = pages[-1]
     return Answer(
-        [(batch.positions[index], score) for index, score in ranking.scores],
-        ranking.usage,
+        [(batch.positions[index], score) for index, score in ranking.scores.items()],
+        sum((page.usage for page in pages), Usage()),
         ranking.model,
         request_id(reply, endpoint, batch.hidden) or ranking.id,
         attempts,
     )
+
+
+def _header_usage(provider: Provider, reply: Reply) -> Usage | None:
+    """The counts that a reply has in its headers."""
+    if not provider.usage_headers:
+        return None
+    counts = {name: reply.headers.get(header, "") for header, name in provider.usage_headers.items()}
+    return usage_of({name: int(count) for name, count in counts.items() if count.isdecimal() and len(count) < 16})
 
 
 def merge(plan: Plan, answers: Sequence[Answer], elapsed: float) -> RerankResponse:
@@ -192,6 +235,9 @@ def merge(plan: Plan, answers: Sequence[Answer], elapsed: float) -> RerankRespon
     scored = [pair for answer in answers for pair in answer.scores]
     scored.sort(key=itemgetter(0))
     scored.sort(key=itemgetter(1), reverse=True)  # stable, also reversed: ties stay in input order
+    kind, transform = _scale(plan.endpoint, scored)
+    if transform == "sigmoid":  # after sorting: far out, different logits have the same sigmoid
+        scored = [(place, _sigmoid(score)) for place, score in scored]
     results = [RerankResult(place, score) for place, score in scored[: plan.top_n]]
     blanks = plan.blanks if plan.top_n is None else plan.blanks[: plan.top_n - len(results)]
     results.extend(RerankResult(place, None) for place in blanks)
@@ -203,7 +249,23 @@ def merge(plan: Plan, answers: Sequence[Answer], elapsed: float) -> RerankRespon
         request_ids=tuple(answer.request_id for answer in answers if answer.request_id),
         attempts=sum(answer.attempts for answer in answers),
         elapsed=elapsed,
+        score_kind=kind,
+        score_transform=transform,
     )
+
+
+def _scale(endpoint: Endpoint, scored: Sequence[tuple[int, float]]) -> tuple[ScoreKind, ScoreTransform]:
+    """Where the scores will lie, and what has to be done for it; `scored` is sorted, best first."""
+    kind, chosen = endpoint.provider.score_kind, endpoint.score_transform
+    if chosen == "sigmoid" or (chosen == "auto" and kind == "logit"):
+        return "unit", "sigmoid"
+    if kind == "unit" and scored and not 0 <= scored[-1][1] <= scored[0][1] <= 1:
+        kind = "unknown"  # an option, such as TEI's `raw_scores`, or another model
+    return kind, "none"
+
+
+def _sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit)) if logit >= 0 else (e := math.exp(logit)) / (1 + e)
 
 
 def _check(call: Call) -> None:

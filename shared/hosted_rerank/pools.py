@@ -16,8 +16,8 @@ from typing import Any
 import httpcore
 import httpx
 
+from hosted_rerank.address import LOOPBACK
 from hosted_rerank.connections import ATTEMPT
-from hosted_rerank.endpoint import LOOPBACK
 
 KEEP_ALIVE = 90.0
 """Seconds that an idle connection is kept: users pause for a minute, and a new one costs several round trips."""

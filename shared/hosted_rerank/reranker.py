@@ -7,12 +7,16 @@ from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Self
 
+from hosted_rerank.address import without_credentials
+from hosted_rerank.auth import KeyHeader
 from hosted_rerank.closing import Closing
 from hosted_rerank.connections import AwaitingClient, BlockingClient
-from hosted_rerank.endpoint import Endpoint, Key, without_credentials
+from hosted_rerank.endpoint import Endpoint, Key, ScoreTransformChoice
 from hosted_rerank.flow import Answer, Batch, Call, Limits, Plan, Step, exchange, merge, plan
-from hosted_rerank.providers import LOCAL, Provider, find_provider
+from hosted_rerank.providers import Provider, find_provider
+from hosted_rerank.providers.servers import LOCAL
 from hosted_rerank.retry import Retry
+from hosted_rerank.signed import Signed
 from hosted_rerank.transport import HttpTransport
 from hosted_rerank.wire import Outcome, RerankResponse, Transport
 
@@ -25,18 +29,23 @@ class Reranker(Closing):
     hold the key, nor headers and params that look like one, nor a lent client: its copy reads the environment again.
 
     Args:
-        provider: A name of `PROVIDERS` ("fireworks", "nebius", "local"), or a `Provider` of your own.
+        provider: A name of `PROVIDERS` ("fireworks", "cohere", "vllm", "local", ...), or a `Provider` of your own.
         model: The model's id, passed on verbatim; `None` for the provider's default.
         api_key: The key, a str or pydantic's `SecretStr`; `None` to read the environment, each time.
         base_url: Another address of the same API, with or without the endpoint's path. A key is optional there.
         instruction: What "relevant" shall mean, for models that take one (Fireworks calls it `task`).
+        instruction_in_query: Whether an instruction stands before the query where the API has no field for one.
+        score_transform: "auto" gives the sigmoid of scores that are logits and leaves others alone, "none" leaves all
+            alone, "sigmoid" is for a row that does not know. `RerankResponse.score_transform` says what was done.
         timeout: Seconds for one attempt, from connecting to the last byte of the reply.
         deadline: Seconds for a whole call, retries and waits included; `None` for no bound but the retries'.
         max_retries: Attempts after the first, for what may pass: no reply, 408, 409, 425, 429, 500, 502 to 504,
             520 to 524, 529.
         headers: More HTTP headers; they win over ours.
-        params: More query parameters of the URL, such as Nebius' `ai_project_id`.
+        params: More query parameters of the URL, such as Nebius' `ai_project_id`, and parts of it, such as Bedrock's
+            `region`.
         options: More fields of the request, of those that the provider's row lists, such as Nebius' `service_tier`.
+        extra_body: Fields that the row does not list, for APIs that ignore what they do not know.
         client: An `httpx.Client` (or httpx2's) for blocking calls; used as it is and never closed.
         async_client: An `httpx.AsyncClient` (or httpx2's) for awaiting calls; likewise.
 
@@ -53,12 +62,15 @@ class Reranker(Closing):
         api_key: Key | None = None,
         base_url: str | None = None,
         instruction: str | None = None,
+        instruction_in_query: bool = False,
+        score_transform: ScoreTransformChoice = "auto",
         timeout: float = 30.0,
         deadline: float | None = None,
         max_retries: int = 2,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
         client: BlockingClient | None = None,
         async_client: AwaitingClient | None = None,
     ) -> None:
@@ -70,6 +82,9 @@ class Reranker(Closing):
             headers=dict(headers or {}),
             params=dict(params or {}),
             options=dict(options or {}),
+            extra_body=dict(extra_body or {}),
+            score_transform=score_transform,
+            instruction_in_query=instruction_in_query,
         )
         self._endpoint.check_instruction(instruction)
         self._instruction = instruction
@@ -153,7 +168,9 @@ class Reranker(Closing):
             from hosted_rerank.local.inprocess import InProcess  # noqa: PLC0415 - an extra
 
             return InProcess()
-        return HttpTransport(self._client, self._async_client)
+        http = HttpTransport(self._client, self._async_client)
+        auth = self.provider.auth
+        return http if isinstance(auth, KeyHeader) or self._endpoint.is_loopback else Signed(http, auth, self._endpoint)
 
     def close(self) -> None:
         """Let go of the blocking connections, which close when no other reranker of the process needs them.

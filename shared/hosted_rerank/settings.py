@@ -25,6 +25,7 @@ from hosted_rerank.body import is_object
 from hosted_rerank.checks import check_count
 from hosted_rerank.closing import Closing
 from hosted_rerank.dumps import dump_open, dump_provider, load_provider
+from hosted_rerank.endpoint import ScoreTransformChoice
 from hosted_rerank.errors import PASSABLE, RerankError
 from hosted_rerank.providers import Provider
 from hosted_rerank.reranker import Reranker
@@ -36,8 +37,8 @@ PASSED_KEY = "rerank_error"
 """Metadata key that marks what `on_error="passthrough"` let through: the name of the error."""
 
 _RERANKER_FIELDS = (
-    *("provider", "model", "api_key", "base_url", "instruction", "timeout", "deadline", "max_retries"),
-    *("headers", "params", "options", "client", "async_client"),
+    *("provider", "model", "api_key", "base_url", "instruction", "instruction_in_query", "score_transform", "timeout"),
+    *("deadline", "max_retries", "headers", "params", "options", "extra_body", "client", "async_client"),
 )
 
 ProviderField = Annotated[str | Provider, BeforeValidator(load_provider), PlainSerializer(dump_provider)]
@@ -75,7 +76,7 @@ class RerankSettings(Closing, BaseModel):
     """The one provider that a class is for."""
 
     provider: ProviderField = "fireworks"
-    """A name ("fireworks", "nebius", "local"), or a `hosted_rerank.Provider` of your own."""
+    """A name ("fireworks", "cohere", "vllm", "local", ...), or a `hosted_rerank.Provider` of your own."""
     model: str | None = None
     """The model's id, passed on verbatim; `None` for the provider's default."""
     api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
@@ -85,9 +86,14 @@ class RerankSettings(Closing, BaseModel):
     top_n: Annotated[int, Field(ge=1, strict=True)] | None = 3
     """How many to return; `None` for all."""
     score_threshold: Annotated[float, Field(allow_inf_nan=False, strict=True)] | None = None
-    """The lowest relevance score to return, on the model's own scale; unscored ones are then left out."""
+    """The lowest relevance score to return; unscored ones are then left out."""
     instruction: str | None = None
     """What "relevant" shall mean, for models that take one (Fireworks calls it `task`)."""
+    instruction_in_query: bool = False
+    """Whether an instruction stands before the query where the API has no field for one."""
+    score_transform: ScoreTransformChoice = "auto"
+    """"auto" gives the sigmoid of scores that the provider's row calls logits, "none" leaves all scores as they are,
+    "sigmoid" is for a row that does not know. `score_threshold` is about what comes out."""
     timeout: float = 30.0
     """Seconds for one attempt."""
     deadline: float | None = None
@@ -100,9 +106,11 @@ class RerankSettings(Closing, BaseModel):
     headers: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
     """More HTTP headers. Those whose names say that they may hold a secret are not in pickles and dumps."""
     params: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
-    """More query parameters of the URL; likewise."""
+    """More query parameters of the URL, and parts of it, such as Bedrock's `region`; likewise."""
     options: dict[str, Any] | None = None
     """More fields of the request, of those that the provider's row lists."""
+    extra_body: dict[str, Any] | None = None
+    """Fields that the row does not list, for APIs that ignore what they do not know."""
     client: Any = Field(default=None, exclude=True, repr=False)
     """An `httpx.Client` for blocking calls, used as it is and never closed. Not in pickles and dumps."""
     async_client: Any = Field(default=None, exclude=True, repr=False)

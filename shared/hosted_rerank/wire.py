@@ -7,10 +7,17 @@ Nothing here decides anything and nothing here imports anything of ours. A trans
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 ENCODINGS = ("gzip", "deflate")
 """Content encodings that replies may come in. Others could unpack a small reply to any size in one step."""
+
+
+ScoreKind: TypeAlias = Literal["unit", "logit", "unknown"]
+"""Where scores lie: from 0 to 1; anywhere, as a model's raw output, whose sigmoid lies from 0 to 1; or nobody says."""
+
+ScoreTransform: TypeAlias = Literal["none", "sigmoid"]
+"""What was done to an API's scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ class RerankResult:
     index: int
     """Position in the documents that were passed in."""
     relevance_score: float | None
-    """Higher is more relevant; the scale is the model's. `None`: a blank document, never sent and not scored."""
+    """Higher is more relevant; `RerankResponse.score_kind` tells the scale. `None`: a blank document, never sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +126,7 @@ class RerankResponse:
     """HTTP requests made, retries included; 0 when there was nothing to send."""
     elapsed: float
     """Seconds from the call to the answer, waits included."""
+    score_kind: ScoreKind = "unknown"
+    """The scale of the scores as they are here."""
+    score_transform: ScoreTransform = "none"
+    """What was done to the API's own scores."""

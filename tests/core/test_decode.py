@@ -75,7 +75,7 @@ def test_extras_are_best_effort(more: dict[str, Any]) -> None:
     """Usage, id and model of any kind, and keys nobody knows, cost no ranking."""
     results = [{"index": 0, "relevance_score": 0.5, "document": 7, "extra": None}]
     ranking = Dialect().decode(orjson.dumps({"results": results} | more), sent=1, top_n=None)
-    assert list(ranking.scores) == [(0, 0.5)]
+    assert ranking.scores == {0: 0.5}
     assert (ranking.usage.prompt_tokens, ranking.usage.total_tokens, ranking.usage.units) == (None, None, {})
     assert (ranking.model, ranking.id) == (None, None)
 
@@ -90,8 +90,8 @@ def test_every_score_reaches_its_index(drawn: tuple[list[float], list[int]]) -> 
     scores, order = drawn
     content = orjson.dumps({"results": [{"index": place, "relevance_score": scores[place]} for place in order]})
     ranking = Dialect().decode(content, sent=len(scores), top_n=None)
-    assert dict(ranking.scores) == dict(enumerate(scores))
-    assert {type(score) for _, score in ranking.scores} == {float}
+    assert ranking.scores == dict(enumerate(scores))
+    assert {type(score) for score in ranking.scores.values()} == {float}
 
 
 @given(JSON, st.integers(1, 4), st.none() | st.integers(1, 4))
@@ -102,7 +102,7 @@ def test_no_body_gets_past_the_checks(body: Any, sent: int, top_n: int | None) -
     except MalformedReplyError:
         return
     assert len(ranking.scores) in {sent, min(sent, top_n or sent)}
-    assert len({place for place, _ in ranking.scores} & set(range(sent))) == len(ranking.scores)
+    assert len(ranking.scores.keys() & set(range(sent))) == len(ranking.scores)
 
 
 @given(st.binary(max_size=60))

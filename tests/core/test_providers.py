@@ -59,7 +59,7 @@ def test_default_models() -> None:
 @pytest.mark.parametrize("name", ["Fireworks", "openai", "", "fireworks "])
 def test_unknown_provider_is_refused(name: str) -> None:
     """A name that is no row is refused, with the names that are."""
-    with pytest.raises(ValueError, match="fireworks, nebius"):
+    with pytest.raises(ValueError, match="fireworks, .*nebius"):
         Reranker(name)
 
 
@@ -82,7 +82,7 @@ def test_nested_dialect_of_ones_own() -> None:
         results="output.rankings",
         index="i",
         score="logit",
-        usage="output.cost",
+        usage=("output.cost",),
         id="meta.id",
     )
     todo = planned(Provider(name="mine", url="https://h.example", dialect=nested), top_n=2, instruction="be brief")

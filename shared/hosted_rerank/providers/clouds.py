@@ -1,0 +1,183 @@
+"""Clouds, where reranking is one service of many. The page that a row was read from is its `docs`, all in 2026-11."""
+
+from dataclasses import replace
+
+from hosted_rerank.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
+from hosted_rerank.dialect import Dialect
+from hosted_rerank.providers.row import Provider
+from hosted_rerank.providers.vendors import COHERE, NO_ECHO
+
+AZURE = replace(
+    COHERE,  # as Azure AI Foundry serves it
+    name="azure",
+    url="https://{resource}.services.ai.azure.com/providers/cohere/v2/rerank",
+    model="cohere-rerank-v4.0-fast",
+    docs="https://learn.microsoft.com/azure/ai-foundry/foundry-models/concepts/models-sold-directly-by-azure",
+    auth=KeyHeader("api-key", ""),
+    env=("AZURE_AI_API_KEY",),
+    variables={"resource": ("AZURE_AI_RESOURCE",)},
+    request_ids=("apim-request-id", "x-request-id"),
+)
+
+NVIDIA = Provider(
+    name="nvidia",
+    url="https://ai.api.nvidia.com/v1/retrieval/{model_}/reranking",
+    dialect=Dialect(
+        query="query.text",
+        documents="passages",
+        document="text",
+        top_n=None,
+        options={"truncate": ("NONE", "END")},
+        results="rankings",
+        score="logit",
+    ),
+    model="nvidia/llama-nemotron-rerank-1b-v2",
+    docs="https://docs.nvidia.com/nim/nemo-retriever/text-reranking/latest/reference.html",
+    env=("NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY"),
+    request_ids=("nvcf-reqid", "x-request-id"),
+    score_kind="logit",
+    max_documents=512,
+)
+
+DASHSCOPE = Provider(
+    name="dashscope",
+    url="https://dashscope.aliyuncs.com/compatible-api/v1/reranks",
+    dialect=Dialect(instruction="instruct", fixed=NO_ECHO),
+    model="qwen3-rerank",
+    docs="https://help.aliyun.com/zh/model-studio/text-rerank-api",
+    env=("DASHSCOPE_API_KEY",),
+    score_kind="unit",
+    max_documents=500,
+    max_tokens=120_000,
+)
+
+DASHSCOPE_NATIVE = replace(
+    DASHSCOPE,
+    name="dashscope-native",
+    url="https://dashscope.aliyuncs.com/api/v1/services/rerank/text-rerank/text-rerank",
+    dialect=Dialect(
+        query="input.query",
+        documents="input.documents",
+        top_n="parameters.top_n",
+        instruction="parameters.instruct",
+        fixed={"parameters.return_documents": False},
+        results="output.results",
+        id="request_id",
+    ),
+)
+
+CLOUDFLARE = Provider(
+    name="cloudflare",
+    url="https://api.cloudflare.com/client/v4/accounts/{account}/ai/run/{model}",
+    dialect=Dialect(
+        model=None,
+        documents="contexts",
+        document="text",
+        top_n="top_k",
+        results="result.response",
+        index="id",
+        score="score",
+    ),
+    model="@cf/baai/bge-reranker-base",
+    docs="https://developers.cloudflare.com/workers-ai/models/bge-reranker-base",
+    env=("CLOUDFLARE_API_TOKEN",),
+    variables={"account": ("CLOUDFLARE_ACCOUNT_ID",)},
+    request_ids=("cf-ray",),
+)
+
+SCALEWAY = Provider(
+    name="scaleway",
+    url="https://api.scaleway.ai/v1/rerank",
+    model="qwen3-reranker-8b",
+    docs="https://www.scaleway.com/en/docs/generative-apis/",
+    env=("SCW_SECRET_KEY",),
+    score_kind="unit",
+)
+
+WATSONX = Provider(
+    name="watsonx",
+    url="https://{region}.ml.cloud.ibm.com/ml/v1/text/rerank",
+    dialect=Dialect(
+        model="model_id",
+        documents="inputs",
+        document="text",
+        top_n="parameters.return_options.top_n",
+        options={"project_id": str, "space_id": str, "parameters.truncate_input_tokens": int},
+        score="score",
+        usage=("input_token_count",),
+        served_model="model_id",
+    ),
+    model="cross-encoder/ms-marco-minilm-l-12-v2",
+    docs="https://cloud.ibm.com/apidocs/watsonx-ai#text-rerank",
+    auth=IbmToken(),
+    env=("WATSONX_APIKEY", "WATSONX_API_KEY"),
+    variables={"project_id": ("WATSONX_PROJECT_ID",)},
+    params={"region": "us-south", "version": "2024-03-13"},
+    request_ids=("x-request-id", "x-global-transaction-id"),
+    score_kind="logit",
+)
+
+VERTEX = Provider(
+    # Google leaves out what is 0 in its JSON, a score too.
+    name="vertex",
+    url="https://discoveryengine.googleapis.com/v1/projects/{project}/locations/{location}"
+    "/rankingConfigs/default_ranking_config:rank",
+    dialect=Dialect(
+        documents="records",
+        document="content",
+        document_id="id",
+        top_n="topN",
+        fixed={"ignoreRecordDetailsInResponse": True},
+        options={"userLabels": dict},
+        results="records",
+        index="id",
+        score="score",
+        absent_score=0.0,
+    ),
+    model="semantic-ranker-default-004",
+    docs="https://cloud.google.com/generative-ai-app-builder/docs/ranking",
+    auth=GoogleCredentials(),
+    variables={"project": ("GOOGLE_CLOUD_PROJECT",)},
+    params={"location": "global"},
+    score_kind="unit",
+    max_documents=200,
+)
+
+BEDROCK = Provider(
+    name="bedrock",
+    url="https://bedrock-agent-runtime.{region}.amazonaws.com/rerank",
+    dialect=Dialect(
+        model="rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.modelArn",
+        query="queries.0.textQuery.text",
+        documents="sources",
+        document="inlineDocumentSource.textDocument.text",
+        document_fields={"type": "INLINE", "inlineDocumentSource.type": "TEXT"},
+        top_n="rerankingConfiguration.bedrockRerankingConfiguration.numberOfResults",
+        says_top_n=True,
+        fixed={"queries.0.type": "TEXT", "rerankingConfiguration.type": "BEDROCK_RERANKING_MODEL"},
+        options={
+            "rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.additionalModelRequestFields": dict
+        },
+        score="relevanceScore",
+        next_page="nextToken",
+    ),
+    model="arn:aws:bedrock:{region}::foundation-model/cohere.rerank-v3-5:0",
+    docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent-runtime_Rerank.html",
+    auth=AwsSignature(),
+    variables={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+    request_ids=("x-amzn-requestid",),
+    score_kind="unit",
+    max_documents=1000,
+)
+
+ROWS = (
+    AZURE,
+    NVIDIA,
+    DASHSCOPE,
+    DASHSCOPE_NATIVE,
+    CLOUDFLARE,
+    SCALEWAY,
+    WATSONX,
+    VERTEX,
+    BEDROCK,
+)

@@ -1,0 +1,113 @@
+"""What one runs oneself. The addresses are the servers' own defaults on this machine; `base_url` names another one.
+
+A key is optional, as the servers ask for one only if they are told to. Rows were read in 2026-11, from their `docs`.
+"""
+
+from dataclasses import replace
+
+from hosted_rerank.dialect import Dialect
+from hosted_rerank.errors import InvalidRequestError, RequestTooLargeError
+from hosted_rerank.providers.clouds import NVIDIA
+from hosted_rerank.providers.row import Provider
+from hosted_rerank.providers.vendors import NO_ECHO
+
+VLLM = Provider(
+    name="vllm",
+    url="http://localhost:8000/v1/rerank",
+    dialect=Dialect(
+        instruction="instruction",
+        options={
+            "truncate_prompt_tokens": int,
+            "max_tokens_per_query": int,
+            "max_tokens_per_doc": int,
+            "use_activation": bool,
+            "chat_template_kwargs": dict,
+            "user": str,
+            "priority": int,
+        },
+        ignores_unknown=True,
+    ),
+    docs="https://docs.vllm.ai/en/latest/serving/openai_compatible_server/#re-rank-api",
+    env=("VLLM_API_KEY",),
+    score_kind="unit",
+)
+
+TEI = Provider(
+    name="tei",
+    url="http://localhost:8080/rerank",
+    dialect=Dialect(
+        model=None,
+        documents="texts",
+        top_n=None,
+        options={"truncate": bool, "truncation_direction": ("Left", "Right"), "raw_scores": bool},
+        ignores_unknown=True,
+        results="",
+        score="score",
+    ),
+    docs="https://huggingface.github.io/text-embeddings-inference/",
+    env=("TEI_API_KEY",),
+    usage_headers={"x-compute-tokens": "total_tokens"},
+    errors={"maximum allowed batch size": RequestTooLargeError},  # a 422
+    score_kind="unit",
+    max_documents=32,
+)
+
+LLAMACPP = Provider(
+    name="llamacpp",
+    url="http://localhost:8080/v1/rerank",
+    docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
+    env=("LLAMA_API_KEY",),
+    errors={"too large to process": InvalidRequestError},  # a 500 that does not pass
+)
+
+INFINITY = Provider(
+    name="infinity",
+    url="http://localhost:7997/rerank",
+    dialect=Dialect(fixed=NO_ECHO, options={"raw_scores": bool}, ignores_unknown=True),
+    docs="https://michaelfeil.eu/infinity/",
+    env=("INFINITY_API_KEY",),
+    score_kind="unit",
+)
+
+XINFERENCE = Provider(
+    name="xinference",
+    url="http://localhost:9997/v1/rerank",
+    dialect=Dialect(says_top_n=True, fixed=NO_ECHO, usage=("meta.tokens",), ignores_unknown=True),
+    docs="https://inference.readthedocs.io/en/latest/models/model_abilities/rerank.html",
+    env=("XINFERENCE_API_KEY",),
+)
+
+SGLANG = Provider(
+    name="sglang",
+    url="http://localhost:30000/v1/rerank",
+    dialect=Dialect(instruction="instruct", fixed=NO_ECHO, results="", score="score", ignores_unknown=True),
+    docs="https://docs.sglang.ai/supported_models/rerank_models.html",
+    env=("SGLANG_API_KEY",),
+)
+
+LOCALAI = Provider(
+    name="localai",
+    url="http://localhost:8080/v1/rerank",
+    docs="https://localai.io/features/reranker/",
+    env=("LOCALAI_API_KEY",),
+)
+
+LITELLM = Provider(
+    name="litellm",
+    url="http://localhost:4000/v1/rerank",
+    dialect=Dialect(usage=("meta.billed_units.search_units", "meta.tokens.input_tokens")),
+    docs="https://docs.litellm.ai/docs/rerank",
+    env=("LITELLM_PROXY_API_KEY", "LITELLM_API_KEY"),
+)
+
+NVIDIA_NIM = replace(NVIDIA, name="nvidia-nim", url="http://localhost:8000/v1/ranking")
+
+LOCAL = Provider(
+    name="local",
+    url="local:",  # answered in this process, see hosted_rerank.local
+    dialect=Dialect(top_n=None),
+    model="all-MiniLM-L6-v2",
+    score_kind="unit",
+)
+
+ROWS = (VLLM, TEI, LLAMACPP, INFINITY, XINFERENCE, SGLANG, LOCALAI, LITELLM, NVIDIA_NIM, LOCAL)

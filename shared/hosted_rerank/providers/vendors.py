@@ -1,0 +1,248 @@
+"""Vendors that sell reranking by the call. The page that a row was read from is its `docs`, all of them in 2026-11."""
+
+from dataclasses import replace
+
+from hosted_rerank.auth import KeyHeader
+from hosted_rerank.dialect import Dialect, Prompt
+from hosted_rerank.errors import PaymentRequiredError
+from hosted_rerank.providers.row import Provider
+
+NO_ECHO = {"return_documents": False}
+"""What keeps most APIs from sending the documents back."""
+
+FIREWORKS = Provider(
+    name="fireworks",
+    url="https://api.fireworks.ai/inference/v1/rerank",
+    dialect=Dialect(instruction="task", fixed=NO_ECHO, results="data"),  # its schema refuses unknown fields
+    model="accounts/fireworks/models/qwen3-reranker-8b",
+    docs="https://docs.fireworks.ai/api-reference/rerank-documents",
+    env=("FIREWORKS_API_KEY",),
+    request_ids=("x-request-id", "x-fireworks-request-id", "cf-ray"),
+    errors={412: PaymentRequiredError},  # the account is suspended, say the same docs' inference error codes
+    score_kind="unit",
+)
+
+FIREWORKS_LOGITS = replace(
+    # The guide's other way, for models and parallelism that /rerank does not serve: the model's own prompt, of which
+    # the probabilities of "no" (token 2753) and "yes" (9454) come back.
+    FIREWORKS,
+    name="fireworks-logits",
+    url="https://api.fireworks.ai/inference/v1/embeddings",
+    docs="https://docs.fireworks.ai/guides/querying-embeddings-models",
+    dialect=Dialect(
+        query=None,
+        documents="input",
+        prompt=Prompt(
+            "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct"
+            ' provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n'
+            "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}<|im_end|>\n"
+            "<|im_start|>assistant\n<think>\n\n</think>\n\n",
+            "Given a web search query, retrieve relevant passages that answer the query",
+        ),
+        top_n=None,
+        fixed={"return_logits": [2753, 9454], "normalize": True},
+        results="data",
+        score="embedding.1",
+    ),
+)
+
+NEBIUS = Provider(
+    name="nebius",
+    url="https://api.tokenfactory.nebius.com/v1/rerank",
+    dialect=Dialect(
+        top_n=None,  # and documents are always echoed
+        options={"user": str, "service_tier": ("auto", "default", "over-limit", "flex", "no-limit")},
+    ),
+    model="Qwen/Qwen3-Reranker-8B",
+    docs="https://docs.tokenfactory.nebius.com/api-reference/rerank/create-rerank",
+    env=("NEBIUS_API_KEY",),
+    request_ids=("x-request-id", "x-inference-id"),
+    score_kind="unit",
+)
+
+COHERE = Provider(
+    name="cohere",
+    url="https://api.cohere.com/v2/rerank",
+    dialect=Dialect(
+        options={"max_tokens_per_doc": int, "priority": int},
+        usage=("meta.billed_units.search_units", "meta.tokens.input_tokens"),
+    ),
+    model="rerank-v3.5",
+    docs="https://docs.cohere.com/reference/rerank",
+    env=("CO_API_KEY", "COHERE_API_KEY"),
+    score_kind="unit",
+    max_documents=1000,
+)
+
+JINA = Provider(
+    name="jina",
+    url="https://api.jina.ai/v1/rerank",
+    dialect=Dialect(
+        fixed=NO_ECHO,
+        options={"truncation": bool, "max_doc_length": int, "return_embeddings": bool},
+    ),
+    model="jina-reranker-v2-base-multilingual",
+    docs="https://api.jina.ai/scalar",
+    env=("JINA_API_KEY", "JINA_AI_API_KEY"),
+    errors={"insufficient_balance": PaymentRequiredError, "insufficient balance": PaymentRequiredError},  # a 403
+    listwise=("jina-reranker-v3",),
+)
+
+VOYAGE = Provider(
+    name="voyage",
+    url="https://api.voyageai.com/v1/rerank",
+    dialect=Dialect(top_n="top_k", fixed=NO_ECHO, options={"truncation": bool}, results="data"),
+    model="rerank-2.5",
+    docs="https://docs.voyageai.com/reference/reranker-api",
+    env=("VOYAGE_API_KEY",),
+    score_kind="unit",
+    max_documents=1000,
+    max_tokens=600_000,
+)
+
+TOGETHER = Provider(
+    name="together",
+    url="https://api.together.ai/v1/rerank",
+    dialect=Dialect(fixed=NO_ECHO),  # its schema refuses unknown fields
+    model="mixedbread-ai/Mxbai-Rerank-Large-V2",
+    docs="https://docs.together.ai/reference/rerank",
+    env=("TOGETHER_API_KEY",),
+    score_kind="unit",
+)
+
+MIXEDBREAD = Provider(
+    name="mixedbread",
+    url="https://api.mixedbread.com/v1/reranking",
+    dialect=Dialect(
+        documents="input",
+        top_n="top_k",
+        fixed={"return_input": False},
+        options={"rewrite_query": bool},
+        results="data",
+        score="score",
+    ),
+    model="mixedbread-ai/mxbai-rerank-large-v2",
+    docs="https://www.mixedbread.com/api-reference/endpoints/reranking",
+    env=("MXBAI_API_KEY",),
+    score_kind="unit",
+)
+
+ZEROENTROPY = Provider(
+    name="zeroentropy",
+    url="https://api.zeroentropy.dev/v1/models/rerank",
+    dialect=Dialect(options={"latency": ("fast", "slow")}, usage=("total_tokens", "total_bytes")),
+    model="zerank-2",
+    docs="https://docs.zeroentropy.dev/api-reference/models/rerank",
+    env=("ZEROENTROPY_API_KEY",),
+    score_kind="unit",
+)
+
+PINECONE = Provider(
+    name="pinecone",
+    url="https://api.pinecone.io/rerank",
+    dialect=Dialect(
+        document="text",
+        fixed=NO_ECHO,
+        options={"parameters.truncate": ("END", "NONE")},
+        results="data",
+        score="score",
+    ),
+    model="bge-reranker-v2-m3",
+    docs="https://docs.pinecone.io/reference/api/latest/inference/rerank",
+    auth=KeyHeader("api-key", ""),
+    env=("PINECONE_API_KEY",),
+    headers={"x-pinecone-api-version": "2026-04"},
+    score_kind="unit",
+    max_documents=100,
+)
+
+OPENROUTER = Provider(
+    name="openrouter",
+    url="https://openrouter.ai/api/v1/rerank",
+    dialect=Dialect(options={"provider": dict, "session_id": str, "user": str, "trace": dict}),
+    model="cohere/rerank-v3.5",
+    docs="https://openrouter.ai/docs/api-reference/rerank",
+    env=("OPENROUTER_API_KEY",),
+)
+
+CONTEXTUAL = Provider(
+    name="contextual",
+    url="https://api.contextual.ai/v1/rerank",
+    dialect=Dialect(instruction="instruction", options={"metadata": list}),
+    model="ctxl-rerank-v2-instruct-multilingual",
+    docs="https://docs.contextual.ai/api-reference/rerank/rerank",
+    env=("CONTEXTUAL_API_KEY",),
+    score_kind="unit",
+)
+
+ISAACUS = Provider(
+    name="isaacus",
+    url="https://api.isaacus.com/v1/rerankings",
+    dialect=Dialect(
+        documents="texts",
+        options={"is_iql": bool, "scoring_method": str, "chunking_options": dict},
+        score="score",
+    ),
+    model="kanon-2-reranker",
+    docs="https://docs.isaacus.com/api-reference/rerankings",
+    env=("ISAACUS_API_KEY",),
+    score_kind="unit",
+)
+
+NOVITA = Provider(
+    name="novita",
+    url="https://api.novita.ai/openai/v1/rerank",
+    model="qwen/qwen3-reranker-8b",
+    docs="https://novita.ai/docs/api-reference/model-apis-llm-create-rerank",
+    env=("NOVITA_API_KEY",),
+    score_kind="unit",
+)
+
+SILICONFLOW = Provider(
+    name="siliconflow",
+    url="https://api.siliconflow.com/v1/rerank",
+    dialect=Dialect(
+        instruction="instruction",
+        fixed=NO_ECHO,
+        options={"max_chunks_per_doc": int, "overlap_tokens": int},
+        usage=("tokens", "meta.tokens"),
+    ),
+    model="Qwen/Qwen3-Reranker-8B",
+    docs="https://docs.siliconflow.com/en/api-reference/rerank/create-rerank",
+    env=("SILICONFLOW_API_KEY",),
+    request_ids=("x-siliconcloud-trace-id",),
+    score_kind="unit",
+)
+
+SILICONFLOW_CN = replace(
+    SILICONFLOW,  # an account of its own
+    name="siliconflow-cn",
+    url="https://api.siliconflow.cn/v1/rerank",
+    docs="https://docs.siliconflow.cn/cn/api-reference/rerank/create-rerank",
+)
+
+DEEPINFRA = Provider(
+    name="deepinfra",
+    url="https://api.deepinfra.com/v1/inference/{model}",
+    dialect=Dialect(
+        model=None,
+        query="queries.0",
+        top_n=None,
+        instruction="instruction",
+        options={"service_tier": ("default", "priority"), "webhook": str},
+        results="scores",
+        index=None,
+        score="",
+        usage=("input_tokens",),
+        id="request_id",
+    ),
+    model="Qwen/Qwen3-Reranker-8B",
+    docs="https://deepinfra.com/Qwen/Qwen3-Reranker-8B/api",
+    env=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
+    score_kind="unit",
+)
+
+ROWS = (
+    *(FIREWORKS, FIREWORKS_LOGITS, NEBIUS, COHERE, JINA, VOYAGE, TOGETHER, MIXEDBREAD, ZEROENTROPY, PINECONE),
+    *(OPENROUTER, CONTEXTUAL, ISAACUS, NOVITA, SILICONFLOW, SILICONFLOW_CN, DEEPINFRA),
+)
