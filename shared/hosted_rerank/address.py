@@ -25,6 +25,11 @@ def without_credentials(values: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in values.items() if not is_credential(name)}
 
 
+def parts_of(template: str) -> list[str]:
+    """Return the names in braces, but for the model's."""
+    return [name for name in _PART.findall(template) if name not in ("model", "model_")]
+
+
 def fill(template: str, parts: Mapping[str, str], write: Callable[[str, str], str] = lambda _, value: value) -> str:
     """Return a template with its names in braces filled in, where there is something to fill in.
 
@@ -54,17 +59,19 @@ def address(provider: Provider, base_url: str | None, settings: Mapping[str, str
         parts |= {"model": model, "model_": model.replace(".", "_")}
     scheme, _, rest = provider.url.partition("://")
     host, slash, path = rest.partition("/")
-    path = fill(slash + path, parts, _in_path)
+    path = slash + path
     if base_url is None:
-        row = f"{scheme}://{fill(host, parts, _in_host)}{path}" if rest else provider.url
-        target = _split(_complete(row, provider), "url")
+        row = f"{scheme}://{fill(host, parts, _in_host)}{fill(path, parts, _in_path)}" if rest else provider.url
+        target = _split(complete(row, provider), "url")
     elif not rest:
         raise ValueError(
             f"base_url: provider {provider.name!r} runs in this process; ask a local server by a hosted one's name"
         )
     else:
         target = _split(base_url, "base_url")
-        target = target._replace(path=_complete(_continue(target.path, path.partition("?")[0]), provider))
+        if not target.path.endswith(fill(path, parts, _in_path)):
+            below = fill(_continue(target.path, path), parts, _in_path)
+            target = target._replace(path=complete(below, provider))
     query = [*parse_qsl(target.query, keep_blank_values=True)]
     query += [(name, value) for name, value in settings.items() if name not in named]
     return target._replace(query=urlencode(query)).geturl()
@@ -82,9 +89,9 @@ def _in_host(name: str, value: str) -> str:
     return value
 
 
-def _complete(url: str, provider: Provider) -> str:
-    """Refuse an address with a part that is not known."""
-    if missing := _PART.search(url):
+def complete(filled: str, provider: Provider) -> str:
+    """Return what `fill` filled in. Raises `ValueError` if a part of it is not known."""
+    if missing := _PART.search(filled):
         name = missing[1]
         if name in ("model", "model_"):
             raise ValueError(f"model: the {provider.name} API has it in its address, so pass one")
@@ -93,7 +100,7 @@ def _complete(url: str, provider: Provider) -> str:
         raise ValueError(
             f"params: the address of the {provider.name} API has a {name}: pass params={{{name!r}: ...}}{also}"
         )
-    return url
+    return filled
 
 
 def _split(url: str, parameter: str) -> SplitResult:

@@ -1,4 +1,4 @@
-"""The commands of `hosted-rerank`: a local server to develop against, and a demonstration of the whole.
+"""The commands of `hosted-rerank`: the provider table, a check of one's keys, a local server, and a demonstration.
 
 What they need is imported when they run, so that `--help` is quick and a missing extra is one line.
 """
@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from hosted_rerank.providers import PROVIDERS, Provider, find_provider
 
 commands = typer.Typer(
     help="Rerank APIs, tried out on this machine: a real model, no key, no network.",
@@ -28,7 +33,7 @@ def serve(
         typer.Option(envvar="HOSTED_RERANK_API_KEY", show_envvar=True, help="Key to ask for; none by default."),
     ] = None,
 ) -> None:
-    """Serve the embedded model through the Fireworks and the Nebius rerank API."""
+    """Serve the embedded model through every rerank API of the table, each below /<provider>."""
     with _explained():
         from hosted_rerank.local.server import serve as serve_apis  # noqa: PLC0415 - heavy, and an extra
 
@@ -39,6 +44,62 @@ def serve(
         except OSError as error:
             reason = str(error.strerror).partition(" (")[0]  # what follows repeats the address
             _fail(f"cannot listen on {host}, port {port}: {reason}. Another --port or --host may be free.")
+
+
+@commands.command()
+def providers(
+    name: Annotated[str | None, typer.Argument(help="Show all of this one.")] = None,
+    *,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Write the table as Markdown.")] = False,
+) -> None:
+    """List the rerank APIs, or show what one takes, with an example for each framework."""
+    from hosted_rerank import catalogue  # noqa: PLC0415 - imports the core
+
+    if markdown:
+        typer.echo(catalogue.markdown(), nl=False)
+        return
+    console = Console(width=None if sys.stdout.isatty() else 200)  # in a pipe, nothing is cut
+    if name is None:
+        table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+        for title in catalogue.COLUMNS:
+            table.add_column(title, overflow="fold", no_wrap=title in catalogue.COLUMNS[:2])
+        for row in PROVIDERS.values():
+            table.add_row(*map(escape, catalogue.cells(row)))
+        console.print(table)
+        return
+    row = _row(name)
+    table = Table("", Column(overflow="fold"), box=None, show_header=False, padding=(0, 2, 0, 0))
+    for fact in catalogue.facts(row):
+        table.add_row(*map(escape, fact))
+    console.print(f"[bold]{row.name}[/bold]", table, sep="\n")
+    for framework, code in catalogue.examples(row).items():
+        typer.echo(f"\n# {framework}\n{code}", nl=False)
+
+
+@commands.command()
+def check(
+    provider: Annotated[str | None, typer.Option(help="Check this one; else all that have a key.")] = None,
+    model: Annotated[str | None, typer.Option(help="Instead of the default model.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Another address of the same API.")] = None,
+) -> None:
+    """Tell whether keys are set, APIs answer, and two documents come back in the right order."""
+    from hosted_rerank.checkup import check_provider, with_keys  # noqa: PLC0415 - imports the core
+
+    if provider is None and (model or base_url):
+        raise typer.BadParameter("say which one it is for.", param_hint="--provider")
+    rows = with_keys() if provider is None else [_row(provider)]
+    if not rows:
+        _fail(
+            "no key is set in the environment: set FIREWORKS_API_KEY, NEBIUS_API_KEY or another"
+            " (`hosted-rerank providers` lists them), or check --provider local, which needs none"
+        )
+    failed = False
+    for row in rows:
+        found = check_provider(row, model, base_url)
+        failed |= not found.fine
+        typer.echo(f"{row.name}: {found.says}", err=not found.fine)
+    if failed:
+        raise typer.Exit(1)
 
 
 @commands.command()
@@ -53,6 +114,13 @@ def demo(
         from hosted_rerank import demo as demonstration  # noqa: PLC0415 - heavy, and an extra
 
         demonstration.run(query, top_n)
+
+
+def _row(name: str) -> Provider:
+    try:
+        return find_provider(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager

@@ -85,6 +85,8 @@ class Dialect:
     """Path of the reply's id."""
     served_model: str = "model"
     """Path, in the reply, of the model that answered."""
+    error: str = "error.message"
+    """Path of the message in a failure, empty for a bare string. The local server says it there; a client reads any."""
     next_page: str | None = None
     """Path of the token of the next page, in the reply and in the request for that page."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 from urllib.parse import urlsplit
 
-from hosted_rerank.address import LOOPBACK, address, fill, is_credential
+from hosted_rerank.address import LOOPBACK, address, complete, fill, is_credential
 from hosted_rerank.auth import KeyHeader
 from hosted_rerank.dialect import Kind
 from hosted_rerank.errors import AuthenticationError, InvalidRequestError
@@ -71,7 +71,7 @@ class Endpoint:
         settings = {**self.provider.params, **params, **self.params}
         _check_options(self.options, self.provider)
         _check_extra(self.extra_body, self.provider)
-        model = self.model or (self.provider.model and fill(self.provider.model, settings))
+        model = self.model or (self.provider.model and complete(fill(self.provider.model, settings), self.provider))
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "options", {**options, **self.options})
         object.__setattr__(self, "url", address(self.provider, self.base_url, settings, model))

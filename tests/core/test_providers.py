@@ -59,7 +59,7 @@ def test_default_models() -> None:
 @pytest.mark.parametrize("name", ["Fireworks", "openai", "", "fireworks "])
 def test_unknown_provider_is_refused(name: str) -> None:
     """A name that is no row is refused, with the names that are."""
-    with pytest.raises(ValueError, match="fireworks, .*nebius"):
+    with pytest.raises(ValueError, match=r"fireworks, .*nebius"):
         Reranker(name)
 
 

@@ -45,9 +45,9 @@ class CreateRerankRequest(BaseModel):
     task: str | None = None
 
 
-def _rerank(content: bytes, score: Score) -> Answer:
+def _rerank(call: Call, score: Score) -> Answer:
     try:
-        request = CreateRerankRequest.model_validate(orjson.loads(content))
+        request = CreateRerankRequest.model_validate(orjson.loads(call.content))
     except orjson.JSONDecodeError:
         return _invalid("Request body is not valid JSON")
     except ValidationError as error:
@@ -86,4 +86,10 @@ def _refuse(status: int, _call: Call) -> Answer:
     return _error(status, *_REFUSALS[status])
 
 
-FIREWORKS = Api(prefix="/inference/v1", models=(SERVERLESS,), rerank=_rerank, refuse=_refuse)
+FIREWORKS = Api(
+    path=re.compile("/inference/v1/rerank"),
+    rerank=_rerank,
+    refuse=_refuse,
+    models_path="/inference/v1/models",
+    models=(SERVERLESS,),
+)

@@ -6,6 +6,7 @@ says no more than its name; and no documents at all is the model server's own er
 checked and have no effect.
 """
 
+import re
 import uuid
 from http import HTTPStatus
 from typing import Literal
@@ -32,9 +33,9 @@ class CreateRerankRequest(BaseModel):
 _BODY = TypeAdapter(CreateRerankRequest)
 
 
-def _rerank(content: bytes, score: Score) -> Answer:
+def _rerank(call: Call, score: Score) -> Answer:
     try:
-        body: object = orjson.loads(content or b"null")
+        body: object = orjson.loads(call.content or b"null")
     except orjson.JSONDecodeError as error:
         return _unprocessable("json_invalid", ["body", error.pos], "JSON decode error", {}, ctx={"error": error.msg})
     if body is None:
@@ -69,4 +70,4 @@ def _refuse(status: int, call: Call) -> Answer:
     return Answer(status, {"detail": HTTPStatus(status).phrase})
 
 
-NEBIUS = Api(prefix="/v1", models=(MODEL,), rerank=_rerank, refuse=_refuse)
+NEBIUS = Api(path=re.compile("/v1/rerank"), rerank=_rerank, refuse=_refuse, models_path="/v1/models", models=(MODEL,))

@@ -1,8 +1,9 @@
-"""A local HTTP server that speaks the Fireworks and the Nebius API, with the embedded model behind them.
+"""A local HTTP server that speaks every rerank API of the provider table, with the embedded model behind them.
 
-It is what a pipeline is developed and tested against without a key: `serve` runs it in the foreground, `running` beside
-other code, and `app` gives it to another ASGI server. Scoring runs in threads, off the event loop, and stops when
-the client goes away.
+Each is below the provider's name (`/cohere/v2/rerank`). Fireworks and Nebius, whose strictness and errors are copied in
+full, are also at the root, as at their own hosts. It is what a pipeline is developed and tested against without a key:
+`serve` runs it in the foreground, `running` beside other code, and `app` gives it to another ASGI server. Scoring runs
+in threads, off the event loop, and stops when the client goes away.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 
 from hosted_rerank.local import INSTALL, MODEL
@@ -25,21 +27,23 @@ try:
 except ModuleNotFoundError as missing:
     raise ImportError(f"the local server needs {missing.name}: {INSTALL}", name=missing.name) from missing
 
-from hosted_rerank.local.apis import MAX_BODY, Call, respond
+from hosted_rerank.local.apis import MAX_BODY, Api, Call, respond
 from hosted_rerank.local.fireworks import FIREWORKS
 from hosted_rerank.local.model import Model, ScoringCancelled, load_model
 from hosted_rerank.local.nebius import NEBIUS
+from hosted_rerank.local.rows import apis
 
 
 def app(api_key: str | None = None) -> Starlette:
-    """The ASGI application. With an `api_key`, both APIs ask for it."""
+    """The ASGI application. With an `api_key`, the APIs ask for it, but for those of clouds that want signatures."""
     return Starlette(routes=[Route("/health", _health), Route("/{path:path}", Apis(load_model(), api_key))])
 
 
 def serve(port: int = 8787, host: str = "127.0.0.1", api_key: str | None = None) -> None:
     """Serves until interrupted or terminated. Port 0 takes a free one. Raises `OSError` if the port is taken."""
     with _listen(host, port) as listener:
-        print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)} (Ctrl-C stops it)", flush=True)
+        print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)}, as others below /<provider>", flush=True)
+        print("Ctrl-C stops it", flush=True)
         config = uvicorn.Config(app(api_key), lifespan="off", ws="none", timeout_graceful_shutdown=5)
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once all is closed
             uvicorn.Server(config).run(sockets=[listener])
@@ -61,11 +65,12 @@ def running(api_key: str | None = None) -> Generator[str]:
 
 
 class Apis:
-    """The ASGI endpoint of both APIs: reads a request, lets `respond` answer it in a thread, sends the answer."""
+    """The ASGI endpoint of all APIs: reads a request, lets `respond` answer it in a thread, sends the answer."""
 
     def __init__(self, model: Model, api_key: str | None) -> None:
         self._model = model
         self._api_key = api_key
+        self._served = {**apis(), "fireworks": [FIREWORKS], "nebius": [NEBIUS]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -73,7 +78,7 @@ class Apis:
             call = Call(request.method, request.url.path, dict(request.headers), await _read(request))
         except ClientDisconnect:
             return
-        api = FIREWORKS if call.path.startswith("/inference/") else NEBIUS
+        api, call = self._find(call)
         gone = threading.Event()
         watcher = asyncio.create_task(_watch(request, gone))
         try:
@@ -88,6 +93,14 @@ class Apis:
             watcher.cancel()
         headers = {"x-request-id": uuid.uuid4().hex, **answer.headers}
         await Response(answer.content, answer.status, headers, "application/json")(scope, receive, send)
+
+    def _find(self, call: Call) -> tuple[Api, Call]:
+        """The API that a request is for, and the request as it sees it."""
+        name, slash, path = call.path.removeprefix("/").partition("/")
+        if slash and name in self._served:
+            below, served = replace(call, path=slash + path), self._served[name]
+            return next((api for api in served if api.path.fullmatch(below.path)), served[0]), below
+        return (FIREWORKS if call.path.startswith("/inference/") else NEBIUS), call
 
 
 async def _read(request: Request) -> bytes:
