@@ -120,7 +120,6 @@ class IbmToken:
 
     def headers(self, request: Request, key: str | None, parts: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - as every Signer
         refused = _library("ibm_cloud_sdk_core", self.needs).ApiException
-        unreachable = _library("requests.exceptions", self.needs).RequestException  # what it talks with
         if not key:
             return {}
         try:
@@ -132,7 +131,7 @@ class IbmToken:
             if error.status_code in (400, 401, 403):
                 raise AuthenticationError("IBM's IAM does not know the key: check api_key= or WATSONX_APIKEY") from None
             raise Unreachable(f"IBM's IAM answered {error.status_code}") from None
-        except unreachable as error:
+        except Exception as error:  # noqa: BLE001 - requests' and PyJWT's, and what else a bad answer may cause
             raise Unreachable(f"no token from IBM's IAM ({type(error).__name__})") from None
         return {"authorization": f"Bearer {token}"}
 

@@ -5,7 +5,7 @@ from hosted_rerank.auth import KeyHeader
 from hosted_rerank.dialect import Kind
 from hosted_rerank.providers import PROVIDERS, Provider
 
-COLUMNS = ("name", "environment variable", "default model", "documents", "instruction", "scores")
+COLUMNS = ("name", "key", "documents", "instruction", "scores", "default model")
 SCORES = {"unit": "0 to 1", "logit": "logit", "unknown": "the model's"}
 
 
@@ -14,10 +14,10 @@ def cells(row: Provider) -> tuple[str, ...]:
     return (
         row.name,
         _key(row),
-        row.model or ("the server's" if row.dialect.model is None else "pass one"),
-        f"up to {row.max_documents:,}" if row.max_documents else "",
-        row.dialect.instruction or ("in the prompt" if row.dialect.prompt else ""),
+        f"{row.max_documents:,}" if row.max_documents else "",
+        (row.dialect.instruction or "").rpartition(".")[2] or ("prompt" if row.dialect.prompt else ""),
         SCORES[row.score_kind],
+        row.model or ("the server's" if row.dialect.model is None else "choose one"),
     )
 
 
@@ -35,8 +35,9 @@ def markdown() -> str:
 
 def _coded(line: tuple[str, ...]) -> tuple[str, ...]:
     """The line with what one types as code."""
-    typed = {cell for cell in line if "_" in cell or "/" in cell or "-" in cell} | {line[0]} | {line[4]}
-    return tuple(f"`{cell}`" if cell in typed and cell and cell != "in the prompt" else cell for cell in line)
+    return tuple(
+        f"`{cell}`" if cell and " " not in cell and place not in (2, 4) else cell for place, cell in enumerate(line)
+    )
 
 
 def facts(row: Provider) -> list[tuple[str, str]]:
@@ -52,10 +53,13 @@ def facts(row: Provider) -> list[tuple[str, str]]:
         ("settings from the environment", variables),
         ("params", ", ".join(f"{name}={value}" for name, value in row.params.items())),
         ("default model", row.model or ""),
-        ("instruction", cells(row)[4] or "no field; instruction_in_query=True puts it before the query"),
+        (
+            "instruction",
+            dialect.instruction or cells(row)[3] or "no field; instruction_in_query=True puts it before the query",
+        ),
         ("options", options),
         ("extra_body", "taken: fields that it does not know are ignored" if dialect.ignores_unknown else "refused"),
-        ("documents of a request", cells(row)[3]),
+        ("documents of a request", f"up to {row.max_documents:,}" if row.max_documents else ""),
         ("tokens of a request", f"up to {row.max_tokens:,}" if row.max_tokens else ""),
         ("scores", SCORES[row.score_kind] + (", made 0 to 1 by their sigmoid" if row.score_kind == "logit" else "")),
         ("listwise models", ", ".join(row.listwise)),

@@ -60,12 +60,12 @@ def providers(
         return
     console = Console(width=None if sys.stdout.isatty() else 200)  # in a pipe, nothing is cut
     if name is None:
-        table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+        table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
         for title in catalogue.COLUMNS:
-            table.add_column(title, overflow="fold", no_wrap=title in catalogue.COLUMNS[:2])
+            table.add_column(title, no_wrap=True)
         for row in PROVIDERS.values():
             table.add_row(*map(escape, catalogue.cells(row)))
-        console.print(table)
+        Console(width=max(console.width, 140)).print(table)  # a narrow terminal wraps lines; cut names help nobody
         return
     row = _row(name)
     table = Table("", Column(overflow="fold"), box=None, show_header=False, padding=(0, 2, 0, 0))
