@@ -93,7 +93,7 @@ def _read(row: Provider, call: Call) -> _Asked:
 def _refuse_unknown(dialect: Dialect, body: Mapping[str, Any]) -> None:
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
     known = {path for path in (*own, *dialect.fixed, *dialect.options) if path is not None}
-    unknown = [path for path in _paths(body, known) if path not in known]
+    unknown = [path for path in _paths(body, known) if path and path not in known]
     if unknown and not dialect.ignores_unknown:
         raise _WrongError(f"unknown fields: {', '.join(unknown)}")
 

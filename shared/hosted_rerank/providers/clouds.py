@@ -30,6 +30,7 @@ NVIDIA = Provider(
         options={"truncate": ("NONE", "END")},
         results="rankings",
         score="logit",
+        error="detail",
     ),
     model="nvidia/llama-nemotron-rerank-1b-v2",
     docs="https://docs.nvidia.com/nim/nemo-retriever/text-reranking/latest/reference.html",
@@ -42,7 +43,7 @@ NVIDIA = Provider(
 DASHSCOPE = Provider(
     name="dashscope",
     url="https://dashscope.aliyuncs.com/compatible-api/v1/reranks",
-    dialect=Dialect(instruction="instruct", fixed=NO_ECHO),
+    dialect=Dialect(instruction="instruct", fixed=NO_ECHO, usage=("usage.total_tokens",)),
     model="qwen3-rerank",
     docs="https://help.aliyun.com/zh/model-studio/text-rerank-api",
     env=("DASHSCOPE_API_KEY",),
@@ -62,7 +63,9 @@ DASHSCOPE_NATIVE = replace(
         instruction="parameters.instruct",
         fixed={"parameters.return_documents": False},
         results="output.results",
+        usage=("usage.total_tokens",),
         id="request_id",
+        error="message",
     ),
 )
 
@@ -77,6 +80,7 @@ CLOUDFLARE = Provider(
         results="result.response",
         index="id",
         score="score",
+        error="errors.0.message",
     ),
     model="@cf/baai/bge-reranker-base",
     docs="https://developers.cloudflare.com/workers-ai/models/bge-reranker-base",
@@ -106,6 +110,7 @@ WATSONX = Provider(
         score="score",
         usage=("input_token_count",),
         served_model="model_id",
+        error="errors.0.message",
     ),
     model="cross-encoder/ms-marco-minilm-l-12-v2",
     docs="https://cloud.ibm.com/apidocs/watsonx-ai#text-rerank",
@@ -159,6 +164,7 @@ BEDROCK = Provider(
             "rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.additionalModelRequestFields": dict
         },
         score="relevanceScore",
+        error="message",
         next_page="nextToken",
     ),
     model="arn:aws:bedrock:{region}::foundation-model/cohere.rerank-v3-5:0",

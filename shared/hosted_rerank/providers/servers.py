@@ -43,6 +43,7 @@ TEI = Provider(
         ignores_unknown=True,
         results="",
         score="score",
+        error="error",
     ),
     docs="https://huggingface.github.io/text-embeddings-inference/",
     env=("TEI_API_KEY",),
@@ -72,7 +73,9 @@ INFINITY = Provider(
 XINFERENCE = Provider(
     name="xinference",
     url="http://localhost:9997/v1/rerank",
-    dialect=Dialect(says_top_n=True, fixed=NO_ECHO, usage=("meta.tokens",), ignores_unknown=True),
+    dialect=Dialect(
+        says_top_n=True, fixed=NO_ECHO, usage=("meta.tokens.input_tokens",), error="detail", ignores_unknown=True
+    ),
     docs="https://inference.readthedocs.io/en/latest/models/model_abilities/rerank.html",
     env=("XINFERENCE_API_KEY",),
 )

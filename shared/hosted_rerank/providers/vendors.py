@@ -52,6 +52,7 @@ NEBIUS = Provider(
     dialect=Dialect(
         top_n=None,  # and documents are always echoed
         options={"user": str, "service_tier": ("auto", "default", "over-limit", "flex", "no-limit")},
+        error="detail",
     ),
     model="Qwen/Qwen3-Reranker-8B",
     docs="https://docs.tokenfactory.nebius.com/api-reference/rerank/create-rerank",
@@ -66,6 +67,7 @@ COHERE = Provider(
     dialect=Dialect(
         options={"max_tokens_per_doc": int, "priority": int},
         usage=("meta.billed_units.search_units", "meta.tokens.input_tokens"),
+        error="message",
     ),
     model="rerank-v3.5",
     docs="https://docs.cohere.com/reference/rerank",
@@ -80,6 +82,8 @@ JINA = Provider(
     dialect=Dialect(
         fixed=NO_ECHO,
         options={"truncation": bool, "max_doc_length": int, "return_embeddings": bool},
+        usage=("usage.total_tokens",),
+        error="detail",
     ),
     model="jina-reranker-v2-base-multilingual",
     docs="https://api.jina.ai/scalar",
@@ -91,7 +95,14 @@ JINA = Provider(
 VOYAGE = Provider(
     name="voyage",
     url="https://api.voyageai.com/v1/rerank",
-    dialect=Dialect(top_n="top_k", fixed=NO_ECHO, options={"truncation": bool}, results="data"),
+    dialect=Dialect(
+        top_n="top_k",
+        fixed=NO_ECHO,
+        options={"truncation": bool},
+        results="data",
+        usage=("usage.total_tokens",),
+        error="detail",
+    ),
     model="rerank-2.5",
     docs="https://docs.voyageai.com/reference/reranker-api",
     env=("VOYAGE_API_KEY",),
@@ -130,7 +141,7 @@ MIXEDBREAD = Provider(
 ZEROENTROPY = Provider(
     name="zeroentropy",
     url="https://api.zeroentropy.dev/v1/models/rerank",
-    dialect=Dialect(options={"latency": ("fast", "slow")}, usage=("total_tokens", "total_bytes")),
+    dialect=Dialect(options={"latency": ("fast", "slow")}, usage=("total_tokens", "total_bytes"), error="detail"),
     model="zerank-2",
     docs="https://docs.zeroentropy.dev/api-reference/models/rerank",
     env=("ZEROENTROPY_API_KEY",),
@@ -146,6 +157,7 @@ PINECONE = Provider(
         options={"parameters.truncate": ("END", "NONE")},
         results="data",
         score="score",
+        usage=("usage.rerank_units",),
     ),
     model="bge-reranker-v2-m3",
     docs="https://docs.pinecone.io/reference/api/latest/inference/rerank",
@@ -168,7 +180,7 @@ OPENROUTER = Provider(
 CONTEXTUAL = Provider(
     name="contextual",
     url="https://api.contextual.ai/v1/rerank",
-    dialect=Dialect(instruction="instruction", options={"metadata": list}),
+    dialect=Dialect(instruction="instruction", options={"metadata": list}, error="message"),
     model="ctxl-rerank-v2-instruct-multilingual",
     docs="https://docs.contextual.ai/api-reference/rerank/rerank",
     env=("CONTEXTUAL_API_KEY",),
@@ -182,6 +194,7 @@ ISAACUS = Provider(
         documents="texts",
         options={"is_iql": bool, "scoring_method": str, "chunking_options": dict},
         score="score",
+        usage=("usage.input_tokens",),
     ),
     model="kanon-2-reranker",
     docs="https://docs.isaacus.com/api-reference/rerankings",
@@ -205,7 +218,8 @@ SILICONFLOW = Provider(
         instruction="instruction",
         fixed=NO_ECHO,
         options={"max_chunks_per_doc": int, "overlap_tokens": int},
-        usage=("tokens", "meta.tokens"),
+        usage=("tokens.input_tokens", "meta.tokens.input_tokens"),
+        error="message",
     ),
     model="Qwen/Qwen3-Reranker-8B",
     docs="https://docs.siliconflow.com/en/api-reference/rerank/create-rerank",
@@ -235,6 +249,7 @@ DEEPINFRA = Provider(
         score="",
         usage=("input_tokens",),
         id="request_id",
+        error="detail.error",
     ),
     model="Qwen/Qwen3-Reranker-8B",
     docs="https://deepinfra.com/Qwen/Qwen3-Reranker-8B/api",
