@@ -85,9 +85,9 @@ def _own_kind(reply: Reply, endpoint: Endpoint) -> type[RerankError] | None:
 
 
 def _code(reply: Reply, hidden: Hidden) -> str | None:
-    """The vendor's own code of a failure."""
+    """The vendor's own code of a failure; one that only repeats the status is none."""
     found = reply.headers.get("x-amzn-errortype", "").partition(":")[0] or error_code(reply.content)
-    return _shown(found, hidden)
+    return None if found == str(reply.status) else _shown(found, hidden)
 
 
 def malformed(problem: MalformedReplyError, reply: Reply, endpoint: Endpoint, hidden: Hidden) -> MalformedReplyError:
