@@ -1,18 +1,28 @@
 # make demo   sets everything up in .venv and shows what reranking does
 # make test   sets everything up in .venv and runs the tests
+# make test-third-party   the vendors' SDKs and other packages against the local server, in an environment of their own
+# make test-servers       our client against a server that others wrote (infinity), likewise; slow
 # make check  lint, types and import contracts
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check format clean
+.PHONY: demo test test-third-party test-servers check format clean
 
 demo: $(VENV)/demo
 	$(BIN)/hosted-rerank demo
 
 test: $(VENV)/test
 	$(BIN)/python -m pytest -n auto
+
+test-third-party: $(VENV)-third-party/made
+	$(VENV)-third-party/bin/python -m pip --quiet install --editable '.[local]' --group third-party
+	$(VENV)-third-party/bin/python -m pytest tests/third_party
+
+test-servers: $(VENV)/test $(VENV)-infinity/made
+	$(VENV)-infinity/bin/python -m pip --quiet install --requirement tests/third_party/infinity.txt
+	INFINITY=$(VENV)-infinity/bin/infinity_emb $(BIN)/python -m pytest tests/third_party -m slow
 
 check: $(VENV)/check
 	$(BIN)/ruff check .
@@ -27,13 +37,13 @@ format: $(VENV)/check
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-third-party $(VENV)-infinity
 
 # The files below $(VENV) are stamps: what is installed there, as of the last change of pyproject.toml.
-$(VENV)/made:
+$(VENV)/made $(VENV)-third-party/made $(VENV)-infinity/made:
 	@$(PYTHON) -c 'import sys; sys.exit("hosted-rerank needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --upgrade pip
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade pip
 	@touch $@
 
 $(VENV)/demo: $(VENV)/made pyproject.toml

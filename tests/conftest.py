@@ -50,6 +50,7 @@ def acme(server: HostileServer) -> Iterator[Acme]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: starts a server of somebody else's, in an environment of its own")
     config.addinivalue_line("markers", "wrong(way, reason): a known fault of one way, blocking or awaiting; strict")
 
 

@@ -54,10 +54,10 @@ def ask_directly(address: str) -> dict[int, float]:
     return {result["index"]: result["relevance_score"] for result in reply.raise_for_status().json()["results"]}
 
 
-def test_a_row_of_ones_own_reranks(address: str, rerank) -> None:
-    """A `Provider` of the common shape needs a name and an address: the server's own scores come back, sorted."""
-    llamacpp = Provider(name="llamacpp", url=f"{address}/v1/rerank")
-    response = rerank(Reranker(llamacpp, "tiny-ce", api_key="sk-test"), QUERY, DOCUMENTS)
+def test_the_row_reranks(address: str, rerank) -> None:
+    """The table's row, told the address: the server's own scores come back, sorted."""
+    reranker = Reranker("llamacpp", "tiny-ce", api_key="sk-test", base_url=address)
+    response = rerank(reranker, QUERY, DOCUMENTS)
     scores = ask_directly(address)
     expected = {0: scores[0], 1: scores[1], 3: scores[2]}  # the blank document was not sent
     *scored, blank = response.results
@@ -66,33 +66,35 @@ def test_a_row_of_ones_own_reranks(address: str, rerank) -> None:
     assert (blank.index, blank.relevance_score) == (2, None)
     assert response.usage.total_tokens
     assert response.model == "tiny-ce"
+    assert (response.score_kind, response.score_transform) == ("unknown", "none")
 
 
 def test_top_n_is_cut(address: str, rerank) -> None:
-    """The server is asked for `top_n` results and the best come back."""
-    llamacpp = Provider(name="llamacpp", url=f"{address}/v1/rerank")
-    reranker = Reranker(llamacpp, "tiny-ce", api_key="sk-test")
+    """A `Provider` of one's own of the common shape needs a name and an address; `top_n` is asked for and applied."""
+    reranker = Reranker(Provider(name="mine", url=f"{address}/v1/rerank"), "tiny-ce", api_key="sk-test")
     best = rerank(reranker, QUERY, DOCUMENTS).results[:2]
     assert rerank(reranker, QUERY, DOCUMENTS, top_n=2).results == best
 
 
 def test_another_dialect_of_the_same_server(address: str, rerank) -> None:
-    """The shape of Text Embeddings Inference (texts in, a bare array out) is a row too, with the same scores."""
-    tei = Provider(
-        name="tei",
-        url=f"{address}/rerank",
-        dialect=Dialect(model=None, documents="texts", top_n=None, results="", score="score"),
-    )
-    response = rerank(Reranker(tei, api_key="sk-test"), QUERY, DOCUMENTS[:2])
+    """It speaks Text Embeddings Inference's too (texts in, a bare array out), so that row gets the same scores."""
+    response = rerank(Reranker("tei", api_key="sk-test", base_url=address), QUERY, DOCUMENTS[:2])
     scores = ask_directly(address)
     assert {r.index: r.relevance_score for r in response.results} == pytest.approx({0: scores[0], 1: scores[1]})
 
 
 def test_its_refusals_become_our_errors(address: str, rerank) -> None:
     """The server's words reach the caller: a wrong key, and a body that it does not take."""
-    llamacpp = Provider(name="llamacpp", url=f"{address}/v1/rerank")
     with pytest.raises(AuthenticationError, match="Invalid API Key"):
-        rerank(Reranker(llamacpp, api_key="sk-other"), QUERY, DOCUMENTS)
+        rerank(Reranker("llamacpp", api_key="sk-other", base_url=address), QUERY, DOCUMENTS)
     odd = Provider(name="odd", url=f"{address}/v1/rerank", dialect=Dialect(documents="papers"))
     with pytest.raises(InvalidRequestError, match="documents"):
         rerank(Reranker(odd, api_key="sk-test"), QUERY, DOCUMENTS)
+
+
+def test_too_long_does_not_pass(address: str, rerank) -> None:
+    """What it calls a failure of its own, a text beyond its batch, is a wrong request and is sent once."""
+    reranker = Reranker("llamacpp", "tiny-ce", api_key="sk-test", base_url=address)
+    with pytest.raises(InvalidRequestError, match="too large") as caught:
+        rerank(reranker, QUERY, ["python " * 2000])
+    assert "attempts" not in str(caught.value)

@@ -21,24 +21,24 @@ from hosted_rerank.dialect import Dialect, Prompt
 from hosted_rerank.local.apis import Answer, Api, Call, Score, rank
 from hosted_rerank.local.model import Scores
 from hosted_rerank.providers import PROVIDERS, Provider
+from hosted_rerank.providers.servers import LLAMACPP, VLLM
 from hosted_rerank.providers.vendors import COHERE
 
-COHERE_V1 = replace(
-    COHERE,  # what older clients still call
-    url="https://api.cohere.com/v1/rerank",
-    dialect=replace(
-        COHERE.dialect,
-        options={"rank_fields": list, "return_documents": bool, "max_chunks_per_doc": int, "max_tokens_per_doc": int},
-    ),
-)
+ALSO: Mapping[str, Sequence[Provider]] = {
+    "cohere": [replace(COHERE, url="https://api.cohere.com/v1/rerank")],  # what older clients still call
+    "vllm": [replace(VLLM, url=f"http://localhost/{path}") for path in ("rerank", "v2/rerank")],
+    "llamacpp": [replace(LLAMACPP, url=f"http://localhost/{path}") for path in ("rerank", "reranking")],
+}
+"""Where an API answers besides, by the provider's name."""
+
+ECHOES_TEXT = ("infinity", "voyage")
+"""Who echoes a document as its text alone; others as an object with the text in it."""
 
 
 def apis() -> Mapping[str, Sequence[Api]]:
     """Return what each provider of the table is served with, by its name."""
     hosted = [row for row in PROVIDERS.values() if row.url.startswith("http")]
-    served = {row.name: [_api(row)] for row in hosted}
-    served[COHERE.name].append(_api(COHERE_V1))
-    return served
+    return {row.name: [_api(served) for served in (row, *ALSO.get(row.name, ()))] for row in hosted}
 
 
 def _api(row: Provider) -> Api:
@@ -153,7 +153,8 @@ def _success(row: Provider, asked: _Asked, scores: Scores) -> Answer:
     results = [_result(row, index, relevance) for index, relevance in order]
     if asked.echo:
         for result, (index, _) in zip(results, order, strict=True):
-            result["document"] = {"text": asked.documents[index]}
+            text = asked.documents[index]
+            result["document"] = text if row.name in ECHOES_TEXT else {"text": text}
     headers = {header: str(scores.tokens) for header in row.usage_headers}
     if not dialect.results:
         return Answer(200, results, headers)

@@ -65,11 +65,12 @@ COHERE = Provider(
     name="cohere",
     url="https://api.cohere.com/v2/rerank",
     dialect=Dialect(
-        options={"max_tokens_per_doc": int, "priority": int},
+        options={"max_tokens_per_doc": int, "priority": int, "relevant_spans": dict},
+        ignores_unknown=True,  # clients of its first version send `return_documents`, and are answered
         usage=("meta.billed_units.search_units", "meta.tokens.input_tokens"),
         error="message",
     ),
-    model="rerank-v3.5",
+    model="rerank-v4.0-fast",
     docs="https://docs.cohere.com/reference/rerank",
     env=("CO_API_KEY", "COHERE_API_KEY"),
     score_kind="unit",
@@ -114,7 +115,7 @@ VOYAGE = Provider(
 TOGETHER = Provider(
     name="together",
     url="https://api.together.ai/v1/rerank",
-    dialect=Dialect(fixed=NO_ECHO),  # its schema refuses unknown fields
+    dialect=Dialect(fixed=NO_ECHO, options={"rank_fields": list}),  # its schema refuses unknown fields
     model="mixedbread-ai/Mxbai-Rerank-Large-V2",
     docs="https://docs.together.ai/reference/rerank",
     env=("TOGETHER_API_KEY",),
@@ -128,7 +129,7 @@ MIXEDBREAD = Provider(
         documents="input",
         top_n="top_k",
         fixed={"return_input": False},
-        options={"rewrite_query": bool},
+        options={"rank_fields": list, "rewrite_query": bool},
         results="data",
         score="score",
     ),
@@ -154,7 +155,7 @@ PINECONE = Provider(
     dialect=Dialect(
         document="text",
         fixed=NO_ECHO,
-        options={"parameters.truncate": ("END", "NONE")},
+        options={"rank_fields": list, "parameters.truncate": ("END", "NONE")},
         results="data",
         score="score",
         usage=("usage.rerank_units",),
@@ -180,7 +181,7 @@ OPENROUTER = Provider(
 CONTEXTUAL = Provider(
     name="contextual",
     url="https://api.contextual.ai/v1/rerank",
-    dialect=Dialect(instruction="instruction", options={"metadata": list}, error="message"),
+    dialect=Dialect(instruction="instruction", error="message"),
     model="ctxl-rerank-v2-instruct-multilingual",
     docs="https://docs.contextual.ai/api-reference/rerank/rerank",
     env=("CONTEXTUAL_API_KEY",),
@@ -192,7 +193,11 @@ ISAACUS = Provider(
     url="https://api.isaacus.com/v1/rerankings",
     dialect=Dialect(
         documents="texts",
-        options={"is_iql": bool, "scoring_method": str, "chunking_options": dict},
+        options={
+            "is_iql": bool,
+            "scoring_method": ("auto", "chunk_max", "chunk_avg", "chunk_min"),
+            "chunking_options": dict,
+        },
         score="score",
         usage=("usage.input_tokens",),
     ),
