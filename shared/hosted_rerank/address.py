@@ -125,17 +125,21 @@ def _split(url: str, parameter: str) -> SplitResult:
 def _continue(base: str, path: str) -> str:
     """The endpoint's path below a base that may hold none, a part, or all of it.
 
-    What follows the base's last segments is appended: `/v1/rerank` below `/proxy/v1` is `/proxy/v1/rerank`. Where a
-    segment stands in the path several times, the place that agrees with most of the base is meant.
+    What follows the base's last segments is appended: `/v1/rerank` below `/proxy/v1` is `/proxy/v1/rerank`. A name in
+    braces agrees with any segment. Of several places, the one that agrees with most of the base is meant.
     """
     base, steps = base.rstrip("/"), path.strip("/").split("/")
     given = base.split("/")
-    places = [place for place, step in enumerate(steps, 1) if step == given[-1]]
-    place = max(places, key=lambda end: _agreeing(given, steps[:end]), default=0)
+    place = max(range(len(steps) + 1), key=lambda end: _agreeing(given, steps[:end]))
     return "/".join([base, *steps[place:]])
 
 
 def _agreeing(given: list[str], steps: list[str]) -> int:
-    """How many of the last segments are the same."""
-    pairs = list(zip(reversed(given), reversed(steps), strict=False))
-    return next((count for count, (ours, theirs) in enumerate(pairs) if ours != theirs), len(pairs))
+    """How many of the last segments agree; none if it is only by names in braces."""
+    count = literal = 0
+    for ours, theirs in zip(reversed(given), reversed(steps), strict=False):
+        if ours != theirs and not _PART.fullmatch(theirs):
+            break
+        count += 1
+        literal += ours == theirs
+    return count if literal else 0

@@ -105,6 +105,8 @@ class AwsSignature:
             if credentials is None:
                 raise AuthenticationError("there are no AWS credentials: run `aws configure`, or set AWS_ACCESS_KEY_ID")
             signing.SigV4Auth(credentials.get_frozen_credentials(), self.service, parts["region"]).add_auth(signed)
+        except problems.ClientError as error:  # the token service's own refusal
+            raise AuthenticationError(f"AWS gave no credentials ({type(error).__name__})") from None
         except problems.BotoCoreError as error:
             raise Unreachable(f"no credentials from AWS ({type(error).__name__})") from None
         return {name.lower(): value for name, value in signed.headers.items()}
@@ -122,17 +124,19 @@ class IbmToken:
         refused = _library("ibm_cloud_sdk_core", self.needs).ApiException
         if not key:
             return {}
-        try:
-            tokens = _ibm_tokens(key, self.url)
-            with _ONE_AT_A_TIME:
-                tokens.http_config = {"timeout": request.timeout}
+        tokens = _ibm_tokens(key, self.url)
+        with _ONE_AT_A_TIME:
+            tokens.http_config = {"timeout": request.timeout}
+            tokens.request_time = 0  # or it would sleep for a minute after a failure, and we know when to ask again
+            try:
                 token: str = tokens.get_token()
-        except refused as error:
-            if error.status_code in (400, 401, 403):
-                raise AuthenticationError("IBM's IAM does not know the key: check api_key= or WATSONX_APIKEY") from None
-            raise Unreachable(f"IBM's IAM answered {error.status_code}") from None
-        except Exception as error:  # noqa: BLE001 - requests' and PyJWT's, and what else a bad answer may cause
-            raise Unreachable(f"no token from IBM's IAM ({type(error).__name__})") from None
+            except refused as error:
+                if error.status_code in (400, 401, 403):
+                    problem = "IBM's IAM does not know the key: check api_key= or WATSONX_APIKEY"
+                    raise AuthenticationError(problem) from None
+                raise Unreachable(f"IBM's IAM answered {error.status_code}") from None
+            except Exception as error:  # noqa: BLE001 - requests' and PyJWT's, and what else a bad answer may cause
+                raise Unreachable(f"no token from IBM's IAM ({type(error).__name__})") from None
         return {"authorization": f"Bearer {token}"}
 
 

@@ -7,7 +7,7 @@ prints it.
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hosted_rerank.body import at, is_array, is_object, parse
@@ -45,21 +45,24 @@ def excerpt(content: bytes, texts: Iterable[str] = (), secrets: Iterable[str] = 
     return " ".join("".join(c if c.isprintable() else " " for c in said).split())[:LONGEST]
 
 
-def error_code(content: bytes) -> str | None:
-    """Return the vendor's own code of a failure, where its body has one."""
-    return _found(content, ("error.code", "code", "error_type", "error.type", "errors.0.code", "error.status", "type"))
+def error_code(content: bytes, status: int) -> str | None:
+    """Return the vendor's own code of a failure, where its body has one that says more than the status."""
+    paths = ("error.status", "error.code", "code", "error_type", "error.type", "errors.0.code", "type")
+    return next((code for code in _found(content, paths) if code not in (str(status), "error")), None)
 
 
 def error_id(content: bytes) -> str | None:
     """Return the vendor's id of a failed request, where its body has one."""
-    return _found(content, ("request_id", "requestId", "id", "trace", "error.request_id"))
+    return next(_found(content, ("request_id", "requestId", "id", "trace", "error.request_id")), None)
 
 
-def _found(content: bytes, paths: Iterable[str]) -> str | None:
-    """The first of the words or whole numbers that stand at the paths."""
+def _found(content: bytes, paths: Iterable[str]) -> Iterator[str]:
+    """The words and whole numbers that stand at the paths."""
     body, _ = parse(content) if len(content) <= _LARGEST else (None, False)
-    found = (at(body, path) for path in paths)
-    return next((str(word) for word in found if word and type(word) in (str, int) and len(str(word)) <= 128), None)
+    for path in paths:
+        word = at(body, path)
+        if word and type(word) in (str, int) and len(str(word)) <= 128:
+            yield str(word)
 
 
 def _read(content: bytes) -> Any:

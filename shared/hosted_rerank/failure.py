@@ -79,15 +79,19 @@ def _own_kind(reply: Reply, endpoint: Endpoint) -> type[RerankError] | None:
     """The error that the provider's row has for a failure."""
     kinds = endpoint.provider.errors
     phrases = [phrase for phrase in kinds if isinstance(phrase, str)]
-    said = reply.content[:_READ].decode("utf-8", "replace").lower() if phrases else ""
+    said = f"{_errortype(reply)} {reply.content[:_READ].decode('utf-8', 'replace')}".lower() if phrases else ""
     phrase = next((phrase for phrase in phrases if phrase.lower() in said), None)
     return kinds.get(reply.status if phrase is None else phrase)
 
 
 def _code(reply: Reply, hidden: Hidden) -> str | None:
-    """The vendor's own code of a failure; one that only repeats the status is none."""
-    found = reply.headers.get("x-amzn-errortype", "").partition(":")[0] or error_code(reply.content)
-    return None if found == str(reply.status) else _shown(found, hidden)
+    """The vendor's own code of a failure."""
+    return _shown(_errortype(reply) or error_code(reply.content, reply.status), hidden)
+
+
+def _errortype(reply: Reply) -> str:
+    """AWS' code of a failure, which stands in a header."""
+    return reply.headers.get("x-amzn-errortype", "").partition(":")[0]
 
 
 def malformed(problem: MalformedReplyError, reply: Reply, endpoint: Endpoint, hidden: Hidden) -> MalformedReplyError:

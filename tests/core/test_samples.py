@@ -38,7 +38,7 @@ def address(url: str) -> tuple[Any, ...]:
 def keyed(provider: str) -> dict[str, Any]:
     """The key, for an API that takes one."""
     auth = PROVIDERS[provider].auth
-    return {"api_key": KEY} if isinstance(auth, KeyHeader) or auth.takes_key else {}
+    return {"api_key": KEY if isinstance(auth, KeyHeader) or auth.takes_key else None}
 
 
 def shown(headers: Mapping[str, str], provider: str) -> dict[str, str]:
@@ -71,10 +71,10 @@ def test_request_arrives_as_the_sample(
     provider: str, sample: dict[str, Any], server: HostileServer, rerank: Rerank
 ) -> None:
     """What a server receives is a POST with the sample's path, query string and body."""
-    rerank(
-        Reranker(provider, **keyed(provider), **sample["settings"] | {"base_url": server.url}),
-        **sample["call"],
-    )
+    here = server.url + urlsplit(sample["settings"].get("base_url", "")).path
+    server.play(reply(400))
+    with pytest.raises(RerankError):
+        rerank(Reranker(provider, **keyed(provider), **sample["settings"] | {"base_url": here}), **sample["call"])
     (seen,) = server.requests
     assert (seen.method, seen.body) == ("POST", sample["body"])
     assert address(seen.target)[2:] == address(sample["url"])[2:]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hosted_rerank.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
 from hosted_rerank.dialect import Dialect
+from hosted_rerank.errors import RateLimitError, ServerError
 from hosted_rerank.providers.row import Provider
 from hosted_rerank.providers.vendors import COHERE, NO_ECHO
 
@@ -77,6 +78,7 @@ CLOUDFLARE = Provider(
         documents="contexts",
         document="text",
         top_n="top_k",
+        says_top_n=True,  # no page states the default
         results="result.response",
         index="id",
         score="score",
@@ -87,15 +89,15 @@ CLOUDFLARE = Provider(
     env=("CLOUDFLARE_API_TOKEN",),
     variables={"account": ("CLOUDFLARE_ACCOUNT_ID",)},
     request_ids=("cf-ray",),
+    score_kind="logit",
 )
 
 SCALEWAY = Provider(
     name="scaleway",
     url="https://api.scaleway.ai/v1/rerank",
-    model="qwen3-reranker-8b",
-    docs="https://www.scaleway.com/en/docs/generative-apis/",
+    model="qwen3-embedding-8b",  # the one that is documented; its scores are cosines
+    docs="https://www.scaleway.com/en/docs/generative-apis/how-to/query-reranking-models",
     env=("SCW_SECRET_KEY",),
-    score_kind="unit",
 )
 
 WATSONX = Provider(
@@ -119,11 +121,11 @@ WATSONX = Provider(
     variables={"project_id": ("WATSONX_PROJECT_ID",)},
     params={"region": "us-south", "version": "2024-03-13"},
     request_ids=("x-request-id", "x-global-transaction-id"),
-    score_kind="logit",
+    score_kind="logit",  # of its rerankers; an embedding model gives cosines
 )
 
 VERTEX = Provider(
-    # Google leaves out what is 0 in its JSON, a score too.
+    # Google leaves out what is 0 in its JSON, so a score may be missing.
     name="vertex",
     url="https://discoveryengine.googleapis.com/v1/projects/{project}/locations/{location}"
     "/rankingConfigs/default_ranking_config:rank",
@@ -172,6 +174,7 @@ BEDROCK = Provider(
     auth=AwsSignature(),
     variables={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
     request_ids=("x-amzn-requestid",),
+    errors={"ServiceQuotaExceededException": RateLimitError, "DependencyFailedException": ServerError},  # 400, 424
     score_kind="unit",
     max_documents=1000,
 )

@@ -20,10 +20,15 @@ VLLM = Provider(
             "truncate_prompt_tokens": int,
             "max_tokens_per_query": int,
             "max_tokens_per_doc": int,
+            "truncation_side": ("left", "right"),
+            "padding": ("max_length", "do_not_pad"),
             "use_activation": bool,
             "chat_template_kwargs": dict,
+            "mm_processor_kwargs": dict,
+            "cache_salt": str,
             "user": str,
             "priority": int,
+            "request_id": str,
         },
         ignores_unknown=True,
     ),
@@ -56,6 +61,7 @@ TEI = Provider(
 LLAMACPP = Provider(
     name="llamacpp",
     url="http://localhost:8080/v1/rerank",
+    dialect=Dialect(ignores_unknown=True),
     docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
     env=("LLAMA_API_KEY",),
     errors={"too large to process": InvalidRequestError},  # a 500 that does not pass
@@ -68,13 +74,19 @@ INFINITY = Provider(
     docs="https://michaelfeil.eu/infinity/",
     env=("INFINITY_API_KEY",),
     score_kind="unit",
+    max_documents=2048,
 )
 
 XINFERENCE = Provider(
     name="xinference",
     url="http://localhost:9997/v1/rerank",
     dialect=Dialect(
-        says_top_n=True, fixed=NO_ECHO, usage=("meta.tokens.input_tokens",), error="detail", ignores_unknown=True
+        says_top_n=True,  # some versions answered with nothing otherwise
+        fixed=NO_ECHO,
+        options={"return_len": bool, "max_chunks_per_doc": int, "kwargs": str},
+        ignores_unknown=True,
+        usage=("meta.tokens.input_tokens",),
+        error="detail",
     ),
     docs="https://inference.readthedocs.io/en/latest/models/model_abilities/rerank.html",
     env=("XINFERENCE_API_KEY",),
@@ -83,7 +95,15 @@ XINFERENCE = Provider(
 SGLANG = Provider(
     name="sglang",
     url="http://localhost:30000/v1/rerank",
-    dialect=Dialect(instruction="instruct", fixed=NO_ECHO, results="", score="score", ignores_unknown=True),
+    dialect=Dialect(
+        model=None,
+        instruction="instruct",
+        fixed=NO_ECHO,
+        ignores_unknown=True,
+        results="",
+        score="score",
+        error="message",
+    ),
     docs="https://docs.sglang.ai/supported_models/rerank_models.html",
     env=("SGLANG_API_KEY",),
 )
@@ -91,6 +111,7 @@ SGLANG = Provider(
 LOCALAI = Provider(
     name="localai",
     url="http://localhost:8080/v1/rerank",
+    dialect=Dialect(options={"backend": str}),
     docs="https://localai.io/features/reranker/",
     env=("LOCALAI_API_KEY",),
 )
@@ -98,9 +119,16 @@ LOCALAI = Provider(
 LITELLM = Provider(
     name="litellm",
     url="http://localhost:4000/v1/rerank",
-    dialect=Dialect(usage=("meta.billed_units.search_units", "meta.tokens.input_tokens")),
+    dialect=Dialect(
+        instruction="instruction",
+        fixed=NO_ECHO,
+        options={"rank_fields": list, "max_chunks_per_doc": int, "max_tokens_per_doc": int},
+        ignores_unknown=True,  # they go on to the API behind it
+        usage=("meta.billed_units.search_units", "meta.billed_units.total_tokens", "meta.tokens.input_tokens"),
+    ),
     docs="https://docs.litellm.ai/docs/rerank",
     env=("LITELLM_PROXY_API_KEY", "LITELLM_API_KEY"),
+    request_ids=("x-litellm-call-id",),
 )
 
 NVIDIA_NIM = replace(NVIDIA, name="nvidia-nim", url="http://localhost:8000/v1/ranking")

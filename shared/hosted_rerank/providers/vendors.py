@@ -23,8 +23,8 @@ FIREWORKS = Provider(
 )
 
 FIREWORKS_LOGITS = replace(
-    # The guide's other way, for models and parallelism that /rerank does not serve: the model's own prompt, of which
-    # the probabilities of "no" (token 2753) and "yes" (9454) come back.
+    # The guide's other way, for models and parallelism that /rerank does not serve: a prompt for each document, of
+    # which the probabilities of two tokens come back, of "no" (2753, says the guide) and of "yes" (9454).
     FIREWORKS,
     name="fireworks-logits",
     url="https://api.fireworks.ai/inference/v1/embeddings",
@@ -33,10 +33,7 @@ FIREWORKS_LOGITS = replace(
         query=None,
         documents="input",
         prompt=Prompt(
-            "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct"
-            ' provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n'
-            "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}<|im_end|>\n"
-            "<|im_start|>assistant\n<think>\n\n</think>\n\n",
+            "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}",
             "Given a web search query, retrieve relevant passages that answer the query",
         ),
         top_n=None,
@@ -44,6 +41,7 @@ FIREWORKS_LOGITS = replace(
         results="data",
         score="embedding.1",
     ),
+    max_documents=2048,
 )
 
 NEBIUS = Provider(
