@@ -41,6 +41,7 @@ def run_outputs(ranked: Ranked) -> dict[str, Any]:
         shown["passthrough"] = type(ranked.error).__name__
     if (response := ranked.response) is not None:
         shown["model"] = response.model
+        shown["score_transform"] = response.score_transform
         shown["request_ids"] = list(response.request_ids)
         shown["attempts"] = response.attempts
         shown["elapsed"] = response.elapsed

@@ -20,6 +20,8 @@ class HostedReRankEndEvent(ReRankEndEvent):
     attempts: int = 0
     elapsed: float = 0.0
     """Seconds of the rerank, waits included."""
+    score_transform: str = "none"
+    """What was done to the API's own scores."""
     passthrough: str | None = None
     """The name of the error that `on_error="passthrough"` passed over."""
     error: str | None = None
@@ -44,4 +46,5 @@ def describe(ranked: Ranked) -> dict[str, Any]:
         "request_ids": list(response.request_ids),
         "attempts": response.attempts,
         "elapsed": response.elapsed,
+        "score_transform": response.score_transform,
     }

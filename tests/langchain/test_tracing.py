@@ -93,6 +93,7 @@ def test_run(asking: Asking, do: Do, server: HostileServer, recorder: Recorder) 
     assert run.outputs == {
         "results": [{"index": 1, "relevance_score": 0.75}, {"index": 2, "relevance_score": 0.5}],
         "model": "qwen-as-served",
+        "score_transform": "none",
         "request_ids": ["req-1"],
         "attempts": 2,
         "usage_metadata": COUNTED,

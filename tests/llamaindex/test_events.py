@@ -95,6 +95,7 @@ def test_end_event(asking: Asking, do: Do, server: HostileServer, events: Events
     assert event.usage == usage
     assert (event.request_ids, event.attempts, event.passthrough, event.error) == (["req-1"], 2, None, None)
     assert event.elapsed > 0
+    assert event.score_transform == "none"
 
 
 def test_nothing_to_rank(do: Do, events: Events, spans: Spans) -> None:

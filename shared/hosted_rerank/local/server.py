@@ -42,8 +42,7 @@ def app(api_key: str | None = None) -> Starlette:
 def serve(port: int = 8787, host: str = "127.0.0.1", api_key: str | None = None) -> None:
     """Serves until interrupted or terminated. Port 0 takes a free one. Raises `OSError` if the port is taken."""
     with _listen(host, port) as listener:
-        print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)}, as others below /<provider>", flush=True)
-        print("Ctrl-C stops it", flush=True)
+        print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)} (as others below /<provider>)", flush=True)
         config = uvicorn.Config(app(api_key), lifespan="off", ws="none", timeout_graceful_shutdown=5)
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once all is closed
             uvicorn.Server(config).run(sockets=[listener])

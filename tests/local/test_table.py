@@ -1,0 +1,155 @@
+"""The provider table on the command line, and the check of a provider."""
+
+from typing import Any
+
+import pytest
+from langchain_core.documents import Document
+from llama_index.core.schema import NodeWithScore, TextNode
+from typer.testing import CliRunner, Result
+
+from hosted_rerank import PROVIDERS, Provider
+from hosted_rerank.address import parts_of
+from hosted_rerank.auth import KeyHeader
+from hosted_rerank.catalogue import examples
+from hosted_rerank.commands import commands
+from tests.hostile import HostileServer, reply
+
+TEXTS = ["Bread rises.", "The tides follow the moon.", "Neap and spring."]
+KEYS = {name for row in PROVIDERS.values() for name in row.env}
+each = pytest.mark.parametrize("row", PROVIDERS.values(), ids=lambda row: row.name)
+
+
+@pytest.fixture(autouse=True)
+def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(commands, list(arguments))
+
+
+def test_list_has_every_row() -> None:
+    """A line says a provider's name, key, limits, instruction, kind of score and default model, uncut."""
+    lines = run("providers").output.splitlines()
+    assert lines[0].split() == ["name", "key", "documents", "instruction", "scores", "default", "model"]
+    assert [line.split()[0] for line in lines[1:]] == list(PROVIDERS)
+    for row, line in zip(PROVIDERS.values(), lines[1:], strict=True):
+        assert not row.env or row.env[0] in line
+        assert not row.model or row.model in line
+        assert not row.max_documents or f"{row.max_documents:,}" in line
+
+
+@each
+def test_page_has_all_of_a_row(row: Provider) -> None:
+    """One provider's page names its source, address, variables, options and an example for each framework."""
+    page = run("providers", row.name).output
+    facts = " ".join(page.split())
+    told = [
+        row.url,
+        row.docs,
+        *row.env,
+        *row.dialect.options,
+        *(name for env in row.variables.values() for name in env),
+    ]
+    assert [fact for fact in told if fact not in facts] == []
+    assert "from langchain_hosted_rerank import HostedRerank" in page
+    assert "from llamaindex_hosted_rerank import HostedRerank" in page
+
+
+@each
+@pytest.mark.parametrize("framework", ["LangChain", "LlamaIndex"])
+def test_examples_run(row: Provider, framework: str, base_url: str) -> None:
+    """The examples are right: they run as they are, but for the address and the model of one's own."""
+    code = examples(row)[framework]
+    if row.name != "local":
+        there = f'provider="{row.name}", base_url="{base_url}/{row.name}"'
+        assert f'provider="{row.name}"' in code
+        code = code.replace(f'provider="{row.name}"', there)
+    found: dict[str, Any] = {
+        "documents": [Document(page_content=text) for text in TEXTS],
+        "nodes": [NodeWithScore(node=TextNode(text=text)) for text in TEXTS],
+    }
+    exec(compile(code, "example", "exec"), found)
+    best = found["best"][0]
+    assert (best.page_content if framework == "LangChain" else best.text) == TEXTS[1]
+
+
+def test_unknown_provider() -> None:
+    """A name that is no row is refused with those that are."""
+    for arguments in (("providers", "openai"), ("check", "--provider", "openai")):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert "fireworks" in result.output
+
+
+def test_check_without_any_key() -> None:
+    """With no key set there is nothing to check, and it says what to set."""
+    result = run("check")
+    assert result.exit_code == 1
+    assert "FIREWORKS_API_KEY" in result.output
+
+
+def test_check_of_what_needs_no_key() -> None:
+    """The embedded model works."""
+    result = run("check", "--provider", "local")
+    assert (result.exit_code, "local: works" in result.output) == (0, True)
+
+
+def test_check_tries_all_that_have_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every provider with a key is tried, and one failure is the exit status."""
+    monkeypatch.setenv("XINFERENCE_API_KEY", "sk-x")
+    monkeypatch.setenv("SGLANG_API_KEY", "sk-s")
+    result = run("check")
+    assert result.exit_code == 1
+    assert [line.partition(":")[0] for line in result.output.splitlines()] == ["xinference", "sglang"]
+    assert "sk-" not in result.output
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in PROVIDERS.values() if row.url.startswith("https") and row.env and not parts_of(row.url)]
+)
+def test_check_without_its_key(row: Provider) -> None:
+    """A vendor without a key is an error that names the variables, and nobody is asked."""
+    result = run("check", "--provider", row.name)
+    assert result.exit_code == 1
+    assert row.env[0] in result.output
+
+
+@pytest.mark.parametrize("row", [row for row in PROVIDERS.values() if isinstance(row.auth, KeyHeader)])
+def test_check_of_a_server(row: Provider, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answering endpoint works, whichever it is."""
+    if row.name == "local":
+        return
+    for name, env in row.variables.items():
+        monkeypatch.setenv(env[0], f"my-{name}")
+    model = () if row.model else ("--model", "m")
+    result = run("check", "--provider", row.name, "--base-url", f"{base_url}/{row.name}", *model)
+    assert (result.exit_code, result.output.startswith(f"{row.name}: works")) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"results": [{"index": 0, "relevance_score": 0.9}, {"index": 1, "relevance_score": 0.1}]}, "wrong document"),
+        ({"results": [{"index": 0, "relevance_score": 0.731}, {"index": 1, "relevance_score": 0.731}]}, "both"),
+        ({"results": []}, "came back"),
+    ],
+)
+def test_check_looks_at_the_answer(body: Any, said: str) -> None:
+    """A server that answers nonsense does not pass for one that works."""
+    with HostileServer() as server:
+        server.play(reply(200, body))
+        result = run("check", "--provider", "vllm", "--model", "m", "--base-url", server.url)
+    assert result.exit_code == 1
+    assert said in result.output
+
+
+def test_check_says_what_is_wrong_with_a_key() -> None:
+    """A refusal comes with the remedy and without the key."""
+    with HostileServer() as server:
+        server.play(reply(401, {"message": "no such key"}))
+        result = run("check", "--provider", "cohere", "--base-url", server.url)
+    assert result.exit_code == 1
+    assert "CO_API_KEY" in result.output
+    assert run("check", "--model", "m").exit_code == 2
