@@ -1,4 +1,4 @@
-"""A rerank without the I/O: plan, exchange, merge.
+"""A rerank without the I/O: plan, exchange, and in `merge.py` merge.
 
 `plan` checks a call and cuts it into requests. `exchange` carries one request through its attempts, as a generator: it
 yields a `Step` ("wait this long, then send this") and is sent the `Outcome`; it returns an `Answer` or raises. `merge`
@@ -10,7 +10,6 @@ import math
 import random
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
 
 from hosted_rerank.checks import check_count, check_list
 from hosted_rerank.dialect import Ranking, usage_of
@@ -24,10 +23,6 @@ from hosted_rerank.wire import (
     Outcome,
     Reply,
     Request,
-    RerankResponse,
-    RerankResult,
-    ScoreKind,
-    ScoreTransform,
     Usage,
 )
 
@@ -228,44 +223,6 @@ def _header_usage(provider: Provider, reply: Reply) -> Usage | None:
         return None
     counts = {name: reply.headers.get(header, "") for header, name in provider.usage_headers.items()}
     return usage_of({name: int(count) for name, count in counts.items() if count.isdecimal() and len(count) < 16})
-
-
-def merge(plan: Plan, answers: Sequence[Answer], elapsed: float) -> RerankResponse:
-    """Return the answers as one: best first, ties in input order, blank documents last, cut to `top_n`."""
-    scored = [pair for answer in answers for pair in answer.scores]
-    scored.sort(key=itemgetter(0))
-    scored.sort(key=itemgetter(1), reverse=True)  # stable, also reversed: ties stay in input order
-    kind, transform = _scale(plan.endpoint, scored)
-    if transform == "sigmoid":  # after sorting: far out, different logits have the same sigmoid
-        scored = [(place, _sigmoid(score)) for place, score in scored]
-    results = [RerankResult(place, score) for place, score in scored[: plan.top_n]]
-    blanks = plan.blanks if plan.top_n is None else plan.blanks[: plan.top_n - len(results)]
-    results.extend(RerankResult(place, None) for place in blanks)
-    return RerankResponse(
-        results=tuple(results),
-        usage=sum((answer.usage for answer in answers), Usage()),
-        model=next((answer.model for answer in answers if answer.model), plan.endpoint.model or ""),
-        provider=plan.endpoint.provider.name,
-        request_ids=tuple(answer.request_id for answer in answers if answer.request_id),
-        attempts=sum(answer.attempts for answer in answers),
-        elapsed=elapsed,
-        score_kind=kind,
-        score_transform=transform,
-    )
-
-
-def _scale(endpoint: Endpoint, scored: Sequence[tuple[int, float]]) -> tuple[ScoreKind, ScoreTransform]:
-    """Where the scores will lie, and what has to be done for it; `scored` is sorted, best first."""
-    kind, chosen = endpoint.provider.score_kind, endpoint.score_transform
-    if chosen == "sigmoid" or (chosen == "auto" and kind == "logit"):
-        return "unit", "sigmoid"
-    if kind == "unit" and scored and not 0 <= scored[-1][1] <= scored[0][1] <= 1:
-        kind = "unknown"  # an option, such as TEI's `raw_scores`, or another model
-    return kind, "none"
-
-
-def _sigmoid(logit: float) -> float:
-    return 1 / (1 + math.exp(-logit)) if logit >= 0 else (e := math.exp(logit)) / (1 + e)
 
 
 def _check(call: Call) -> None:

@@ -12,7 +12,8 @@ from hosted_rerank.auth import KeyHeader
 from hosted_rerank.closing import Closing
 from hosted_rerank.connections import AwaitingClient, BlockingClient
 from hosted_rerank.endpoint import Endpoint, Key, ScoreTransformChoice
-from hosted_rerank.flow import Answer, Batch, Call, Limits, Plan, Step, exchange, merge, plan
+from hosted_rerank.flow import Answer, Batch, Call, Limits, Plan, Step, exchange, plan
+from hosted_rerank.merge import merge
 from hosted_rerank.providers import Provider, find_provider
 from hosted_rerank.providers.servers import LOCAL
 from hosted_rerank.retry import Retry

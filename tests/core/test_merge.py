@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosted_rerank import RerankResult, Usage
-from hosted_rerank.flow import Answer, merge
+from hosted_rerank.flow import Answer
+from hosted_rerank.merge import merge
 from tests.byhand import ACME, answered, body_of, planned, walk
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer, ranked, ranking

@@ -21,7 +21,8 @@ from hosted_rerank import (
     ServerError,
 )
 from hosted_rerank.dialect import Prompt
-from hosted_rerank.flow import Answer, merge
+from hosted_rerank.flow import Answer
+from hosted_rerank.merge import merge
 from hosted_rerank.wire import RerankResponse
 from tests.byhand import ACME, answered, body_of, planned, walk
 from tests.conftest import Acme, Rerank
