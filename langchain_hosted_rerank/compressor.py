@@ -15,8 +15,9 @@ from langchain_core.runnables.config import ensure_config
 from pydantic import ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
+from hosted_rerank import RerankResponse
 from hosted_rerank.dumps import dump_open, dump_provider
-from hosted_rerank.settings import Overrides, Ranked, RerankSettings
+from hosted_rerank.settings import Overrides, RerankSettings
 from langchain_hosted_rerank.run import ranked_documents, ranked_pairs, record_usage, run_outputs
 from langchain_hosted_rerank.text import any_texts, document_texts
 
@@ -128,8 +129,8 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     ) -> list[Document]:
         """Return the best of `input["documents"]` for `input["query"]`, as `compress_documents` does."""
         documents, query = _read(input)
-        ranked = self._trace(documents, self._texts(documents), query, cast("Overrides", overrides), config)
-        return ranked_documents(documents, ranked, self.score_key)
+        response = self._trace(documents, self._texts(documents), query, cast("Overrides", overrides), config)
+        return ranked_documents(documents, response, self.score_key)
 
     async def ainvoke(
         self,
@@ -139,8 +140,8 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     ) -> list[Document]:
         """Return the best of `input["documents"]` for `input["query"]`, as `acompress_documents` does."""
         documents, query = _read(input)
-        ranked = await self._atrace(documents, self._texts(documents), query, cast("Overrides", overrides), config)
-        return ranked_documents(documents, ranked, self.score_key)
+        response = await self._atrace(documents, self._texts(documents), query, cast("Overrides", overrides), config)
+        return ranked_documents(documents, response, self.score_key)
 
     def rerank(
         self,
@@ -189,9 +190,9 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         query: str,
         overrides: Overrides,
         config: RunnableConfig | None,
-    ) -> Ranked:
+    ) -> RerankResponse:
         """Rerank as one run of LangChain's tracing."""
-        wanted, results = self._wanted(overrides), list[Ranked]()
+        wanted, results = self._wanted(overrides), list[RerankResponse]()
 
         def call(_: Any, run_manager: BaseRunManager) -> Any:
             results.append(self._rank(query, texts, wanted))
@@ -207,9 +208,9 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         query: str,
         overrides: Overrides,
         config: RunnableConfig | None,
-    ) -> Ranked:
+    ) -> RerankResponse:
         """Rerank as one run of LangChain's tracing; awaiting."""
-        wanted, results = self._wanted(overrides), list[Ranked]()
+        wanted, results = self._wanted(overrides), list[RerankResponse]()
 
         async def call(_: Any, run_manager: BaseRunManager) -> Any:
             results.append(await self._arank(query, texts, wanted))
@@ -233,13 +234,15 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         """What the run shows of the question."""
         return {"query": query, "documents": list(documents) if self.trace_documents else len(documents)}
 
-    def _outputs(self, documents: Sequence[Any], ranked: Ranked, run_manager: BaseRunManager) -> dict[str, Any]:
+    def _outputs(
+        self, documents: Sequence[Any], response: RerankResponse, run_manager: BaseRunManager
+    ) -> dict[str, Any]:
         """What the run shows of the answer, if anybody looks."""
         if not run_manager.handlers:
             return {}
-        outputs = run_outputs(ranked)
+        outputs = run_outputs(response)
         if self.trace_documents:
-            outputs["documents"] = [documents[result.index] for result in ranked.results]
+            outputs["documents"] = [documents[result.index] for result in response.results]
         record_usage(outputs)
         return outputs
 

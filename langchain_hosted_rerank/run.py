@@ -7,20 +7,20 @@ from typing import Any
 from langchain_core.documents import Document
 
 from hosted_rerank import RerankResponse
-from hosted_rerank.settings import PASSED_KEY, Ranked
+from hosted_rerank.settings import PASSED_KEY
 
 
-def ranked_documents(documents: Sequence[Document], ranked: Ranked, score_key: str) -> list[Document]:
+def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
     """Return copies of the documents in their new order, with the score, or the mark of a failure, in their metadata.
 
     A score that an earlier stage left under the same key is not ours, so it does not stay.
     """
     copies: list[Document] = []
-    for result in ranked.results:
+    for result in response.results:
         document = documents[result.index]
         metadata = dict(document.metadata)
-        if ranked.error is not None:
-            metadata[PASSED_KEY] = type(ranked.error).__name__
+        if result.error is not None:
+            metadata[PASSED_KEY] = result.error
         else:
             metadata.pop(score_key, None)
             if result.relevance_score is not None:
@@ -29,24 +29,31 @@ def ranked_documents(documents: Sequence[Document], ranked: Ranked, score_key: s
     return copies
 
 
-def ranked_pairs(ranked: Ranked) -> list[dict[str, Any]]:
+def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:
     """Return positions and scores as Cohere's and Fireworks' `rerank` methods give them."""
-    return [{"index": result.index, "relevance_score": result.relevance_score} for result in ranked.results]
+    return [{"index": result.index, "relevance_score": result.relevance_score} for result in response.results]
 
 
-def run_outputs(ranked: Ranked) -> dict[str, Any]:
+def run_outputs(response: RerankResponse) -> dict[str, Any]:
     """Return what a trace shows of a rerank: numbers and ids, no text."""
-    shown: dict[str, Any] = {"results": ranked_pairs(ranked)}
-    if ranked.error is not None:
-        shown["passthrough"] = type(ranked.error).__name__
-    if (response := ranked.response) is not None:
-        shown["model"] = response.model
-        shown["score_transform"] = response.score_transform
-        shown["request_ids"] = list(response.request_ids)
-        shown["attempts"] = response.attempts
-        shown["elapsed"] = response.elapsed
-        if usage := usage_metadata(response):
-            shown["usage_metadata"] = usage
+    shown: dict[str, Any] = {
+        "results": ranked_pairs(response),
+        "provider": response.provider,
+        "model": response.model,
+        "score_transform": response.score_transform,
+        "request_ids": list(response.request_ids),
+        "attempts": response.attempts,
+        "elapsed": response.elapsed,
+        "sent": response.sent,
+        "deduplicated": response.deduplicated,
+        "cached": response.cached,
+    }
+    if response.error is not None:
+        shown["passthrough"] = type(response.error).__name__
+    if response.passed_over:
+        shown["passed_over"] = [type(error).__name__ for error in response.passed_over]
+    if usage := usage_metadata(response):
+        shown["usage_metadata"] = usage
     return shown
 
 

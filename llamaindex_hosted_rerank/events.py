@@ -5,7 +5,7 @@ from typing import Any
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent
 from pydantic import Field
 
-from hosted_rerank.settings import Ranked
+from hosted_rerank import RerankResponse
 
 
 class HostedReRankEndEvent(ReRankEndEvent):
@@ -22,6 +22,14 @@ class HostedReRankEndEvent(ReRankEndEvent):
     """Seconds of the rerank, waits included."""
     score_transform: str = "none"
     """What was done to the API's own scores."""
+    sent: int = 0
+    """Documents that requests were made for."""
+    deduplicated: int = 0
+    """Documents that were not sent because they equal another one."""
+    cached: int = 0
+    """Documents whose score was known."""
+    passed_over: list[str] = Field(default_factory=list[str])
+    """The names of the errors that kept the reranker, and fallbacks before the one that answered, from answering."""
     passthrough: str | None = None
     """The name of the error that `on_error="passthrough"` passed over."""
     error: str | None = None
@@ -33,18 +41,21 @@ class HostedReRankEndEvent(ReRankEndEvent):
         return str(ReRankEndEvent.class_name())
 
 
-def describe(ranked: Ranked) -> dict[str, Any]:
+def describe(response: RerankResponse) -> dict[str, Any]:
     """Return what the event says of a rerank that did not raise."""
-    passed = type(ranked.error).__name__ if ranked.error is not None else None
-    if (response := ranked.response) is None:
-        return {"passthrough": passed}
     tokens = {"prompt_tokens": response.usage.prompt_tokens, "total_tokens": response.usage.total_tokens}
     counts = {name: count for name, count in tokens.items() if count is not None}
     return {
+        "provider": response.provider,
         "model_name": response.model,
-        "usage": {**counts, **response.usage.units},
+        "usage": {**counts, **response.usage.units} or None,
         "request_ids": list(response.request_ids),
         "attempts": response.attempts,
         "elapsed": response.elapsed,
         "score_transform": response.score_transform,
+        "sent": response.sent,
+        "deduplicated": response.deduplicated,
+        "cached": response.cached,
+        "passthrough": type(response.error).__name__ if response.error is not None else None,
+        "passed_over": [type(error).__name__ for error in response.passed_over],
     }

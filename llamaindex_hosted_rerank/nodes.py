@@ -5,8 +5,9 @@ from typing import Any
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
+from hosted_rerank import RerankResponse
 from hosted_rerank.checks import check_list
-from hosted_rerank.settings import PASSED_KEY, Ranked
+from hosted_rerank.settings import PASSED_KEY
 
 RETRIEVAL_SCORE_KEY = "retrieval_score"
 """Metadata key of the score that a node came with."""
@@ -31,13 +32,15 @@ def _content(node: BaseNode, mode: MetadataMode) -> str:
     return text if mode == MetadataMode.NONE or not text.strip() else node.get_content(metadata_mode=mode)
 
 
-def ranked_nodes(nodes: Sequence[NodeWithScore], ranked: Ranked, *, keep_retrieval_score: bool) -> list[NodeWithScore]:
+def ranked_nodes(
+    nodes: Sequence[NodeWithScore], response: RerankResponse, *, keep_retrieval_score: bool
+) -> list[NodeWithScore]:
     """Return the nodes in their new order with the reranker's scores, or with a failure's mark and their own scores."""
     reordered: list[NodeWithScore] = []
-    for result in ranked.results:
+    for result in response.results:
         old = nodes[result.index]
-        if ranked.error is not None:
-            node = with_metadata(old.node, {PASSED_KEY: type(ranked.error).__name__})
+        if result.error is not None:
+            node = with_metadata(old.node, {PASSED_KEY: result.error})
             reordered.append(NodeWithScore(node=node, score=old.score))
             continue
         node = old.node

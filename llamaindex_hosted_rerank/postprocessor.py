@@ -18,8 +18,9 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from pydantic import Field, model_validator
 
+from hosted_rerank import RerankResponse
 from hosted_rerank.body import is_object
-from hosted_rerank.settings import Overrides, Ranked, RerankSettings
+from hosted_rerank.settings import Overrides, RerankSettings
 from llamaindex_hosted_rerank.events import HostedReRankEndEvent, describe
 from llamaindex_hosted_rerank.nodes import node_texts, ranked_nodes
 
@@ -103,7 +104,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
         with self._rerank(nodes, query_bundle, overrides) as rerank:
-            rerank.ranked = self._rank(rerank.query, rerank.texts, rerank.wanted)
+            rerank.response = self._rank(rerank.query, rerank.texts, rerank.wanted)
         return rerank.nodes
 
     @dispatcher.span
@@ -111,7 +112,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
         with self._rerank(nodes, query_bundle, overrides) as rerank:
-            rerank.ranked = await self._arank(rerank.query, rerank.texts, rerank.wanted)
+            rerank.response = await self._arank(rerank.query, rerank.texts, rerank.wanted)
         return rerank.nodes
 
     @contextmanager
@@ -136,9 +137,9 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         try:
             with self.callback_manager.event(CBEventType.RERANKING, payload=asked) as event:
                 yield rerank
-                rerank.nodes = ranked_nodes(nodes, rerank.ranked, keep_retrieval_score=self.keep_retrieval_score)
+                rerank.nodes = ranked_nodes(nodes, rerank.response, keep_retrieval_score=self.keep_retrieval_score)
                 event.on_end(payload={EventPayload.NODES: rerank.nodes})
-            about |= describe(rerank.ranked)
+            about |= describe(rerank.response)
         except BaseException as error:
             about["error"] = type(error).__name__
             raise
@@ -158,7 +159,7 @@ class _Rerank:
     query: str
     texts: list[str]
     wanted: Overrides
-    ranked: Ranked = field(init=False)
+    response: RerankResponse = field(init=False)
     nodes: list[NodeWithScore] = field(default_factory=list[NodeWithScore])
 
 

@@ -1,16 +1,21 @@
 """Driving the flow by hand: outcomes go in as plain values, steps come out. No socket, no clock, no event loop."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
-from hosted_rerank import Provider, RerankError
+from hosted_rerank import Provider, RerankError, RerankResponse
 from hosted_rerank.endpoint import Endpoint
-from hosted_rerank.flow import Answer, Call, Limits, Plan, Step, exchange, plan
+from hosted_rerank.flow import Answer, Exchange, Wait
+from hosted_rerank.merge import merge
+from hosted_rerank.plan import Batch, Call, Limits, Plan, plan
 from hosted_rerank.providers import find_provider
 from hosted_rerank.retry import Retry
-from hosted_rerank.wire import Lost, Outcome, Reply
+from hosted_rerank.service import Service
+from hosted_rerank.wire import Lost, Outcome, Reply, Request
+from hosted_rerank.work import Work
 from tests.hostile import encoded, ranked
 
 ACME = Provider(name="acme", url="https://rerank.example/v1/rerank")
@@ -37,18 +42,56 @@ def limits(*, timeout: float = 30.0, deadline: float | None = None, max_retries:
     return Limits(timeout, deadline, Retry(max_retries))
 
 
-def walk(todo: Plan, *outcomes: Outcome, chance: float = 0.0) -> tuple[list[Step], Answer | RerankError]:
-    """The steps of an exchange that began at 0 on the clock, and what it came to after exactly these outcomes."""
-    steps = exchange(todo, todo.batches[0], 0.0, lambda: chance)
-    taken = [next(steps), *(steps.send(outcome) for outcome in outcomes[:-1])]
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request, and the seconds that were waited for it."""
+
+    wait: float
+    request: Request
+
+
+class Clock:
+    """What time it is: it goes on with what is waited, and with what outcomes say."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def walk(
+    todo: Plan, *outcomes: Outcome, chance: float = 0.0, service: Service | None = None, elapsed: float = 0.0
+) -> tuple[list[Sent], Answer | RerankError]:
+    """The requests of an exchange that began at 0 on the clock, and what it came to after exactly these outcomes."""
+    clock = Clock()
+    clock.now = elapsed
+    (batch,) = todo.cut(range(len(todo.texts)))
+    top_n = todo.top_n if todo.top_n is None else min(todo.top_n, len(batch.rows))
+    asked = top_n if todo.endpoint.provider.dialect.top_n else None
+    key = todo.endpoint.key()
+    exchange = Exchange(todo, batch, asked, service or Service(), key, 0.0, clock, lambda: chance)
+    steps, coming, sent, waited = exchange.steps(), list(outcomes), list[Sent](), 0.0
     try:
-        surplus = steps.send(outcomes[-1])
+        step = next(steps)
+        while True:
+            if isinstance(step, Wait):
+                clock.now += step.seconds
+                waited += step.seconds
+                step = next(steps)
+            else:
+                sent.append(Sent(round(waited, 9), step))
+                assert coming, f"it goes on: {step}"
+                waited, outcome = 0.0, coming.pop(0)
+                clock.now = max(clock.now, outcome.at)
+                step = steps.send(replace(outcome, at=clock.now))
     except StopIteration as done:
         answer: Answer = done.value
-        return taken, answer
+        return sent, answer
     except RerankError as error:
-        return taken, error
-    raise AssertionError(f"it goes on: {surplus}")
+        return sent, error
+    finally:
+        assert not coming
 
 
 def answered(status: int = 200, body: Any = None, *, at: float = 0.0, **headers: str) -> Reply:
@@ -63,8 +106,21 @@ def lost(reason: str = "the line is dead", *, at: float = 0.0, **kind: bool) -> 
     return Lost(reason, at, **kind)
 
 
+def request_of(todo: Plan) -> Request:
+    """The only request of a plan."""
+    (sent, *_), _ = walk(todo, lost(final=True))
+    return sent.request
+
+
+def joined(todo: Plan, *answers: Answer, elapsed: float = 0.0) -> RerankResponse:
+    """What answers make together."""
+    work = Work(todo, 0.0)
+    for answer in answers:
+        work.settle(Batch(()), answer)
+    return merge(work, elapsed)
+
+
 def body_of(todo: Plan) -> Mapping[str, Any]:
     """The JSON that the only request of a plan carries."""
-    (batch,) = todo.batches
-    body: Mapping[str, Any] = orjson.loads(batch.request.content)
+    body: Mapping[str, Any] = orjson.loads(request_of(todo).content)
     return body

@@ -11,6 +11,7 @@ The LangChain and LlamaIndex classes over this core are in `langchain_hosted_rer
 from hosted_rerank.dialect import Dialect
 from hosted_rerank.errors import (
     AuthenticationError,
+    CircuitOpenError,
     DeadlineExceededError,
     InvalidRequestError,
     MalformedReplyError,
@@ -31,6 +32,7 @@ from hosted_rerank.wire import RerankResponse, RerankResult, Usage
 __all__ = [
     "PROVIDERS",
     "AuthenticationError",
+    "CircuitOpenError",
     "DeadlineExceededError",
     "Dialect",
     "InvalidRequestError",

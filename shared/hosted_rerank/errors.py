@@ -26,6 +26,7 @@ class RerankError(Exception):
         provider: The provider's name, if one was asked.
         request_id: The API's id of the failed request, for its support desk.
         retry_after: Seconds that the API asked to wait before the next request.
+        attempts: HTTP requests made, retries included; 0 where none was.
         code: The API's own code of the failure, such as "rate_limit_exceeded" or "20012".
     """
 
@@ -45,6 +46,11 @@ class RerankError(Exception):
         self.request_id = request_id
         self.retry_after = retry_after
         self.code = code
+        self.attempts = 0
+
+    def say_more(self, more: str) -> None:
+        """Add to the message."""
+        self.args = (f"{self}; {more}",)
 
 
 class InvalidRequestError(RerankError, ValueError):
@@ -79,6 +85,10 @@ class ServerError(RerankError):
     """The API failed or is overloaded; the same request may work later."""
 
 
+class CircuitOpenError(RerankError):
+    """The API failed so often in a row that it is left alone; `retry_after` says when it is tried again."""
+
+
 class NoReplyError(RerankError):
     """No complete reply came: the connection could not be made, or broke."""
 
@@ -95,8 +105,11 @@ class MalformedReplyError(RerankError):
     """The reply is a success by its status, but not a complete and consistent ranking."""
 
 
-PASSABLE = (PaymentRequiredError, NotFoundError, RateLimitError, ServerError, NoReplyError, MalformedReplyError)
-"""What `on_error="passthrough"` may cover: the reranker is out, the request and the key are not at fault."""
+PASSABLE = (
+    *(PaymentRequiredError, NotFoundError, RateLimitError, ServerError, CircuitOpenError, NoReplyError),
+    MalformedReplyError,
+)
+"""What `on_error="passthrough"` and fallbacks cover: the reranker is out, the request and the key are not at fault."""
 
 _BY_STATUS: dict[int, type[RerankError]] = {
     401: AuthenticationError,

@@ -1,5 +1,6 @@
 """The error for what came back, in words that say what happened and what to do."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from hosted_rerank.errors import (
     MalformedReplyError,
     NoReplyError,
     RateLimitError,
+    RequestTooLargeError,
     RerankError,
     RerankTimeoutError,
     ServerError,
@@ -52,7 +54,9 @@ def failure(outcome: Outcome, endpoint: Endpoint, *, hidden: Hidden, attempts: i
         if outcome.final:
             return MalformedReplyError(f"what {name} answered cannot be used{after}: {reason}", provider=name)
         return NoReplyError(f"no reply from {name}{after}: {reason}{over}", provider=name)
-    kind = _own_kind(outcome, endpoint) or error_class(outcome.status)
+    kind = _own_kind(outcome, endpoint) or (
+        RequestTooLargeError if is_too_many(outcome) else error_class(outcome.status)
+    )
     said = excerpt(outcome.content, hidden.texts, hidden.secrets)
     wait = retry_after(outcome.headers)
     return kind(
@@ -69,6 +73,35 @@ def failure(outcome: Outcome, endpoint: Endpoint, *, hidden: Hidden, attempts: i
     )
 
 
+_TOO_MANY = re.compile(
+    r"too many (documents|texts|inputs|passages|records|items)"
+    r"|batch size|at most \d+ (documents|texts|inputs|passages|records|items)"
+    r"|(documents|texts|inputs|passages|records|items)\b.{0,40}(\bat most|exceed|maximum|limit|more than|larger than)"
+    r"|(maximum|max|limit|more than).{0,40}\b(documents|texts|inputs|passages|records|items)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_OVERLONG = re.compile(
+    r"context.{0,10}(length|window)|too long|too large to process|max.{0,5}model.{0,5}len|(maximum|max|exceed).{0,40}tokens"
+    r"|tokens.{0,40}(maximum|limit|exceed)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def is_too_many(reply: Reply) -> bool:
+    """Whether a failure says that the request has too many documents."""
+    return reply.status in (400, 422) and bool(_TOO_MANY.search(_said(reply)))
+
+
+def is_overlong(reply: Reply) -> bool:
+    """Whether a failure says that a text is longer than the model reads."""
+    return reply.status in (400, 413, 422, 500) and not is_too_many(reply) and bool(_OVERLONG.search(_said(reply)))
+
+
+def _said(reply: Reply) -> str:
+    """The beginning of a failure's body."""
+    return reply.content[:_READ].decode("utf-8", "replace")
+
+
 def is_lasting(reply: Reply, endpoint: Endpoint) -> bool:
     """Whether the provider's row says that a failure will not pass, whatever its status says."""
     kind = _own_kind(reply, endpoint)
@@ -79,7 +112,7 @@ def _own_kind(reply: Reply, endpoint: Endpoint) -> type[RerankError] | None:
     """The error that the provider's row has for a failure."""
     kinds = endpoint.provider.errors
     phrases = [phrase for phrase in kinds if isinstance(phrase, str)]
-    said = f"{_errortype(reply)} {reply.content[:_READ].decode('utf-8', 'replace')}".lower() if phrases else ""
+    said = f"{_errortype(reply)} {_said(reply)}".lower() if phrases else ""
     phrase = next((phrase for phrase in phrases if phrase.lower() in said), None)
     return kinds.get(reply.status if phrase is None else phrase)
 

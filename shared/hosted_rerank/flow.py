@@ -1,102 +1,50 @@
-"""A rerank without the I/O: plan, exchange, and in `merge.py` merge.
+"""One request of a rerank, without the I/O: from its turn in the line through its attempts to an answer.
 
-`plan` checks a call and cuts it into requests. `exchange` carries one request through its attempts, as a generator: it
-yields a `Step` ("wait this long, then send this") and is sent the `Outcome`; it returns an `Answer` or raises. `merge`
-joins the answers. A driver runs the steps and decides nothing, so blocking and awaiting use share every decision,
-and each of them can be tested with plain values. (`httpx.Auth.auth_flow` and psycopg's `generators.py` are built so.)
+`exchange` is a generator. It yields a `Wait` ("sleep so long, or until you are woken") or a `Request` ("send this"), is
+sent the `Outcome` of a request, and returns an `Answer` or raises. A driver runs the steps and decides nothing, so
+blocking and awaiting use share every decision, and each of them can be tested with plain values. (`httpx.Auth.auth_flow`
+and psycopg's `generators.py` are built so.)
 """
 
 import math
 import random
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
-from hosted_rerank.checks import check_count, check_list
 from hosted_rerank.dialect import Ranking, usage_of
-from hosted_rerank.endpoint import Endpoint
-from hosted_rerank.errors import InvalidRequestError, MalformedReplyError
-from hosted_rerank.failure import Hidden, failure, is_lasting, malformed, request_id
-from hosted_rerank.providers import Provider
-from hosted_rerank.retry import Retry
-from hosted_rerank.wire import (
-    Lost,
-    Outcome,
-    Reply,
-    Request,
-    Usage,
+from hosted_rerank.errors import (
+    CircuitOpenError,
+    InvalidRequestError,
+    MalformedReplyError,
+    RateLimitError,
+    RerankError,
 )
+from hosted_rerank.failure import Hidden, failure, is_lasting, is_overlong, malformed, request_id
+from hosted_rerank.pacer import Ticket
+from hosted_rerank.plan import Batch, Plan
+from hosted_rerank.providers import Provider
+from hosted_rerank.retry import LIMITED, quota, retry_after
+from hosted_rerank.service import Service
+from hosted_rerank.wire import Lost, Outcome, Reply, Request, Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How long a call may take. All in seconds."""
+class Wait:
+    """What a driver does next: sleep, at most until the ticket is woken."""
 
-    timeout: float = 30.0
-    """For one attempt, from connecting to the last byte."""
-    deadline: float | None = None
-    """For the whole call, retries and waits included."""
-    retry: Retry = Retry()
-
-    def __post_init__(self) -> None:
-        for name, value in (("timeout", self.timeout), ("deadline", self.deadline)):
-            if value is None and name == "deadline":
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a positive, finite number of seconds, not {value}")
-        check_count("max_retries", self.retry.max_retries, least=0)
-
-    def left(self, elapsed: float) -> float:
-        """Return the seconds until the deadline; less than a millisecond is none."""
-        return math.inf if self.deadline is None else max(0.0, self.deadline - elapsed - 0.001)
+    seconds: float
+    """May be infinite, with a ticket."""
+    ticket: Ticket | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a caller asks, as it was passed in."""
-
-    query: str = field(repr=False)
-    documents: Sequence[str] = field(repr=False)
-    top_n: int | None
-    instruction: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The documents of one request."""
-
-    request: Request
-    positions: Sequence[int]
-    """Where each document stands in the caller's list."""
-    top_n: int | None
-    """How many results the request asks for; `None` for all."""
-    hidden: Hidden
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A checked call, cut into requests."""
-
-    endpoint: Endpoint
-    limits: Limits
-    batches: Sequence[Batch]
-    blanks: Sequence[int]
-    """Positions of the documents without text, which are not sent."""
-    top_n: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a driver does next: sleep for `wait` seconds, then send `request`."""
-
-    wait: float
-    request: Request
+Step: TypeAlias = Wait | Request
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an exchange came to: the ranking, put back to the caller's positions."""
+    """What an exchange came to: the ranking, put back to the rows of the plan."""
 
     scores: Sequence[tuple[int, float]]
     usage: Usage
@@ -105,116 +53,223 @@ class Answer:
     attempts: int
 
 
-def plan(endpoint: Endpoint, limits: Limits, call: Call) -> Plan:
-    """Return the requests of a call; none if no document has text.
+@dataclass(slots=True)
+class Exchange:
+    """One request's way to an answer."""
 
-    Raises:
-        InvalidRequestError: A value cannot be right.
-        AuthenticationError: There is something to send, and no key to send it with.
-        TypeError: A value is of the wrong kind.
-    """
-    _check(call)
-    endpoint.check_instruction(call.instruction)
-    positions: list[int] = []
-    blanks: list[int] = []
-    for place, text in enumerate(call.documents):
-        (positions if text and not text.isspace() else blanks).append(place)
-    batches = [_batch(endpoint, limits, call, positions)] if positions else []
-    return Plan(endpoint, limits, batches, blanks, call.top_n)
+    plan: Plan
+    batch: Batch
+    top_n: int | None
+    """How many results the request asks for; `None` for all."""
+    service: Service
+    key: str | None = field(repr=False)
+    started: float
+    """`time.monotonic()` when the call began; the deadline counts from there."""
+    clock: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = random.random
+    """Random numbers from 0 to 1, for the jitter of waits."""
+    ticket: Ticket = field(default_factory=Ticket, init=False)
+    attempts: int = field(default=0, init=False)
+    outcome: Outcome | None = field(default=None, init=False)
+    """What came of the last attempt."""
 
+    def steps(self) -> Generator[Step, Any, Answer]:
+        """Carry the request through its attempts.
 
-def _batch(endpoint: Endpoint, limits: Limits, call: Call, positions: Sequence[int]) -> Batch:
-    key, dialect = endpoint.key(), endpoint.provider.dialect
-    texts = [call.documents[place] for place in positions]
-    top_n = min(call.top_n, len(texts)) if call.top_n and dialect.top_n else None
-    query, instruction = call.query, call.instruction
-    if instruction and not dialect.takes_instruction:  # which `check_instruction` let through
-        query, instruction = f"{instruction}\n{query}", None
-    options = {**endpoint.options, **endpoint.extra_body}
-    try:
-        content = dialect.encode(
-            query, texts, model=endpoint.model, top_n=top_n, instruction=instruction, options=options
-        )
-    except TypeError:  # what orjson's own error is
-        raise InvalidRequestError(_not_unicode(call), provider=endpoint.provider.name) from None
-    request = Request(
-        endpoint.url, endpoint.request_headers(key), content, limits.timeout, endpoint.provider.longest_reply
-    )
-    hidden = Hidden(endpoint.secrets(key), [call.query, call.instruction or "", *texts])
-    return Batch(request, positions, top_n, hidden)
+        Raises:
+            RerankError: The last attempt's failure, if no attempt succeeded; or why there was none.
+        """
+        try:
+            return (yield from self._attempts())
+        except RerankError as error:
+            error.attempts = self.attempts
+            raise
+        finally:
+            self.service.pacer.leave(self.ticket)
 
-
-def exchange(
-    plan: Plan, batch: Batch, started: float, chance: Callable[[], float] = random.random, *, elapsed: float = 0.0
-) -> Generator[Step, Outcome, Answer]:
-    """Carry one request through its attempts.
-
-    Args:
-        plan: The call that the request belongs to.
-        batch: The request and what it holds.
-        started: `time.monotonic()` when the call began; the deadline counts from there.
-        chance: Random numbers from 0 to 1, for the jitter of waits.
-        elapsed: Seconds since then.
-
-    Raises:
-        RerankError: The last attempt's failure, if no attempt succeeded.
-    """
-    limits, retry = plan.limits, plan.limits.retry
-    attempts = retries = 0
-    wait = waited = 0.0
-    left = limits.left(elapsed)
-    if not left:
-        lost = Lost("there is no time for an attempt", started, timed_out=True)
-        raise failure(lost, plan.endpoint, hidden=batch.hidden, attempts=0, late=limits.deadline)
-    request = batch.request
-    pages: list[Ranking] = []
-    while True:
-        outcome = yield Step(wait, replace(request, timeout=min(limits.timeout, left - wait)))
-        attempts += 1
-        if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
-            pages.append(_page(plan.endpoint, batch, outcome, pages))
-            if (more := pages[-1].next_page) is None:
-                return _answer(plan.endpoint, batch, outcome, pages, attempts)
-            request = replace(request, content=plan.endpoint.provider.dialect.turn(request.content, more))
-            wait, left = 0.0, limits.left(outcome.at - started)
-            if left:
+    def _attempts(self) -> Generator[Step, Any, Answer]:
+        retries, waited = 0, 0.0
+        request: Request | None = None
+        pages: list[Ranking] = []
+        while True:
+            left = yield from self._turn()
+            request = request or self._request()
+            outcome = yield from self._attempt(request, left)
+            if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
+                self.service.pacer.answered(self.ticket, outcome.at, quota(outcome.headers))
+                self.service.health.well()
+                pages.append(self._page(outcome, pages))
+                if (more := pages[-1].next_page) is None:
+                    return self._answer(outcome, pages)
+                request = replace(request, content=self.plan.endpoint.provider.dialect.turn(request.content, more))
                 continue
-        left = limits.left(outcome.at - started)
-        if isinstance(outcome, Lost) and outcome.stale and attempts == 1 and left > 0:
-            continue  # a kept connection was dead, so nothing was asked yet: no retry, and no wait
-        lasting = isinstance(outcome, Reply) and is_lasting(outcome, plan.endpoint)
-        again = None if lasting else retry.wait(outcome, retries, waited, chance())
-        late = left <= (again or 0.0)
-        if again is None or late:
-            deadline = limits.deadline if late else None
-            raise failure(outcome, plan.endpoint, hidden=batch.hidden, attempts=attempts, late=deadline)
-        retries += 1
-        wait = again
-        waited += wait
+            wait = self._retry_wait(outcome, retries, waited)
+            if wait is None:
+                raise self._failure()
+            if self._left(outcome.at) <= wait:
+                raise self._failure(late=True)
+            if not self._is_refusal(outcome):  # for a refusal, all wait in the line
+                yield Wait(wait)
+            retries += 1
+            waited += wait
 
+    def _attempt(self, request: Request, left: float) -> Generator[Request, Any, Outcome]:
+        """Send a request once; twice if a kept connection was dead, so that nothing was asked yet."""
+        again = self.attempts == 0
+        while True:
+            outcome: Outcome = yield request if request.timeout <= left else replace(request, timeout=left)
+            self.attempts += 1
+            self.outcome = outcome
+            left = self._left(outcome.at)
+            if not (again and isinstance(outcome, Lost) and outcome.stale and left):
+                return outcome
+            again = False
 
-def _page(endpoint: Endpoint, batch: Batch, reply: Reply, pages: Sequence[Ranking]) -> Ranking:
-    """The ranking in a success; in an API's usual case, where it answers in one page, all of it."""
-    earlier = pages[-1].scores if pages else None
-    try:
-        ranking = endpoint.provider.dialect.decode(
-            reply.content, sent=len(batch.positions), top_n=batch.top_n, earlier=earlier
+    def _turn(self) -> Generator[Wait, None, float]:
+        """Wait for the request's turn; returns the seconds that the call still has."""
+        limits, pacer, health = self.plan.limits, self.service.pacer, self.service.health
+        first = True
+        while True:
+            now = self.clock()
+            left = self._left(now)
+            if not left:
+                raise self._no_time(
+                    "no turn came in time" if self.ticket.waiting else "there is no time for an attempt"
+                )
+            if closed := health.closed_to(now, limits.timeout):
+                raise self._closed(closed)
+            wait = pacer.admit(self.ticket, now, limits.max_concurrency)
+            if not wait:
+                return left
+            if (held := pacer.held(now)) > limits.retry.longest_wait:
+                raise self._held(held)
+            if first and left < (needed := pacer.foresee(now)):
+                raise self._no_time(f"its turn would come in {needed:.2g} s, at the rate that the API allows")
+            first = False
+            yield Wait(min(wait, left), self.ticket)
+
+    def _left(self, now: float) -> float:
+        return self.plan.limits.left(now - self.started)
+
+    def _retry_wait(self, outcome: Outcome, retries: int, waited: float) -> float | None:
+        """Take note of a failure, and return the seconds until another attempt; `None` to give up."""
+        endpoint, limits, now = self.plan.endpoint, self.plan.limits, outcome.at
+        lasting = isinstance(outcome, Reply) and is_lasting(outcome, endpoint)
+        wait = None if lasting else limits.retry.wait(outcome, retries, waited, self.chance())
+        refusal = self._is_refusal(outcome)
+        if refusal and isinstance(outcome, Reply):
+            hint = retry_after(outcome.headers)
+            hold = wait if wait is not None else limits.retry.backoff(retries, self.chance()) if hint is None else hint
+            self.service.pacer.refused(self.ticket, now, hold, overloaded=outcome.status != 429)
+        else:
+            self.service.pacer.leave(self.ticket)
+        if not lasting and (how := _outage(outcome)) and self.service.health.failed(now, self.ticket.sent, how):
+            return None
+        return wait if wait is None or refusal or self.service.health.may_retry(now) else None
+
+    def _is_refusal(self, outcome: Outcome) -> bool:
+        """Whether the API says that it is asked too much."""
+        return isinstance(outcome, Reply) and outcome.status in LIMITED and not is_lasting(outcome, self.plan.endpoint)
+
+    def _request(self) -> Request:
+        plan, endpoint = self.plan, self.plan.endpoint
+        dialect, query, instruction = endpoint.provider.dialect, plan.call.query, plan.call.instruction
+        if instruction and not dialect.takes_instruction:  # which `check_instruction` let through
+            query, instruction = f"{instruction}\n{query}", None
+        options = {**endpoint.options, **endpoint.extra_body} if endpoint.extra_body else endpoint.options
+        try:
+            content = dialect.encode(
+                query, self._texts(), model=endpoint.model, top_n=self.top_n, instruction=instruction, options=options
+            )
+        except TypeError:  # what orjson's own error is
+            wrong = plan.not_unicode(self.batch.rows) or "options hold a value that is not JSON"
+            raise InvalidRequestError(wrong, provider=endpoint.provider.name) from None
+        headers, longest = endpoint.request_headers(self.key), endpoint.provider.longest_reply
+        latest = self.started + (plan.limits.deadline or math.inf)
+        return Request(endpoint.url, headers, content, plan.limits.timeout, longest, latest)
+
+    def _texts(self) -> Sequence[str]:
+        texts, rows = self.plan.texts, self.batch.rows
+        return texts if len(rows) == len(texts) else [texts[row] for row in rows]
+
+    @property
+    def _hidden(self) -> Hidden:
+        call = self.plan.call
+        return Hidden(self.plan.endpoint.secrets(self.key), [call.query, call.instruction or "", *self._texts()])
+
+    def _page(self, reply: Reply, pages: Sequence[Ranking]) -> Ranking:
+        """The ranking in a success; in an API's usual case, where it answers in one page, all of it."""
+        endpoint = self.plan.endpoint
+        earlier = pages[-1].scores if pages else None
+        try:
+            ranking = endpoint.provider.dialect.decode(
+                reply.content, sent=len(self.batch.rows), top_n=self.top_n, earlier=earlier
+            )
+        except MalformedReplyError as problem:
+            raise malformed(problem, reply, endpoint, self._hidden) from None
+        counts = _header_usage(endpoint.provider, reply)
+        return replace(ranking, usage=ranking.usage + counts) if counts else ranking
+
+    def _answer(self, reply: Reply, pages: Sequence[Ranking]) -> Answer:
+        ranking, rows = pages[-1], self.batch.rows
+        usage = ranking.usage if len(pages) == 1 else sum((page.usage for page in pages), Usage())
+        return Answer(
+            [(rows[index], score) for index, score in ranking.scores.items()],
+            usage,
+            ranking.model,
+            request_id(reply, self.plan.endpoint, Hidden(self.plan.endpoint.secrets(self.key), ())) or ranking.id,
+            self.attempts,
         )
-    except MalformedReplyError as problem:
-        raise malformed(problem, reply, endpoint, batch.hidden) from None
-    counts = _header_usage(endpoint.provider, reply)
-    return replace(ranking, usage=ranking.usage + counts) if counts else ranking
+
+    def _failure(self, *, late: bool = False) -> RerankError:
+        """The error for what came of the last attempt."""
+        outcome = self.outcome
+        if outcome is None:  # pragma: no cover - an attempt was made
+            raise AssertionError
+        deadline = self.plan.limits.deadline if late else None
+        error = failure(outcome, self.plan.endpoint, hidden=self._hidden, attempts=self.attempts, late=deadline)
+        if isinstance(outcome, Reply) and is_overlong(outcome):
+            longest = max(self.batch.rows, key=lambda row: len(self.plan.texts[row]))
+            place, length = self.plan.places[longest], len(self.plan.texts[longest])
+            error.say_more(
+                f"the longest document of the request is documents[{place}], with {length} characters: send less of it,"
+                " or set max_document_chars"
+            )
+        return error
+
+    def _no_time(self, why: str) -> RerankError:
+        """The error for a deadline that ends before the next attempt."""
+        if self.outcome is not None:
+            return self._failure(late=True)
+        lost = Lost(why, self.clock(), timed_out=True)
+        deadline = self.plan.limits.deadline
+        return failure(lost, self.plan.endpoint, hidden=self._hidden, attempts=self.attempts, late=deadline)
+
+    def _closed(self, seconds: float) -> RerankError:
+        """The error for an open circuit; the last attempt's failure, if there was one."""
+        if self.outcome is not None:
+            return self._failure()
+        name, story = self.plan.endpoint.provider.name, self.service.health.story
+        return CircuitOpenError(
+            f"{name} is not asked for the moment: {story}; it is tried again in {seconds:.2g} s",
+            provider=name,
+            retry_after=seconds,
+        )
+
+    def _held(self, seconds: float) -> RerankError:
+        """The error for a wait that the API asked of everybody, and that is too long."""
+        if self.outcome is not None:
+            return self._failure()
+        name = self.plan.endpoint.provider.name
+        message = f"{name} asked to wait, before this request was sent, for {seconds:.3g} s more"
+        return RateLimitError(message, provider=name, retry_after=seconds)
 
 
-def _answer(endpoint: Endpoint, batch: Batch, reply: Reply, pages: Sequence[Ranking], attempts: int) -> Answer:
-    ranking = pages[-1]
-    return Answer(
-        [(batch.positions[index], score) for index, score in ranking.scores.items()],
-        sum((page.usage for page in pages), Usage()),
-        ranking.model,
-        request_id(reply, endpoint, batch.hidden) or ranking.id,
-        attempts,
-    )
+def _outage(outcome: Outcome) -> str | None:
+    """What speaks for an outage of the whole service, in words."""
+    if isinstance(outcome, Reply):
+        return f"status {outcome.status}" if outcome.status >= 500 or outcome.status == 408 else None
+    return None if outcome.final else "a timeout" if outcome.timed_out else "no reply"
 
 
 def _header_usage(provider: Provider, reply: Reply) -> Usage | None:
@@ -223,27 +278,3 @@ def _header_usage(provider: Provider, reply: Reply) -> Usage | None:
         return None
     counts = {name: reply.headers.get(header, "") for header, name in provider.usage_headers.items()}
     return usage_of({name: int(count) for name, count in counts.items() if count.isdecimal() and len(count) < 16})
-
-
-def _check(call: Call) -> None:
-    """Refuse what could only fail later, or be answered wrong."""
-    query, documents = call.query, call.documents
-    if not isinstance(query, str):
-        raise TypeError(f"query must be a str, not {type(query).__name__}")
-    if not query.strip():
-        raise InvalidRequestError("query is blank: there is nothing to compare documents with")
-    check_list("documents", documents, str)
-    if call.top_n is not None:
-        check_count("top_n", call.top_n, least=1)
-
-
-def _not_unicode(call: Call) -> str:
-    """Which text cannot be sent. Searched only once the encoder has refused."""
-    texts = {"query": call.query, "instruction": call.instruction or ""}
-    texts |= {f"documents[{place}]": text for place, text in enumerate(call.documents)}
-    for name, text in texts.items():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return f"{name} is not valid Unicode (a lone surrogate): use text.encode('utf-8', 'replace').decode()"
-    return "options hold a value that is not JSON"

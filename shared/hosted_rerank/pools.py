@@ -61,10 +61,18 @@ class _Stream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        ATTEMPT.get().connection = self
         return self._stream.read(max_bytes, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        ATTEMPT.get().connection = self
         self._stream.write(buffer, _left(timeout))
+
+    def stop(self) -> None:
+        """Have whoever reads or writes in another thread find the connection ended."""
+        with suppress(OSError):
+            connection: socket.socket = self._stream.get_extra_info("socket")
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)  # not TLS' own, which the other thread would trip over
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None

@@ -1,25 +1,32 @@
 """`Reranker`: the core's one door. It drives the flow, blocking or awaiting, and decides nothing itself."""
 
-import asyncio
+import logging
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import EllipsisType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from hosted_rerank.address import without_credentials
 from hosted_rerank.auth import KeyHeader
 from hosted_rerank.closing import Closing
 from hosted_rerank.connections import AwaitingClient, BlockingClient
+from hosted_rerank.drive import adrive, drive
 from hosted_rerank.endpoint import Endpoint, Key, ScoreTransformChoice
-from hosted_rerank.flow import Answer, Batch, Call, Limits, Plan, Step, exchange, plan
+from hosted_rerank.errors import PASSABLE, DeadlineExceededError, RerankError
 from hosted_rerank.merge import merge
+from hosted_rerank.pairs import Cache, check_cache
+from hosted_rerank.plan import CONCURRENCY, Call, Limits, plan
 from hosted_rerank.providers import Provider, find_provider
 from hosted_rerank.providers.servers import LOCAL
 from hosted_rerank.retry import Retry
 from hosted_rerank.signed import Signed
+from hosted_rerank.throttle import RateLimiter, Throttled
 from hosted_rerank.transport import HttpTransport
-from hosted_rerank.wire import Outcome, RerankResponse, Transport
+from hosted_rerank.wire import RerankResponse, Transport
+from hosted_rerank.work import Work
+
+logger = logging.getLogger("hosted_rerank")
 
 
 class Reranker(Closing):
@@ -42,6 +49,20 @@ class Reranker(Closing):
         deadline: Seconds for a whole call, retries and waits included; `None` for no bound but the retries'.
         max_retries: Attempts after the first, for what may pass: no reply, 408, 409, 425, 429, 500, 502 to 504,
             520 to 524, 529.
+        batch_size: Documents of one request at most; `None` for what the provider's row says. More documents go in
+            several requests at once.
+        max_concurrency: Requests under way at most, of all that ask the same model of the same host with the same key.
+        max_document_chars: Characters of a document that are sent at most; `None` for all.
+        dedupe: Whether equal documents are sent once.
+        cache: Where scores are kept, a `MutableMapping[str, float]` of yours: a dict, `cachetools.TTLCache`,
+            `diskcache.Cache`. Known pairs of a query and a document are not sent again. `hosted_rerank.pairs` says what
+            the keys are. Not for listwise models.
+        on_error: "passthrough" leaves documents that an outage hit unscored, after the others, with the error's name;
+            a wrong request, a wrong key and a cancellation always raise.
+        fallbacks: Who is asked when this one is out: other rerankers, or providers by name or row, with the same times
+            and retries. The `deadline` is for all together.
+        rate_limiter: LangChain's `BaseRateLimiter`, or what is like it: asked once for each request, besides our own
+            pace, which follows what the API's answers say.
         headers: More HTTP headers; they win over ours.
         params: More query parameters of the URL, such as Nebius' `ai_project_id`, and parts of it, such as Bedrock's
             `region`.
@@ -68,6 +89,14 @@ class Reranker(Closing):
         timeout: float = 30.0,
         deadline: float | None = None,
         max_retries: int = 2,
+        batch_size: int | None = None,
+        max_concurrency: int = CONCURRENCY,
+        max_document_chars: int | None = None,
+        dedupe: bool = True,
+        cache: Cache | None = None,
+        on_error: Literal["raise", "passthrough"] = "raise",
+        fallbacks: Sequence["str | Provider | Reranker"] = (),
+        rate_limiter: RateLimiter | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
@@ -89,7 +118,20 @@ class Reranker(Closing):
         )
         self._endpoint.check_instruction(instruction)
         self._instruction = instruction
-        self._limits = Limits(timeout, deadline, Retry(max_retries))
+        self._limits = Limits(
+            timeout,
+            deadline,
+            Retry(max_retries),
+            batch_size,
+            max_concurrency,
+            max_document_chars,
+            dedupe,
+            on_error,
+        )
+        check_cache(cache)
+        self._cache = cache
+        self._rate_limiter = rate_limiter
+        self._fallbacks = tuple(map(self._fallback, fallbacks))
         _check_client("client", client, "Client")
         _check_client("async_client", async_client, "AsyncClient")
         self._client, self._async_client = client, async_client
@@ -129,10 +171,15 @@ class Reranker(Closing):
             RerankError: The rerank failed; `hosted_rerank.errors` draws the family.
             TypeError: An argument is of the wrong kind.
         """
-        started = time.monotonic()
-        todo = self._plan(query, documents, top_n, instruction)
-        answers = [_drive(_begin(todo, batch, started), self._connect()) for batch in todo.batches]
-        return merge(todo, answers, time.monotonic() - started)
+        call, started, over = self._call(query, documents, top_n, instruction), time.monotonic(), list[RerankError]()
+        for reranker in (self, *self._fallbacks):
+            work = reranker._work(call, started, self, over)  # noqa: SLF001 - of our own class
+            try:
+                drive(work, reranker._connect())  # noqa: SLF001
+                return merge(work, time.monotonic() - started, over)
+            except PASSABLE as error:
+                self._pass_over(error, over)
+        raise over[-1]
 
     async def arerank(
         self,
@@ -146,16 +193,48 @@ class Reranker(Closing):
 
         Cancelling it cancels the request on the wire.
         """
-        started = time.monotonic()
-        todo = self._plan(query, documents, top_n, instruction)
-        answers = [await _adrive(_begin(todo, batch, started), self._connect()) for batch in todo.batches]
-        return merge(todo, answers, time.monotonic() - started)
+        call, started, over = self._call(query, documents, top_n, instruction), time.monotonic(), list[RerankError]()
+        for reranker in (self, *self._fallbacks):
+            work = reranker._work(call, started, self, over)  # noqa: SLF001 - of our own class
+            try:
+                await adrive(work, reranker._connect())  # noqa: SLF001
+                return merge(work, time.monotonic() - started, over)
+            except PASSABLE as error:
+                self._pass_over(error, over)
+        raise over[-1]
 
-    def _plan(
+    def _fallback(self, fallback: "str | Provider | Reranker") -> "Reranker":
+        """A reranker to fall back to."""
+        if isinstance(fallback, Reranker):
+            return fallback
+        if not isinstance(fallback, (str, Provider)):
+            kind = type(fallback).__name__
+            raise TypeError(f"fallbacks must be names of providers, Provider rows or Rerankers, not {kind}")
+        limits = self._limits
+        return Reranker(fallback, timeout=limits.timeout, max_retries=limits.retry.max_retries)
+
+    def _call(
         self, query: str, documents: Sequence[str], top_n: int | None, instruction: str | EllipsisType | None
-    ) -> Plan:
+    ) -> Call:
         chosen = self._instruction if isinstance(instruction, EllipsisType) else instruction
-        return plan(self._endpoint, self._limits, Call(query, documents, top_n, chosen))
+        for fallback in self._fallbacks:
+            fallback._endpoint.check_instruction(chosen)  # noqa: SLF001 - of our own class; before anybody is asked
+        return Call(query, documents, top_n, chosen)
+
+    def _work(self, call: Call, started: float, first: "Reranker", over: Sequence[RerankError]) -> Work:
+        """What there is to do for a call that `first` was asked, and that the rerankers before this one failed."""
+        limits = self._limits if self is first else replace(self._limits, deadline=first._limits.deadline)
+        passes = first._limits.on_error == "passthrough" and len(over) == len(first._fallbacks)
+        return Work(plan(self._endpoint, limits, call), started, first._cache, passes=passes)
+
+    def _pass_over(self, error: RerankError, over: list[RerankError]) -> None:
+        """Go on to the next reranker, if there is one and time for it."""
+        error.__cause__ = over[-1] if over else None
+        over.append(error)
+        if len(over) > len(self._fallbacks) or isinstance(error, DeadlineExceededError):
+            raise error
+        name = self._fallbacks[len(over) - 1].provider.name
+        logger.warning("Falling back to %s: %s: %s", name, type(error).__name__, error)
 
     def _connect(self) -> Transport:
         """The transport, made at the first call: the embedded model is an extra."""
@@ -169,9 +248,11 @@ class Reranker(Closing):
             from hosted_rerank.local.inprocess import InProcess  # noqa: PLC0415 - an extra
 
             return InProcess()
-        http = HttpTransport(self._client, self._async_client)
+        transport: Transport = HttpTransport(self._client, self._async_client)
         auth = self.provider.auth
-        return http if isinstance(auth, KeyHeader) or self._endpoint.is_loopback else Signed(http, auth, self._endpoint)
+        if not isinstance(auth, KeyHeader) and not self._endpoint.is_loopback:
+            transport = Signed(transport, auth, self._endpoint)
+        return transport if self._rate_limiter is None else Throttled(transport, self._rate_limiter)
 
     def close(self) -> None:
         """Let go of the blocking connections, which close when no other reranker of the process needs them.
@@ -201,40 +282,11 @@ class Reranker(Closing):
     def __getstate__(self) -> dict[str, Any]:
         headers, params = map(without_credentials, (self._endpoint.headers, self._endpoint.params))
         endpoint = replace(self._endpoint, api_key=None, headers=headers, params=params)
-        return self.__copy__().__dict__ | {"_endpoint": endpoint, "_client": None, "_async_client": None}
+        own = {"_endpoint": endpoint, "_client": None, "_async_client": None, "_cache": None, "_rate_limiter": None}
+        return self.__copy__().__dict__ | own
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ = state
-
-
-def _begin(todo: Plan, batch: Batch, started: float) -> Generator[Step, Outcome, Answer]:
-    return exchange(todo, batch, started, elapsed=time.monotonic() - started)
-
-
-def _drive(steps: Generator[Step, Outcome, Answer], transport: Transport) -> Answer:
-    """Run the steps of an exchange, blocking."""
-    try:
-        step = next(steps)
-        while True:
-            if step.wait:
-                time.sleep(step.wait)
-            step = steps.send(transport.send(step.request))
-    except StopIteration as done:
-        answer: Answer = done.value
-        return answer
-
-
-async def _adrive(steps: Generator[Step, Outcome, Answer], transport: Transport) -> Answer:
-    """Run the steps of an exchange, awaiting."""
-    try:
-        step = next(steps)
-        while True:
-            if step.wait:
-                await asyncio.sleep(step.wait)
-            step = steps.send(await transport.asend(step.request))
-    except StopIteration as done:
-        answer: Answer = done.value
-        return answer
 
 
 def _check_client(parameter: str, client: object, kind: str) -> None:

@@ -5,6 +5,7 @@ obey), `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), then ex
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -14,6 +15,9 @@ from hosted_rerank.wire import Lost, Outcome
 
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
 """Statuses of what may pass: 520 to 524 are Cloudflare's, 529 says overloaded."""
+
+LIMITED = frozenset({429, 503, 529})
+"""Statuses that say that the API is asked too much, by this account or by all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,16 @@ class Retry:
             return None
         hint = None if isinstance(outcome, Lost) else retry_after(outcome.headers)
         if hint is None:
-            wait = min(self.first_wait * 2.0 ** min(retries, 30), self.longest_wait) * (0.5 + chance / 2)
+            wait = self.backoff(retries, chance)
         elif hint <= self.longest_wait:  # never earlier than asked, and not everybody at the same moment
             wait = min(hint * (1 + chance / 10), self.longest_wait)
         else:
             return None
         return wait if waited + wait <= self.longest_sum else None
+
+    def backoff(self, retries: int, chance: float) -> float:
+        """Return the seconds to wait where nobody says how long."""
+        return min(self.first_wait * 2.0 ** min(retries, 30), self.longest_wait) * (0.5 + chance / 2)
 
 
 def passes(outcome: Outcome) -> bool:
@@ -90,3 +98,47 @@ def _date(value: str) -> float | None:
     except (ValueError, OverflowError):
         return None
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What an API says may still be asked."""
+
+    left: int
+    """Requests."""
+    reset: float
+    """Seconds until there are more."""
+
+
+def quota(headers: Mapping[str, str]) -> Quota | None:
+    """Return what is left of a limit, where the API says so in the headers that OpenAI's made usual.
+
+    Of tokens it is only seen whether there are any left. A reset may have a unit ("900s", "6m0s", "20ms": Nebius and
+    OpenAI), or be a Unix time in seconds or milliseconds.
+    """
+    for kind in ("-requests", "-tokens", ""):
+        left = _number(headers.get(f"x-ratelimit-remaining{kind}"))
+        if left is None or (kind == "-tokens" and left > 0):
+            continue
+        reset = _seconds(headers.get(f"x-ratelimit-reset{kind}", ""), headers.get("date", ""))
+        if reset is not None:
+            return Quota(int(left), reset)
+    return None
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(value: str, date: str) -> float | None:
+    """The seconds that a reset says, however it says them."""
+    number = _number(value)
+    if number is None:
+        parts = re.findall(r"([0-9.]{1,16})(ms|s|m|h|d)", value)
+        if not parts or "".join(amount + unit for amount, unit in parts) != value.replace(" ", ""):
+            return None
+        numbers = [(_number(amount), _UNITS[unit]) for amount, unit in parts]
+        return sum((amount or 0.0) * unit for amount, unit in numbers)
+    if number < 1e9:
+        return number
+    now = _date(date)
+    return None if now is None else max(0.0, (number / 1000 if number > 1e11 else number) - now)

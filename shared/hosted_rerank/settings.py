@@ -4,10 +4,9 @@ A framework's class inherits these fields beside its own base and asks `_rank` t
 to, pickle and dump their components, so the fields are the truth and the `Reranker` follows them.
 """
 
-import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
 
 from pydantic import (
@@ -26,21 +25,27 @@ from hosted_rerank.checks import check_count
 from hosted_rerank.closing import Closing
 from hosted_rerank.dumps import dump_open, dump_provider, load_provider
 from hosted_rerank.endpoint import ScoreTransformChoice
-from hosted_rerank.errors import PASSABLE, RerankError
+from hosted_rerank.plan import CONCURRENCY
 from hosted_rerank.providers import Provider
 from hosted_rerank.reranker import Reranker
-from hosted_rerank.wire import RerankResponse, RerankResult
-
-logger = logging.getLogger("hosted_rerank")
+from hosted_rerank.wire import RerankResponse
 
 PASSED_KEY = "rerank_error"
 """Metadata key that marks what `on_error="passthrough"` let through: the name of the error."""
 
 _RERANKER_FIELDS = (
     *("provider", "model", "api_key", "base_url", "instruction", "instruction_in_query", "score_transform", "timeout"),
-    *("deadline", "max_retries", "headers", "params", "options", "extra_body", "client", "async_client"),
+    *("deadline", "max_retries", "batch_size", "max_concurrency", "max_document_chars", "dedupe", "cache", "on_error"),
+    *("fallbacks", "rate_limiter", "headers", "params", "options", "extra_body", "client", "async_client"),
 )
 
+
+def dump_fallbacks(fallbacks: Sequence[str | Provider | Reranker]) -> list[Any]:
+    """Return fallbacks as JSON, as far as they can be written down."""
+    return [dump_provider(fallback) for fallback in fallbacks if not isinstance(fallback, Reranker)]
+
+
+Fallback = Annotated[str | Provider | Reranker, BeforeValidator(load_provider)]
 ProviderField = Annotated[str | Provider, BeforeValidator(load_provider), PlainSerializer(dump_provider)]
 
 
@@ -50,15 +55,6 @@ class Overrides(TypedDict, total=False):
     top_n: int | None
     score_threshold: float | None
     instruction: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """What a host class gets: the results to return, and the answer that they are from or the error passed over."""
-
-    results: Sequence[RerankResult]
-    response: RerankResponse | None
-    error: RerankError | None
 
 
 class RerankSettings(Closing, BaseModel):
@@ -100,9 +96,26 @@ class RerankSettings(Closing, BaseModel):
     """Seconds for a whole call, retries and waits included."""
     max_retries: int = 2
     """Attempts after the first, for what may pass."""
+    batch_size: int | None = None
+    """Documents of one request at most; `None` for what the provider's row says."""
+    max_concurrency: int = CONCURRENCY
+    """Requests under way at most, of all that ask the same model of the same host with the same key."""
+    max_document_chars: int | None = None
+    """Characters of a document that are sent at most."""
+    dedupe: bool = True
+    """Whether equal documents are sent once."""
+    cache: Any = Field(default=None, exclude=True, repr=False)
+    """Where scores are kept, a `MutableMapping[str, float]`: a dict, `cachetools.TTLCache`, `diskcache.Cache`. Not in
+    pickles and dumps."""
     on_error: Literal["raise", "passthrough"] = "raise"
-    """Whether an outage of the API raises, or returns the input order cut to `top_n`, without new scores, logged and
-    marked under `rerank_error` in the metadata. A wrong request, a 401, a 403 and a cancellation always raise."""
+    """Whether an outage of the API raises, or returns what it hit in input order after what was scored, cut to `top_n`,
+    without new scores, logged and marked under `rerank_error` in the metadata. A wrong request, a 401, a 403 and a
+    cancellation always raise."""
+    fallbacks: Annotated[list[Fallback], PlainSerializer(dump_fallbacks)] | None = None
+    """Who is asked when the provider is out: names of providers, `Provider` rows, or `Reranker`s, which are not in
+    dumps."""
+    rate_limiter: Any = Field(default=None, exclude=True, repr=False)
+    """LangChain's `BaseRateLimiter`, or what is like it: asked once for each request. Not in pickles and dumps."""
     headers: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
     """More HTTP headers. Those whose names say that they may hold a secret are not in pickles and dumps."""
     params: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
@@ -135,7 +148,9 @@ class RerankSettings(Closing, BaseModel):
 
     def _reranker_settings(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in _RERANKER_FIELDS}
-        return {name: dict(field) if is_object(field) else field for name, field in fields.items()}
+        fields["fallbacks"] = self.fallbacks or ()
+        mappings = ("headers", "params", "options", "extra_body")
+        return fields | {name: dict(field) for name in mappings if is_object(field := fields[name])}
 
     def _wanted(self, overrides: Overrides) -> Overrides:
         """What a call asks for, all of it: the fields, with the call's own on top."""
@@ -156,32 +171,15 @@ class RerankSettings(Closing, BaseModel):
             **overrides,
         }
 
-    def _rank(self, query: str, texts: Sequence[str], wanted: Overrides) -> Ranked:
-        """Rerank texts, on the terms of `on_error`."""
-        try:
-            response = self.reranker.rerank(
-                query, texts, top_n=wanted.get("top_n"), instruction=wanted.get("instruction")
-            )
-        except RerankError as error:
-            return self._pass(error, len(texts), wanted)
+    def _rank(self, query: str, texts: Sequence[str], wanted: Overrides) -> RerankResponse:
+        """Rerank texts."""
+        response = self.reranker.rerank(query, texts, top_n=wanted.get("top_n"), instruction=wanted.get("instruction"))
         return _keep(response, wanted)
 
-    async def _arank(self, query: str, texts: Sequence[str], wanted: Overrides) -> Ranked:
-        """Rerank texts, on the terms of `on_error`; awaiting."""
-        try:
-            response = await self.reranker.arerank(
-                query, texts, top_n=wanted.get("top_n"), instruction=wanted.get("instruction")
-            )
-        except RerankError as error:
-            return self._pass(error, len(texts), wanted)
-        return _keep(response, wanted)
-
-    def _pass(self, error: RerankError, count: int, wanted: Overrides) -> Ranked:
-        """Go on without the reranker, in input order and with no score, if that is asked for; else raise."""
-        if self.on_error != "passthrough" or not isinstance(error, PASSABLE):
-            raise error
-        logger.warning("Not reranked, passed through in input order: %s: %s", type(error).__name__, error)
-        return Ranked([RerankResult(place, None) for place in range(count)[: wanted.get("top_n")]], None, error)
+    async def _arank(self, query: str, texts: Sequence[str], wanted: Overrides) -> RerankResponse:
+        """Rerank texts, awaiting."""
+        top_n, instruction = wanted.get("top_n"), wanted.get("instruction")
+        return _keep(await self.reranker.arerank(query, texts, top_n=top_n, instruction=instruction), wanted)
 
     def __setattr__(self, name: str, value: Any) -> None:
         before = vars(self).get(name, ...)
@@ -202,24 +200,25 @@ class RerankSettings(Closing, BaseModel):
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
-        lent = (self.client, self.async_client, getattr(self, "callback_manager", None))
+        lent = (self.client, self.async_client, self.cache, self.rate_limiter, getattr(self, "callback_manager", None))
         memo |= {id(thing): thing for thing in lent}  # not ours to copy
         return super().__deepcopy__(memo)
 
     def __getstate__(self) -> dict[Any, Any]:
-        without: dict[str, Any] = {"api_key": None, "client": None, "async_client": None}
+        without: dict[str, Any] = dict.fromkeys(("api_key", "client", "async_client", "cache", "rate_limiter"))
         without |= {"headers": dump_open(self.headers), "params": dump_open(self.params)}
         bare = self.model_copy(update=without)  # LlamaIndex's own __getstate__ deletes from the object that it is given
         bare._made = None  # noqa: SLF001 - ours; the reranker in it has the key
         return super(RerankSettings, bare).__getstate__()
 
 
-def _keep(response: RerankResponse, wanted: Overrides) -> Ranked:
-    """The results that reach the threshold."""
-    least, results = wanted.get("score_threshold"), response.results
-    if least is not None:
-        results = tuple(r for r in results if r.relevance_score is not None and r.relevance_score >= least)
-    return Ranked(results, response, None)
+def _keep(response: RerankResponse, wanted: Overrides) -> RerankResponse:
+    """The answer without the results below the threshold; of those that an outage hit nobody knows."""
+    least = wanted.get("score_threshold")
+    if least is None:
+        return response
+    kept = (r for r in response.results if r.error or (r.relevance_score is not None and r.relevance_score >= least))
+    return replace(response, results=tuple(kept))
 
 
 class NebiusSettings(RerankSettings):

@@ -45,6 +45,8 @@ class HttpTransport:
                 response.close()
         except _failures() as error:
             return coming.broken(error, kept=self._lent is None or self._answered)
+        finally:
+            coming.over()
         self._answered = True
         return coming.outcome()
 
@@ -119,6 +121,10 @@ class _Coming:
         elif time.monotonic() > self._attempt.ends:
             self._refused = Lost("its reply kept coming in small pieces", time.monotonic(), timed_out=True)
         return self._refused is None
+
+    def over(self) -> None:
+        """Let go of the connection."""
+        self._attempt.over()
 
     def _refuse(self, reason: str) -> None:
         self._refused = Lost(reason, time.monotonic(), final=True)

@@ -7,7 +7,11 @@ Nothing here decides anything and nothing here imports anything of ours. A trans
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from math import inf
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from hosted_rerank.errors import RerankError
 
 ENCODINGS = ("gzip", "deflate")
 """Content encodings that replies may come in. Others could unpack a small reply to any size in one step."""
@@ -32,6 +36,8 @@ class Request:
     """Seconds for the whole attempt, from connecting to the last byte."""
     longest_reply: int = 64 << 20
     """Bytes of a reply's body, decompressed; a longer one is left where it is."""
+    latest: float = inf
+    """`time.monotonic()` after which nobody wants the answer any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,10 @@ class RerankResult:
     index: int
     """Position in the documents that were passed in."""
     relevance_score: float | None
-    """Higher is more relevant; `RerankResponse.score_kind` tells the scale. `None`: a blank document, never sent."""
+    """Higher is more relevant; `RerankResponse.score_kind` tells the scale. `None`: a blank document, which is never
+    sent, or one that an outage hit."""
+    error: str | None = None
+    """The name of the error that kept it from being scored, where `on_error="passthrough"` let it through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +139,13 @@ class RerankResponse:
     """The scale of the scores as they are here."""
     score_transform: ScoreTransform = "none"
     """What was done to the API's own scores."""
+    sent: int = 0
+    """Documents that requests were made for, each once however often it was tried."""
+    deduplicated: int = 0
+    """Documents that were not sent because they equal another one."""
+    cached: int = 0
+    """Documents whose score was known, from the cache or from another call that was asking for it."""
+    error: "RerankError | None" = None
+    """What `on_error="passthrough"` passed over, so that documents are without a score."""
+    passed_over: "tuple[RerankError, ...]" = ()
+    """What kept the reranker, and fallbacks before the one that answered, from answering."""

@@ -32,7 +32,7 @@ async def started(server: HostileServer, count: int = 1) -> None:
 
 
 async def test_two_hundred_in_flight_together(host: ModuleType, asking: Asking, server: HostileServer) -> None:
-    """Of 200 calls none waits for another: the server has all of them before it answers the first."""
+    """Of 200 calls none waits for another to be answered: the server has all of them before it answers the first."""
     server.play(together(200))
     reranker = asking(host.FireworksRerank, top_n=1)
     calls = [host.arank(reranker, host.candidates(*TEXTS), f"question {number}") for number in range(200)]

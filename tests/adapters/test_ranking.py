@@ -146,5 +146,7 @@ def test_twice_the_same_candidate(host: ModuleType, asking: Asking, rank: Rank, 
     """One candidate that is in the list twice comes back twice, each with its own score."""
     server.play(ranking(0.25, 0.5, 0.75))
     (one,) = host.candidates("swift")
-    best = rank(asking(host.FireworksRerank), [one, one, one])
+    best = rank(asking(host.FireworksRerank, dedupe=False), [one, one, one])
     assert shown(host, best) == [("swift", 0.75), ("swift", 0.5), ("swift", 0.25)]
+    server.play(ranking(0.25))
+    assert shown(host, rank(asking(host.FireworksRerank), [one, one, one])) == [("swift", 0.25)] * 3

@@ -5,14 +5,14 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from hosted_rerank import Provider, Reranker
-from tests.byhand import planned
+from tests.byhand import planned, request_of
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer
 
 
 def url(base: str | None, provider: str | Provider = "fireworks", **settings: object) -> str:
     """The address that a call with this base_url goes to."""
-    return planned(provider, base_url=base, **settings).batches[0].request.url
+    return request_of(planned(provider, base_url=base, **settings)).url
 
 
 @pytest.mark.parametrize("slash", ["", "/"])

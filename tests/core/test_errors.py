@@ -18,6 +18,7 @@ PARENTS = {
     "NotFoundError": ("RerankError",),
     "RateLimitError": ("RerankError",),
     "ServerError": ("RerankError",),
+    "CircuitOpenError": ("RerankError",),
     "NoReplyError": ("RerankError",),
     "RerankTimeoutError": ("NoReplyError", "TimeoutError"),
     "DeadlineExceededError": ("RerankTimeoutError",),

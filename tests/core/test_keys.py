@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from hosted_rerank import AuthenticationError, NotFoundError, Provider, Reranker
-from tests.byhand import planned
+from tests.byhand import planned, request_of
 from tests.conftest import KEY, Acme, Rerank
 from tests.hostile import HostileServer, reply
 
@@ -17,7 +17,7 @@ AWAY = "http://example.invalid/v1"
 def sent(provider: str | Provider = "nebius", **settings: object) -> str | None:
     """The authorization that a call would send."""
     todo = planned(provider, **{"api_key": None} | settings)
-    return todo.batches[0].request.headers.get("authorization")
+    return request_of(todo).headers.get("authorization")
 
 
 @pytest.mark.parametrize("key", [KEY, SecretStr(KEY)], ids=["str", "SecretStr"])

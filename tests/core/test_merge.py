@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from hosted_rerank import RerankResult, Usage
 from hosted_rerank.flow import Answer
-from hosted_rerank.merge import merge
-from tests.byhand import ACME, answered, body_of, planned, walk
+from hosted_rerank.plan import Limits
+from tests.byhand import ACME, answered, body_of, joined, planned, walk
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer, ranked, ranking
 
@@ -21,7 +21,7 @@ def came(*scores: float, top_n: int | None = None, documents: Sequence[str] = ("
     todo = planned(documents=documents, top_n=top_n)
     _, answer = walk(todo, answered(200, ranked(*scores)))
     assert isinstance(answer, Answer)
-    return [result.index for result in merge(todo, [answer], 0.0).results]
+    return [result.index for result in joined(todo, answer).results]
 
 
 def test_best_first() -> None:
@@ -49,7 +49,7 @@ def test_blank_documents_come_last(blank: str) -> None:
     assert body_of(todo)["documents"] == ["a", "b"]
     _, answer = walk(todo, answered(200, ranked(-5.0, 0.0)))
     assert isinstance(answer, Answer)
-    assert merge(todo, [answer], 0.0).results == (
+    assert joined(todo, answer).results == (
         RerankResult(3, 0.0),
         RerankResult(1, -5.0),
         RerankResult(0, None),
@@ -84,7 +84,7 @@ def test_answers_are_joined() -> None:
     todo = planned(documents=["a", "b", "c"])
     first = Answer([(0, 0.2), (2, 0.9)], Usage(5, None, {"units": 1}), None, "r-1", 2)
     second = Answer([(1, 0.5)], Usage(7, 9, {"units": 2, "other": 0.5}), "m-9", None, 1)
-    response = merge(todo, [first, second], 1.5)
+    response = joined(todo, first, second, elapsed=1.5)
     assert [(result.index, result.relevance_score) for result in response.results] == [(2, 0.9), (1, 0.5), (0, 0.2)]
     assert response.usage == Usage(12, 9, {"units": 3, "other": 0.5})
     assert (response.model, response.provider, response.request_ids) == ("m-9", "acme", ("r-1",))
@@ -100,9 +100,9 @@ def test_ranking_is_the_obvious_one(drawn: list[tuple[str, float]], top_n: int |
     scored = [(place, score) for place, (text, score) in enumerate(drawn) if text == "text"]
     blanks = [(place, None) for place, (text, _) in enumerate(drawn) if text != "text"]
     expected = [*sorted(scored, key=lambda pair: (-pair[1], pair[0])), *blanks][:top_n]
-    todo = planned(ACME, [text for text, _ in drawn], top_n=top_n)
+    todo = planned(ACME, [text for text, _ in drawn], top_n=top_n, limits=Limits(dedupe=False))
     answers = [walk(todo, answered(200, ranked(*(score for _, score in scored))))[1]] if scored else []
-    response = merge(todo, answers, 0.0)
+    response = joined(todo, *answers)
     assert [(result.index, result.relevance_score) for result in response.results] == expected
 
 

@@ -22,9 +22,8 @@ from hosted_rerank import (
 )
 from hosted_rerank.dialect import Prompt
 from hosted_rerank.flow import Answer
-from hosted_rerank.merge import merge
 from hosted_rerank.wire import RerankResponse
-from tests.byhand import ACME, answered, body_of, planned, walk
+from tests.byhand import ACME, answered, body_of, joined, planned, request_of, walk
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer, ranked, reply
 
@@ -39,7 +38,7 @@ PARTS = Provider(
 
 
 def url_of(provider: str | Provider, **settings: Any) -> str:
-    url: str = planned(provider, **settings).batches[0].request.url
+    url: str = request_of(planned(provider, **settings)).url
     return url
 
 
@@ -60,11 +59,11 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("REGION", "us-2")
     monkeypatch.setenv("PARTS_PROJECT", "p-1")
     todo = planned(PARTS, params={"account": "a"})
-    assert todo.batches[0].request.url.startswith("https://us-2.h.example/v1/a/")
+    assert request_of(todo).url.startswith("https://us-2.h.example/v1/a/")
     assert body_of(todo)["project"] == "p-1"
     monkeypatch.setenv("PARTS_REGION", "us-3")
     todo = planned(PARTS, params={"account": "a"}, options={"project": "p-2"})
-    assert "//us-3." in todo.batches[0].request.url
+    assert "//us-3." in request_of(todo).url
     assert body_of(todo)["project"] == "p-2"
     assert "//eu-9." in url_of(PARTS, params={"account": "a", "region": "eu-9"})
 
@@ -137,7 +136,7 @@ def test_items_with_fields_and_ids() -> None:
     ]
     results = [{"id": "1", "relevance_score": 0.9}, {"id": "0", "relevance_score": 0.1}]
     _, answer = walk(todo, answered(200, {"results": results}))
-    assert answer.scores == [(2, 0.9), (0, 0.1)]
+    assert answer.scores == [(1, 0.9), (0, 0.1)]
     for wrong in (0, "2", "-1", "0x0", "", None, True, "9" * 5000):
         results[0]["id"] = wrong
         _, error = walk(todo, answered(200, {"results": results}))
@@ -149,7 +148,7 @@ def test_scores_in_the_order_of_the_documents() -> None:
     row = replace(ACME, dialect=Dialect(results="scores", index=None, score=""))
     todo = planned(row, documents=["one", "two", "", "three"])
     _, answer = walk(todo, answered(200, {"scores": [0.1, 0.9, 0.5]}))
-    assert answer.scores == [(0, 0.1), (1, 0.9), (3, 0.5)]
+    assert answer.scores == [(0, 0.1), (1, 0.9), (2, 0.5)]
     for wrong in ([0.1, 0.2], [0.1, 0.2, 0.3, 0.4], [0.1, None, 0.3], [0.1, [0.2], 0.3], [0.1, True, 0.3], "abc"):
         _, error = walk(todo, answered(200, {"scores": wrong}))
         assert type(error) is MalformedReplyError
@@ -250,10 +249,10 @@ def test_extra_body() -> None:
 
 
 def merged(row: Provider, *scores: float, **settings: Any) -> RerankResponse:
-    todo = planned(row, documents=["d"] * len(scores), **settings)
+    todo = planned(row, documents=[f"d{number}" for number in range(len(scores))], **settings)
     _, answer = walk(todo, answered(200, ranked(*scores)))
     assert isinstance(answer, Answer)
-    return merge(todo, [answer], 0.0)
+    return joined(todo, answer)
 
 
 LOGITS = replace(ACME, score_kind="logit")
@@ -363,10 +362,10 @@ def test_single_str_for_several_is_refused(parameter: str) -> None:
 def test_key_is_optional_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A self-hosted row asks for no key, and sends the one that is set."""
     monkeypatch.delenv("VLLM_API_KEY", raising=False)
-    bare = planned("vllm", model="m", api_key=None).batches[0].request
+    bare = request_of(planned("vllm", model="m", api_key=None))
     assert "authorization" not in bare.headers
     monkeypatch.setenv("VLLM_API_KEY", "sk-vllm")
-    assert planned("vllm", model="m", api_key=None).batches[0].request.headers["authorization"] == "Bearer sk-vllm"
+    assert request_of(planned("vllm", model="m", api_key=None)).headers["authorization"] == "Bearer sk-vllm"
 
 
 def test_every_row_names_its_source() -> None:

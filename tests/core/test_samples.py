@@ -13,7 +13,7 @@ import pytest
 import hosted_rerank
 from hosted_rerank import PROVIDERS, Reranker, RerankError
 from hosted_rerank.auth import KeyHeader
-from tests.byhand import body_of, planned
+from tests.byhand import body_of, planned, request_of
 from tests.conftest import KEY, Rerank
 from tests.hostile import HostileServer, reply
 
@@ -57,7 +57,7 @@ def test_every_hosted_provider_has_samples() -> None:
 def test_request_is_exactly_the_sample(provider: str, sample: dict[str, Any]) -> None:
     """A request has the sample's address, headers and fields, no field more, and no null."""
     todo = planned(provider, **keyed(provider), **sample["settings"] | sample["call"])
-    request, body = todo.batches[0].request, body_of(todo)
+    request, body = request_of(todo), body_of(todo)
     assert body == sample["body"]
     assert None not in body.values()
     assert address(request.url) == address(sample["url"])

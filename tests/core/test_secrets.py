@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from hosted_rerank import Provider, Reranker, RerankError
+from hosted_rerank.plan import Batch
+from hosted_rerank.work import Work
+from tests.byhand import planned, request_of
 from tests.conftest import KEY, Acme, Rerank
 from tests.hostile import Act, HostileServer, Peer, http, raw, reply
 
@@ -143,9 +146,9 @@ def test_reprs_show_no_key() -> None:
 
 def test_reprs_of_a_plan_show_no_text() -> None:
     """Nor does what is prepared for sending."""
-    reranker = Reranker(Provider(name="acme", url="https://h.example"), api_key=KEY)
-    todo = reranker._plan(QUERY, DOCUMENTS, None, None)
-    assert [secret for secret in SECRETS if secret in repr(todo)] == []
+    todo = planned(documents=DOCUMENTS, query=QUERY, api_key=KEY)
+    prepared = [todo, request_of(todo), Work(todo, 0.0).begin(Batch([0]))]
+    assert [secret for secret in SECRETS if secret in repr(prepared)] == []
 
 
 def test_request_id_is_harmless(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

@@ -33,6 +33,7 @@ class Provider:
             code or a phrase of its message.
         score_kind: Where its scores lie.
         max_documents: Documents that a request may have, where the vendor says so.
+        max_bytes: Bytes that the texts of a request may have, where the vendor says so.
         max_tokens: Tokens that a request may have, where the vendor says so; the query counts once for each document.
         listwise: Beginnings of the ids of models whose scores compare only within one request.
         plain_http: Whether the key may travel over plain http to a host other than localhost, 127.0.0.1 or ::1.
@@ -58,6 +59,7 @@ class Provider:
     errors: Mapping[int | str, type[RerankError]] = field(default_factory=dict[int | str, type[RerankError]])
     score_kind: ScoreKind = "unknown"
     max_documents: int | None = None
+    max_bytes: int | None = None
     max_tokens: int | None = None
     listwise: tuple[str, ...] = ()
     plain_http: bool = False

@@ -1,0 +1,212 @@
+"""The two drivers of the flow, blocking and awaiting. They send what `Work` has to send, and decide nothing.
+
+One batch is sent in the caller's own thread or task, several in threads or tasks of their own. When one fails for good,
+or the caller is cancelled or interrupted, the others are stopped at once.
+"""
+
+import asyncio
+import concurrent.futures
+import contextvars
+import math
+import threading
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from queue import SimpleQueue
+from typing import Any
+
+from hosted_rerank.connections import ATTEMPT, Attempt
+from hosted_rerank.errors import RerankError
+from hosted_rerank.flow import Answer, Step, Wait
+from hosted_rerank.plan import Batch
+from hosted_rerank.wire import Transport
+from hosted_rerank.work import Work
+
+THREADS = 100
+"""Requests of one blocking call at once, at most."""
+
+
+def drive(work: Work, transport: Transport) -> None:
+    """Do what a call has to do, blocking."""
+    with closing(work):
+        batches = work.batches
+        while True:
+            while len(batches) == 1:
+                batches = work.settle(batches[0], _exchange(work.begin(batches[0]).steps(), transport))
+            if batches:
+                _Threads(work, transport).run(batches)
+            if not work.others:
+                return
+            concurrent.futures.wait(work.others, _timeout(work.left))
+            batches = work.collect()
+
+
+async def adrive(work: Work, transport: Transport) -> None:
+    """Do what a call has to do, awaiting."""
+    with closing(work):
+        batches = work.batches
+        while True:
+            while len(batches) == 1:
+                batches = work.settle(batches[0], await _aexchange(work.begin(batches[0]).steps(), transport))
+            if batches:
+                await _in_tasks(work, transport, batches)
+            if not work.others:
+                return
+            await asyncio.wait(map(asyncio.wrap_future, work.others), timeout=_timeout(work.left))
+            batches = work.collect()
+
+
+def _exchange(
+    steps: Generator[Step, Any, Answer], transport: Transport, threads: "_Threads | None" = None
+) -> Answer | RerankError:
+    """Run the steps of an exchange, blocking."""
+    with closing(steps):
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Wait):
+                    _sleep(step, threads)
+                    step = next(steps)
+                else:
+                    step = steps.send(transport.send(step))
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
+        except RerankError as error:
+            return error
+
+
+async def _aexchange(steps: Generator[Step, Any, Answer], transport: Transport) -> Answer | RerankError:
+    """Run the steps of an exchange, awaiting."""
+    with closing(steps):
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Wait):
+                    await _asleep(step)
+                    step = next(steps)
+                else:
+                    step = steps.send(await transport.asend(step))
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
+        except RerankError as error:
+            return error
+
+
+def _sleep(wait: Wait, threads: "_Threads | None") -> None:
+    if wait.ticket is None and threads is None:
+        time.sleep(wait.seconds)
+        return
+    woken = threading.Event()
+    if threads is not None:
+        threads.asleep(woken)
+    if wait.ticket is not None:
+        wait.ticket.wake = woken.set
+        if wait.ticket.woken:
+            return
+    woken.wait(_timeout(wait.seconds))
+
+
+async def _asleep(wait: Wait) -> None:
+    if wait.ticket is None:
+        await asyncio.sleep(wait.seconds)
+        return
+    loop = asyncio.get_running_loop()
+    woken = loop.create_future()
+
+    def wake() -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    wait.ticket.wake = lambda: loop.call_soon_threadsafe(wake)
+    if wait.ticket.woken:
+        return
+    timer = loop.call_later(wait.seconds, wake) if wait.seconds < math.inf else None
+    try:
+        await woken
+    finally:
+        wait.ticket.wake = None
+        if timer is not None:
+            timer.cancel()
+
+
+def _timeout(seconds: float) -> float | None:
+    return seconds if seconds < threading.TIMEOUT_MAX else None
+
+
+async def _in_tasks(work: Work, transport: Transport, batches: Sequence[Batch]) -> None:
+    """Send batches at once, and what comes of them."""
+
+    async def send(batch: Batch) -> None:
+        for more in work.settle(batch, await _aexchange(work.begin(batch).steps(), transport)):
+            group.create_task(send(more))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for batch in batches:
+                group.create_task(send(batch))
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+
+
+class _Threads:
+    """Threads that send the batches of one call."""
+
+    def __init__(self, work: Work, transport: Transport) -> None:
+        self._work = work
+        self._transport = transport
+        self._came: SimpleQueue[tuple[Batch, Any]] = SimpleQueue()
+        self._stopped = False
+        self._asleep: list[threading.Event] = []
+        self._contexts: list[contextvars.Context] = []
+
+    def run(self, batches: Sequence[Batch]) -> None:
+        """Send batches, and what comes of them."""
+        most = min(THREADS, self._work.plan.limits.max_concurrency)
+        pool = concurrent.futures.ThreadPoolExecutor(most, "hosted-rerank")
+        under_way = 0
+        try:
+            while True:
+                for batch in batches:
+                    context = contextvars.copy_context()
+                    self._contexts.append(context)
+                    pool.submit(context.run, self._send, batch)
+                under_way += len(batches)
+                if not under_way:
+                    return
+                batch, came = self._came.get()
+                under_way -= 1
+                if isinstance(came, BaseException) and not isinstance(came, RerankError):
+                    raise came
+                batches = self._work.settle(batch, came)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            self._stop()
+
+    def asleep(self, woken: threading.Event) -> None:
+        """Take note of who is woken if the call is over; who is over already does not begin to sleep."""
+        self._asleep.append(woken)
+        if self._stopped:
+            raise _StoppedError
+
+    def _send(self, batch: Batch) -> None:
+        ATTEMPT.set(Attempt(0.0))  # not the caller's last one, which is over
+        try:
+            if not self._stopped:
+                self._came.put((batch, _exchange(self._work.begin(batch).steps(), self._transport, self)))
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+            self._came.put((batch, error))
+
+    def _stop(self) -> None:
+        """End what is still under way: nobody wants it any more."""
+        self._stopped = True
+        for woken in self._asleep:
+            woken.set()
+        for context in self._contexts:
+            if (attempt := context.get(ATTEMPT)) is not None:
+                attempt.stop()
+
+
+class _StoppedError(Exception):
+    """The call of this thread is over."""

@@ -1,0 +1,57 @@
+"""What this process has learned of the services that it asks: one `Service` for each host, key and model.
+
+All rerankers share them, however they were made, so what one call learns the next one knows.
+"""
+
+import os
+import threading
+from urllib.parse import urlsplit
+
+from hosted_rerank.endpoint import Endpoint
+from hosted_rerank.health import Health
+from hosted_rerank.pacer import Pacer
+
+_MOST = 1000
+"""Services that are remembered."""
+
+
+class Service:
+    """A model at a host, as one account may use it."""
+
+    def __init__(self) -> None:
+        self.pacer = Pacer()
+        self.health = Health()
+        self.largest: int | None = None
+        """Documents of the largest batch that may still be taken; `None` if none was refused."""
+
+    def refused_batch(self, documents: int) -> None:
+        """Take note that so many documents were too many for one request."""
+        self.largest = max(1, min(self.largest or documents, documents // 2))
+
+
+class Services:
+    """The services of the process."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin knowing nothing: new, or in a forked child, whose parent's locks may be held for ever."""
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, int, str | None], Service] = {}
+
+    def find(self, endpoint: Endpoint, key: str | None) -> Service:
+        """Return what is known of the service that an endpoint asks with a key."""
+        name = (urlsplit(endpoint.url).netloc, hash((key, *endpoint.secrets(None))), endpoint.model)
+        found = self._known.get(name)
+        if found is None:
+            with self._lock:
+                found = self._known.setdefault(name, Service())
+                if len(self._known) > _MOST:
+                    del self._known[next(iter(self._known))]
+        return found
+
+
+SERVICES = Services()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=SERVICES.begin)
