@@ -10,25 +10,12 @@ import atexit
 import os
 import threading
 from collections.abc import AsyncGenerator
-from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-
-class BlockingClient(Protocol):
-    """What is needed of an `httpx.Client` or `httpx2.Client`."""
-
-    def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
-
-    def send(self, *args: Any, **kwargs: Any) -> Any: ...
-
-
-class AwaitingClient(Protocol):
-    """What is needed of an `httpx.AsyncClient` or `httpx2.AsyncClient`."""
-
-    def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
-
-    async def send(self, *args: Any, **kwargs: Any) -> Any: ...
+if TYPE_CHECKING:
+    from hosted_rerank.aiohttp_pool import AwaitingPool
+    from hosted_rerank.pools import BlockingPool
 
 
 class Connections:
@@ -42,56 +29,53 @@ class Connections:
         self._parents = dict(self.__dict__)
         self._lock = threading.Lock()
         self._users: WeakSet[Any] = WeakSet()
-        self._blocking: Any = None
-        self._loops: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[None]]] = {}
+        self._blocking: BlockingPool | None = None
+        self._loops: dict[asyncio.AbstractEventLoop, tuple[AwaitingPool, AsyncGenerator[None]]] = {}
 
-    def blocking(self, user: object) -> BlockingClient:
-        """Return the client for blocking use, opened if need be, and count `user` among those who need it."""
+    def blocking(self, user: object) -> "BlockingPool":
+        """Return the pool for blocking use, opened if need be, and count `user` among those who need it."""
         with self._lock:
             self._users.add(user)
             if self._blocking is None:
-                from hosted_rerank.pools import open_blocking  # noqa: PLC0415 - imports httpx
+                from hosted_rerank.pools import BlockingPool  # noqa: PLC0415 - imports httpx
 
-                self._blocking = open_blocking()
-            client: BlockingClient = self._blocking
-            return client
+                self._blocking = BlockingPool()
+            return self._blocking
 
-    async def awaiting(self, user: object) -> AwaitingClient:
-        """Return the running event loop's client, opened if need be, and count `user` among those who need it."""
+    async def awaiting(self, user: object) -> "AwaitingPool":
+        """Return the running event loop's pool, opened if need be, and count `user` among those who need it."""
         with self._lock:
             self._users.add(user)
         loop = asyncio.get_running_loop()
-        client: AwaitingClient = self._loops[loop][0] if loop in self._loops else await self._open(loop)
-        return client
+        return self._loops[loop][0] if loop in self._loops else await self._open(loop)
 
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> AwaitingClient:
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> "AwaitingPool":
         """Open a loop's pool. The loop's end closes it: `asyncio.run` closes the async generators begun in it."""
-        from hosted_rerank.pools import open_awaiting  # noqa: PLC0415 - imports httpx
+        from hosted_rerank.aiohttp_pool import AwaitingPool  # noqa: PLC0415 - aiohttp costs 0.3 s to import
 
-        client: Any = open_awaiting()
-        closer = self._close_with(loop, client)
-        self._loops[loop] = client, closer
+        pool = AwaitingPool()
+        closer = self._close_with(loop, pool)
+        self._loops[loop] = pool, closer
         await anext(closer)
         for other in [other for other in list(self._loops) if other.is_closed()]:  # ended without asyncio.run's care
             if gone := self._loops.pop(other, None):
                 await gone[0].aclose()
-        result: AwaitingClient = client
-        return result
+        return pool
 
-    async def _close_with(self, loop: asyncio.AbstractEventLoop, client: Any) -> AsyncGenerator[None]:
+    async def _close_with(self, loop: asyncio.AbstractEventLoop, pool: "AwaitingPool") -> AsyncGenerator[None]:
         try:
             yield
         finally:
             self._loops.pop(loop, None)
-            await client.aclose()
+            await pool.aclose()
 
     def release(self, user: object) -> None:
         """Close the blocking pool if nobody but `user` needs it."""
         with self._lock:
             self._users.discard(user)
-            client, self._blocking = (self._blocking, None) if not self._users else (None, self._blocking)
-        if client is not None:
-            client.close()
+            pool, self._blocking = (self._blocking, None) if not self._users else (None, self._blocking)
+        if pool is not None:
+            pool.close()
 
     async def arelease(self, user: object) -> None:
         """Close the blocking pool and the running event loop's if nobody but `user` needs them."""
@@ -105,41 +89,6 @@ class Connections:
             self._blocking.close()
 
 
-class Stoppable(Protocol):
-    """A connection that is being used."""
-
-    def stop(self) -> None: ...
-
-
-class Attempt:
-    """The attempt that a thread or a task is making."""
-
-    __slots__ = ("_lock", "connected", "connection", "ends")
-
-    def __init__(self, ends: float) -> None:
-        self.ends = ends
-        """`time.monotonic()` when it has to be over."""
-        self.connected = False
-        """Whether it made a connection of its own, rather than take a kept one."""
-        self.connection: Stoppable | None = None
-        """What it reads from and writes to, blocking."""
-        self._lock = threading.Lock()
-
-    def over(self) -> None:
-        """Let go of the connection, which others may use now."""
-        with self._lock:
-            self.ends = 0.0
-            self.connection = None
-
-    def stop(self) -> None:
-        """End the attempt, from another thread."""
-        with self._lock:
-            self.ends = 0.0
-            if self.connection is not None:
-                self.connection.stop()
-
-
-ATTEMPT: ContextVar[Attempt] = ContextVar("hosted_rerank_attempt")
 CONNECTIONS = Connections()
 atexit.register(CONNECTIONS.close)
 if hasattr(os, "register_at_fork"):  # not on Windows

@@ -15,7 +15,7 @@ from contextlib import closing
 from queue import SimpleQueue
 from typing import Any
 
-from hosted_rerank.connections import ATTEMPT, Attempt
+from hosted_rerank.attempt import ATTEMPT, Attempt
 from hosted_rerank.errors import RerankError
 from hosted_rerank.flow import Answer, Step, Wait
 from hosted_rerank.plan import Batch

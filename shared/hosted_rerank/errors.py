@@ -9,6 +9,7 @@
     ├── NotFoundError            404, 410, 3xx: no such model or endpoint for this key
     ├── RateLimitError           429
     ├── ServerError              5xx, and 408, 409, 425, 499
+    ├── CircuitOpenError     not asked: it failed too often in a row just now
     ├── NoReplyError             no connection, or it broke
     │   └── RerankTimeoutError   no whole reply within `timeout` (also a TimeoutError)
     │       └── DeadlineExceededError   the call's `deadline` is over

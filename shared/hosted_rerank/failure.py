@@ -81,8 +81,8 @@ _TOO_MANY = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _OVERLONG = re.compile(
-    r"context.{0,10}(length|window)|too long|too large to process|max.{0,5}model.{0,5}len|(maximum|max|exceed).{0,40}tokens"
-    r"|tokens.{0,40}(maximum|limit|exceed)",
+    r"context.{0,10}(length|window)|too long|too large to process|max.{0,5}model.{0,5}len"
+    r"|(maximum|max|exceed).{0,40}tokens|tokens.{0,40}(maximum|limit|exceed)",
     re.IGNORECASE | re.DOTALL,
 )
 

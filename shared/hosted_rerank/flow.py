@@ -2,8 +2,8 @@
 
 `exchange` is a generator. It yields a `Wait` ("sleep so long, or until you are woken") or a `Request` ("send this"), is
 sent the `Outcome` of a request, and returns an `Answer` or raises. A driver runs the steps and decides nothing, so
-blocking and awaiting use share every decision, and each of them can be tested with plain values. (`httpx.Auth.auth_flow`
-and psycopg's `generators.py` are built so.)
+blocking and awaiting use share every decision, and each of them can be tested with plain values.
+(`httpx.Auth.auth_flow` and psycopg's `generators.py` are built so.)
 """
 
 import math

@@ -35,7 +35,7 @@ class Health:
     def closed_to(self, now: float, probe: float) -> float:
         """Return for how many seconds nothing may be sent; 0 if something may.
 
-        Where the circuit is open and its pause is over, that is said to one caller, who has `probe` seconds to find out.
+        Where the circuit is open and its pause is over, one caller is told so, who has `probe` seconds to find out.
         """
         if not self._open:
             return 0.0

@@ -203,7 +203,7 @@ class Pacer:
                 self._tokens = max(self._tokens, 1.0 - hold * self._rate)
 
     def _learn(self, now: float, hold: float, resumed: float | None) -> None:
-        """Learn the rate from a 429; `resumed` is when the pause before it ended, `None` for an echo of the last one."""
+        """Learn the rate from a 429; `resumed` is when the last pause ended, `None` for an echo of the last 429."""
         first = self._rate == math.inf
         if resumed is not None:
             self._span = max(MEASURED, hold)
@@ -230,7 +230,7 @@ class Pacer:
         return done
 
     def leave(self, ticket: Ticket) -> None:
-        """Take a request out, wherever it is: it was given up, or failed for a reason that tells nothing of the pace."""
+        """Take a request out, wherever it is: it was given up, or failed for what tells nothing of the pace."""
         if not (ticket.going or ticket.waiting):
             return
         with self._lock:

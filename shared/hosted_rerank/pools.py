@@ -1,8 +1,8 @@
-"""The HTTP clients that we open ourselves. The only importer of httpx.
+"""The blocking connections that we open ourselves: httpcore's pool, which is what carries httpx.
 
-Blocking use has httpx's own pool, awaiting use has aiohttp's below httpx, because httpx's own slows down quadratically
-with the connections in it. Both go through the proxies that the environment names, and both refuse cookies: a pool
-serves all rerankers of the process, and one account's cookie must not travel with another's request.
+An `httpx.Client` is made for what it knows of TLS and of the proxies that the environment names; the requests then go
+straight to the pools below it, which halves the work of a call. There are no cookies down there, which is as it has to
+be: a pool serves all rerankers of the process, and one account's cookie must not travel with another's request.
 """
 
 import socket
@@ -10,14 +10,15 @@ import ssl
 import time
 from contextlib import suppress
 from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpcore
 import httpx
 
 from hosted_rerank.address import LOOPBACK
-from hosted_rerank.connections import ATTEMPT
+from hosted_rerank.attempt import ATTEMPT
+from hosted_rerank.coming import Coming
+from hosted_rerank.wire import Request
 
 KEEP_ALIVE = 90.0
 """Seconds that an idle connection is kept: users pause for a minute, and a new one costs several round trips."""
@@ -31,14 +32,46 @@ _DIRECT = {f"all://[{host}]" if ":" in host else f"all://{host}": None for host 
 _LIMITS = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEEP_ALIVE)
 
 
-def open_blocking() -> httpx.Client:
-    """Return a new client for blocking use."""
-    client = httpx.Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies(), mounts=_DIRECT)
-    # httpx has no way to pass a network backend on, and its own timeouts begin anew with every byte that comes.
-    routes: Any = client
-    for transport in (routes._transport, *filter(None, routes._mounts.values())):  # noqa: SLF001 - see above
-        transport._pool._network_backend = _Network()  # noqa: SLF001 - see above
-    return client
+class BlockingPool:
+    """The blocking connections of the process."""
+
+    def __init__(self) -> None:
+        self._client = httpx.Client(verify=tls(), limits=_LIMITS, mounts=_DIRECT)
+        self._routes: dict[str, tuple[httpcore.URL, Any, str]] = {}
+        # httpx has no way to pass a network backend on, and its own timeouts begin anew with every byte that comes.
+        client: Any = self._client
+        for transport in (client._transport, *filter(None, client._mounts.values())):  # noqa: SLF001 - see above
+            transport._pool._network_backend = _Network()  # noqa: SLF001 - see above
+
+    def send(self, request: Request, coming: Coming) -> None:
+        """Send a request and take what comes; raises what httpcore raises."""
+        url, pool, host = self._routes.get(request.url) or self._route(request.url)
+        headers: Any = {"host": host, **request.headers, "content-length": str(len(request.content))}
+        message = httpcore.Request("POST", url, headers=headers, content=request.content)
+        response = pool.handle_request(message)
+        try:
+            came = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+            if coming.begin(response.status, came, unpacked=False):
+                for chunk in response.stream:
+                    if not coming.add(chunk):
+                        break
+        finally:
+            response.stream.close()
+
+    def _route(self, address: str) -> tuple[httpcore.URL, Any, str]:
+        """The parsed address, the pool of the proxy that it goes through or of none, and the host; they are kept."""
+        client: Any = self._client
+        url = httpx.URL(address)
+        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        route = target, client._transport_for_url(url)._pool, url.netloc.decode()  # noqa: SLF001 - the way past the client
+        if len(self._routes) > CONNECTIONS:
+            self._routes.clear()
+        self._routes[address] = route
+        return route
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
 
 
 class _Network(httpcore.SyncBackend):
@@ -92,18 +125,7 @@ def _left(timeout: float | None) -> float:
     return max(0.001, left if timeout is None else min(timeout, left))
 
 
-def open_awaiting() -> httpx.AsyncClient:
-    """Return a new client for awaiting use, in one event loop."""
-    from hosted_rerank.aiohttp_pool import Client  # noqa: PLC0415 - aiohttp costs 0.3 s to import
-
-    return Client(verify=_tls(), limits=_LIMITS, cookies=_no_cookies(), mounts=_DIRECT)
-
-
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """The TLS context of the process: reading the certificates costs 20 to 90 ms."""
     return httpx.create_ssl_context()
-
-
-def _no_cookies() -> CookieJar:
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Literal, Self
@@ -10,7 +10,6 @@ from typing import Any, Literal, Self
 from hosted_rerank.address import without_credentials
 from hosted_rerank.auth import KeyHeader
 from hosted_rerank.closing import Closing
-from hosted_rerank.connections import AwaitingClient, BlockingClient
 from hosted_rerank.drive import adrive, drive
 from hosted_rerank.endpoint import Endpoint, Key, ScoreTransformChoice
 from hosted_rerank.errors import PASSABLE, DeadlineExceededError, RerankError
@@ -22,7 +21,7 @@ from hosted_rerank.providers.servers import LOCAL
 from hosted_rerank.retry import Retry
 from hosted_rerank.signed import Signed
 from hosted_rerank.throttle import RateLimiter, Throttled
-from hosted_rerank.transport import HttpTransport
+from hosted_rerank.transport import AwaitingClient, BlockingClient, HttpTransport
 from hosted_rerank.wire import RerankResponse, Transport
 from hosted_rerank.work import Work
 
@@ -172,13 +171,13 @@ class Reranker(Closing):
             TypeError: An argument is of the wrong kind.
         """
         call, started, over = self._call(query, documents, top_n, instruction), time.monotonic(), list[RerankError]()
-        for reranker in (self, *self._fallbacks):
-            work = reranker._work(call, started, self, over)  # noqa: SLF001 - of our own class
+        for work, transport in self._stages(call, started, over):
             try:
-                drive(work, reranker._connect())  # noqa: SLF001
-                return merge(work, time.monotonic() - started, over)
+                drive(work, transport)
             except PASSABLE as error:
                 self._pass_over(error, over)
+            else:
+                return merge(work, time.monotonic() - started, over)
         raise over[-1]
 
     async def arerank(
@@ -194,13 +193,13 @@ class Reranker(Closing):
         Cancelling it cancels the request on the wire.
         """
         call, started, over = self._call(query, documents, top_n, instruction), time.monotonic(), list[RerankError]()
-        for reranker in (self, *self._fallbacks):
-            work = reranker._work(call, started, self, over)  # noqa: SLF001 - of our own class
+        for work, transport in self._stages(call, started, over):
             try:
-                await adrive(work, reranker._connect())  # noqa: SLF001
-                return merge(work, time.monotonic() - started, over)
+                await adrive(work, transport)
             except PASSABLE as error:
                 self._pass_over(error, over)
+            else:
+                return merge(work, time.monotonic() - started, over)
         raise over[-1]
 
     def _fallback(self, fallback: "str | Provider | Reranker") -> "Reranker":
@@ -221,11 +220,15 @@ class Reranker(Closing):
             fallback._endpoint.check_instruction(chosen)  # noqa: SLF001 - of our own class; before anybody is asked
         return Call(query, documents, top_n, chosen)
 
-    def _work(self, call: Call, started: float, first: "Reranker", over: Sequence[RerankError]) -> Work:
-        """What there is to do for a call that `first` was asked, and that the rerankers before this one failed."""
-        limits = self._limits if self is first else replace(self._limits, deadline=first._limits.deadline)
-        passes = first._limits.on_error == "passthrough" and len(over) == len(first._fallbacks)
-        return Work(plan(self._endpoint, limits, call), started, first._cache, passes=passes)
+    def _stages(self, call: Call, started: float, over: Sequence[RerankError]) -> Iterator[tuple[Work, Transport]]:
+        """What there is to do for a call, and by whom: here first, then at each fallback; `over` is who has failed."""
+        chain, mine = (self, *self._fallbacks), self._limits
+        for reranker in chain:
+            limits = mine if reranker is self else replace(reranker._limits, deadline=mine.deadline)  # noqa: SLF001 - ours
+            transport = reranker._connect()  # noqa: SLF001 - ours
+            passes = mine.on_error == "passthrough" and len(over) == len(self._fallbacks)
+            todo = plan(reranker._endpoint, limits, call)  # noqa: SLF001 - ours
+            yield Work(todo, started, self._cache, passes=passes), transport
 
     def _pass_over(self, error: RerankError, over: list[RerankError]) -> None:
         """Go on to the next reranker, if there is one and time for it."""

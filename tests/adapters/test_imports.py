@@ -17,7 +17,7 @@ BASES = {
     "langchain": "langchain_core.callbacks, langchain_core.documents, langchain_core.retrievers",
     "llamaindex": "llama_index.core.base.base_retriever, llama_index.core.postprocessor.types",
 }
-HEAVY = {"onnxruntime", "tokenizers", "numpy", "starlette", "uvicorn", "typer", "aiohttp", "httpx_aiohttp"}
+HEAVY = {"onnxruntime", "tokenizers", "numpy", "starlette", "uvicorn", "typer", "aiohttp"}
 OURS = {*PACKAGES.values(), "hosted_rerank.local", "hosted_rerank.cli"}
 STRANGERS = {
     "langchain": HEAVY | OURS - {PACKAGES["langchain"]} | {"llama_index", "langchain_classic", "langgraph"},

@@ -12,7 +12,6 @@ HEAVY = (
     "httpcore",
     "httpx2",
     "aiohttp",
-    "httpx_aiohttp",
     "langchain_core",
     "llama_index",
     "onnxruntime",

@@ -1,0 +1,122 @@
+"""A reply as it comes: its status first, its body up to the bound, unpacked as it comes, and what it is in the end."""
+
+import time
+import zlib
+from collections.abc import AsyncGenerator, Mapping
+from email.utils import formatdate
+from typing import Any
+
+from hosted_rerank.attempt import ATTEMPT, Attempt
+from hosted_rerank.wire import ENCODINGS, Lost, Outcome, Reply, Request
+
+PIECE = 1 << 20
+"""Bytes of a request that are handed over at once where the event loop has others to serve."""
+
+
+class Coming:
+    """The reply to one attempt, which begins with it."""
+
+    def __init__(self, request: Request) -> None:
+        self.attempt = Attempt(time.monotonic() + request.timeout)
+        ATTEMPT.set(self.attempt)
+        self._request = request
+        self._chunks: list[bytes] = []
+        self._room = request.longest_reply
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._refused: Lost | None = None
+        self._unpack: _Unpacker | None = None
+
+    def begin(self, status: int, headers: Mapping[str, str], *, unpacked: bool) -> bool:
+        """Take the status and the headers; whether the body shall be read.
+
+        Args:
+            status: The HTTP status.
+            headers: The headers, names in lower case.
+            unpacked: Whether the body comes without its content encoding.
+        """
+        self._status, self._headers = status, dict(headers)
+        encoding = self._headers.get("content-encoding", "").strip().lower()
+        if status < 200:
+            self._refused = Lost(f"it answered {status}, which is no reply", time.monotonic())
+        elif encoding not in ("", "identity", *ENCODINGS):
+            self._refuse("its reply came in a content encoding that was not asked for")
+        elif encoding in ENCODINGS and not unpacked:
+            self._unpack = _Unpacker()
+        return self._refused is None
+
+    def add(self, chunk: bytes) -> bool:
+        """Take a part of the body; whether more of it shall be read."""
+        if self._unpack is not None:
+            try:
+                chunk = self._unpack(chunk, self._room + 1)
+            except zlib.error:
+                self._refused = Lost("its reply is not in the content encoding that it says", time.monotonic())
+                return False
+        self._chunks.append(chunk)
+        self._room -= len(chunk)
+        if self._room < 0:
+            self._refuse("its reply is longer than the bound on replies")
+        elif time.monotonic() > self.attempt.ends:
+            self._refused = Lost("its reply kept coming in small pieces", time.monotonic(), timed_out=True)
+        return self._refused is None
+
+    def _refuse(self, reason: str) -> None:
+        self._refused = Lost(reason, time.monotonic(), final=True)
+
+    def outcome(self) -> Outcome:
+        """What came. The status of a failure stands, whatever its body is."""
+        if self._refused is None and self._unpack is not None and not self._unpack.is_whole:
+            self._refused = Lost("its reply ended in the middle of its content encoding", time.monotonic())
+        if self._refused is not None and self._status < 300:
+            return self._refused
+        body = b"".join(self._chunks) if self._refused is None else b""
+        if "date" not in self._headers:
+            self._headers["date"] = formatdate(usegmt=True)
+        return Reply(self._status, self._headers, body, time.monotonic())
+
+    def broken(self, error: BaseException, *, kept: bool) -> Outcome:
+        """What came, where an exception ended it; `kept` says whether the connection may have been a kept one."""
+        now, kind = time.monotonic(), type(error).__name__
+        if isinstance(error, TimeoutError) or "Timeout" in kind:
+            reason = f"nothing complete within {self._request.timeout:.3g} s"
+            self._refused = Lost(reason, now, timed_out=True)
+        else:
+            stale = kept and not self.attempt.connected and not self._status
+            self._refused = Lost(f"{kind}: {error}" if str(error) else kind, now, stale=stale)
+        return self.outcome()
+
+
+class _Unpacker:
+    """Undoes gzip and deflate, of which servers send two kinds."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip, or zlib's own form
+        self._first = True
+
+    def __call__(self, chunk: bytes, most: int) -> bytes:
+        """Return what a chunk unpacks to, and of that not more than `most` bytes."""
+        try:
+            unpacked = self._inflate.decompress(chunk, most)
+        except zlib.error:
+            if not self._first:
+                raise
+            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)  # bare deflate, without zlib's frame
+            unpacked = self._inflate.decompress(chunk, most)
+        self._first = False
+        return unpacked
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the end has come."""
+        return self._inflate.eof or self._first
+
+
+def in_pieces(request: Request) -> Any:
+    """The body of a request, in pieces if it is long."""
+    return request.content if len(request.content) <= PIECE else _pieces(request.content)
+
+
+async def _pieces(content: bytes) -> AsyncGenerator[bytes]:
+    for start in range(0, len(content), PIECE):
+        yield content[start : start + PIECE]
