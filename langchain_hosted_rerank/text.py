@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from langchain_core.documents import Document
 
 from hosted_rerank.checks import check_list
+
+_CONTENT: Callable[[Document], str] = attrgetter("page_content")
 
 
 def document_texts(
@@ -22,7 +25,7 @@ def document_texts(
         return [to_text(document) for document in documents]
     if metadata_fields:
         return [_with_metadata(document, metadata_fields) for document in documents]
-    return [document.page_content for document in documents]
+    return list(map(_CONTENT, documents))
 
 
 def _with_metadata(document: Document, fields: Sequence[str]) -> str:

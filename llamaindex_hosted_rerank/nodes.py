@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
+from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, TextNode
 
 from hosted_rerank import RerankResponse
 from hosted_rerank.checks import check_list
@@ -28,8 +28,10 @@ def node_texts(
 
 
 def _content(node: BaseNode, mode: MetadataMode) -> str:
-    text = node.get_content(metadata_mode=MetadataMode.NONE)
-    return text if mode == MetadataMode.NONE or not text.strip() else node.get_content(metadata_mode=mode)
+    text = node.text if type(node) is TextNode else node.get_content(metadata_mode=MetadataMode.NONE)
+    if mode == MetadataMode.NONE or not text or text.isspace():
+        return text
+    return node.get_content(metadata_mode=mode)
 
 
 def ranked_nodes(

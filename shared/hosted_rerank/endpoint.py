@@ -51,6 +51,10 @@ class Endpoint:
     score_transform: ScoreTransformChoice = "auto"
     instruction_in_query: bool = False
     url: str = field(init=False, repr=False)
+    host: str = field(init=False, repr=False)
+    """The host, and the port if the URL has one."""
+    is_loopback: bool = field(init=False, repr=False)
+    """Whether the requests stay on this machine."""
     parts: Mapping[str, str] = field(init=False, repr=False)
     """What the names in braces of the provider's URL may stand for."""
 
@@ -76,6 +80,9 @@ class Endpoint:
         object.__setattr__(self, "options", {**options, **self.options})
         object.__setattr__(self, "url", address(self.provider, self.base_url, settings, model))
         object.__setattr__(self, "parts", settings)
+        target = urlsplit(self.url)
+        object.__setattr__(self, "host", target.netloc)
+        object.__setattr__(self, "is_loopback", target.hostname in LOOPBACK)
 
     def _check_key_given(self) -> None:
         if self.api_key is None:
@@ -119,18 +126,12 @@ class Endpoint:
 
     def _guard_key(self) -> None:
         """Refuse to send a key where others can read it on the way."""
-        target = urlsplit(self.url)
-        if target.scheme == "http" and not self.provider.plain_http and not self.is_loopback:
+        if not self.is_loopback and not self.provider.plain_http and self.url.startswith("http:"):
             raise AuthenticationError(
-                f"the key would go to {target.hostname} over plain http: use https,"
+                f"the key would go to {self.host} over plain http: use https,"
                 " or a Provider(..., plain_http=True) if the network in between is yours",
                 provider=self.provider.name,
             )
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the requests stay on this machine."""
-        return urlsplit(self.url).hostname in LOOPBACK
 
     def secrets(self, key: str | None) -> list[str]:
         """The key, and what headers and parameters hold that may be one."""

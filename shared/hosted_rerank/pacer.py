@@ -31,6 +31,8 @@ FIRST_GROWTH, LEAST_GROWTH = 1.5, 0.02
 QUIET = 2.0
 """Seconds without a refusal after which the growth doubles."""
 
+LEAST_LEFT = 0.7
+"""What one refusal leaves of what was learned before: it may have come by chance."""
 CALM, LONGEST_CALM = 8.0, 30.0
 """Seconds without growth after a refusal, for each second that it cost; and the most of them."""
 LONGEST_RESET = 60.0
@@ -83,9 +85,13 @@ class Pacer:
         self._refused = -math.inf
         """When the last refusal came that was no echo of the one before it."""
         self._refusals = 0
+        self._narrowest = 1.0
+        """What the last refusal leaves of the window at least."""
         self._calm = 0.0
         """Seconds after a refusal in which nothing grows, so that refusals do not cost more than they find out."""
         self._answers: deque[float] = deque(maxlen=20_000)
+        self._least = 0.0
+        """What the last refusal leaves of the rate at least."""
         self._guessed = False
         """Whether the rate is a first guess."""
         self._kept: int | None = None
@@ -195,7 +201,9 @@ class Pacer:
                 self._refused = self._counted = now
                 self._refusals += 1
             self._resume, resumed = max(self._resume, now + hold), self._resume
-            self._window = max(1.0, min(self._window, self._under_way))
+            if news:
+                self._narrowest = max(1.0, self._window * LEAST_LEFT if self._refusals > 1 else 1.0)
+            self._window = max(self._narrowest, min(self._window, self._under_way))
             if not overloaded:
                 self._learn(now, hold, resumed if news else None)
                 self._tokens = 0.0
@@ -212,9 +220,13 @@ class Pacer:
             early = not first and now - resumed < 0.5 * self._span and since + self._under_way < self._burst
             self._kept = since if early else None
         if self._kept is not None:  # right after a pause: it was too many at once, which tells nothing of the rate
-            self._burst = max(1.0, min(self._burst, self._kept + self._under_way))
+            least = max(1.0, self._burst * LEAST_LEFT) if resumed is not None else 1.0
+            self._burst = max(least, min(self._burst, self._kept + self._under_way))
         else:
-            self._rate = max(self._done + self._under_way, 1) / self._span
+            measured = max(self._done + self._under_way, 1) / self._span
+            if resumed is not None:
+                self._least = 0.0 if first else self._rate * LEAST_LEFT
+            self._rate = max(measured, self._least)
             self._guessed = first or (self._guessed and resumed is None)
             if self._guessed:
                 self._burst = max(1.0, self._rate * self._span)

@@ -5,7 +5,6 @@ All rerankers share them, however they were made, so what one call learns the ne
 
 import os
 import threading
-from urllib.parse import urlsplit
 
 from hosted_rerank.endpoint import Endpoint
 from hosted_rerank.health import Health
@@ -42,7 +41,7 @@ class Services:
 
     def find(self, endpoint: Endpoint, key: str | None) -> Service:
         """Return what is known of the service that an endpoint asks with a key."""
-        name = (urlsplit(endpoint.url).netloc, hash((key, *endpoint.secrets(None))), endpoint.model)
+        name = (endpoint.host, hash((key, *endpoint.secrets(None))), endpoint.model)
         found = self._known.get(name)
         if found is None:
             with self._lock:

@@ -4,10 +4,11 @@ A framework's class inherits these fields beside its own base and asks `_rank` t
 to, pickle and dump their components, so the fields are the truth and the `Reranker` follows them.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypedDict
 
 from pydantic import (
     BaseModel,
@@ -20,7 +21,6 @@ from pydantic import (
     model_validator,
 )
 
-from hosted_rerank.body import is_object
 from hosted_rerank.checks import check_count
 from hosted_rerank.closing import Closing
 from hosted_rerank.dumps import dump_open, dump_provider, load_provider
@@ -55,6 +55,19 @@ class Overrides(TypedDict, total=False):
     top_n: int | None
     score_threshold: float | None
     instruction: str | None
+
+
+class _Made(NamedTuple):
+    """A reranker, and what it was made of."""
+
+    fields: dict[str, Any]
+    held: list[Any]
+    reranker: Reranker
+
+
+def _held(fields: dict[str, Any]) -> list[Any]:
+    """The fields that can change without being assigned to."""
+    return [fields[name] for name in ("headers", "params", "options", "extra_body")]
 
 
 class RerankSettings(Closing, BaseModel):
@@ -129,7 +142,7 @@ class RerankSettings(Closing, BaseModel):
     async_client: Any = Field(default=None, exclude=True, repr=False)
     """An `httpx.AsyncClient` for awaiting calls; likewise."""
 
-    _made: tuple[dict[str, Any], Reranker] | None = PrivateAttr(default=None)
+    _made: _Made | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -141,16 +154,13 @@ class RerankSettings(Closing, BaseModel):
     @property
     def reranker(self) -> Reranker:
         """The core's reranker for these fields as they are now."""
-        settings = self._reranker_settings()
-        if self._made is None or self._made[0] != settings:
-            self._made = settings, Reranker(**settings)
-        return self._made[1]
+        fields = vars(self)
+        if self._made is None or self._made.fields != fields or self._made.held != _held(fields):
+            self._made = _Made(dict(fields), copy.deepcopy(_held(fields)), Reranker(**self._reranker_settings()))
+        return self._made.reranker
 
     def _reranker_settings(self) -> dict[str, Any]:
-        fields = {name: getattr(self, name) for name in _RERANKER_FIELDS}
-        fields["fallbacks"] = self.fallbacks or ()
-        mappings = ("headers", "params", "options", "extra_body")
-        return fields | {name: dict(field) for name in mappings if is_object(field := fields[name])}
+        return {name: getattr(self, name) for name in _RERANKER_FIELDS} | {"fallbacks": self.fallbacks or ()}
 
     def _wanted(self, overrides: Overrides) -> Overrides:
         """What a call asks for, all of it: the fields, with the call's own on top."""

@@ -10,7 +10,8 @@ from contextlib import suppress
 import pytest
 
 from hosted_rerank import NoReplyError, RerankError
-from hosted_rerank.pools import open_awaiting, open_blocking
+from hosted_rerank.aiohttp_pool import AwaitingPool
+from hosted_rerank.pools import BlockingPool
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, eventually, ranking, raw, reply, silence
 
@@ -36,12 +37,12 @@ def test_connection_is_made_at_the_first_call(server: HostileServer, acme: Acme,
 
 async def test_connections_outlive_a_pause_of_a_minute() -> None:
     """Neither pool lets go of an idle connection within a minute, as httpx's would after 5 s and aiohttp's after 15."""
-    with open_blocking() as blocking:
-        assert blocking._transport._pool._keepalive_expiry >= 60
-    async with open_awaiting() as awaiting:
-        session = awaiting._transport.get_client()
-        assert session.connector._keepalive_timeout >= 60
-        await session.close()
+    blocking = BlockingPool()
+    assert blocking._client._transport._pool._keepalive_expiry >= 60
+    blocking.close()
+    awaiting = AwaitingPool()
+    assert awaiting._session.connector._keepalive_timeout >= 60
+    await awaiting.aclose()
 
 
 @pytest.mark.parametrize("end", ["hang_up", "reset"])

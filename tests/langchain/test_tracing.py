@@ -92,7 +92,11 @@ def test_run(asking: Asking, do: Do, server: HostileServer, recorder: Recorder) 
     assert run.outputs.pop("elapsed") > 0
     assert run.outputs == {
         "results": [{"index": 1, "relevance_score": 0.75}, {"index": 2, "relevance_score": 0.5}],
+        "provider": "fireworks",
         "model": "qwen-as-served",
+        "sent": 4,
+        "deduplicated": 0,
+        "cached": 0,
         "score_transform": "none",
         "request_ids": ["req-1"],
         "attempts": 2,

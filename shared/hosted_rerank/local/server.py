@@ -8,12 +8,15 @@ in threads, off the event loop, and stops when the client goes away.
 
 import asyncio
 import socket
+import struct
 import threading
+import time
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from hosted_rerank.local import INSTALL, MODEL
 
@@ -24,35 +27,45 @@ try:
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
     from starlette.types import Receive, Scope, Send
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 except ModuleNotFoundError as missing:
     raise ImportError(f"the local server needs {missing.name}: {INSTALL}", name=missing.name) from missing
 
-from hosted_rerank.local.apis import MAX_BODY, Api, Call, respond
+from hosted_rerank.local.apis import MAX_BODY, Answer, Api, Call, respond
+from hosted_rerank.local.conditions import Conditions, TooManyDocuments, instant
 from hosted_rerank.local.fireworks import FIREWORKS
-from hosted_rerank.local.model import Model, ScoringCancelled, load_model
+from hosted_rerank.local.model import Scores, ScoringCancelled, load_model
 from hosted_rerank.local.nebius import NEBIUS
 from hosted_rerank.local.rows import apis
 
 
-def app(api_key: str | None = None) -> Starlette:
+def app(api_key: str | None = None, conditions: Conditions | None = None) -> Starlette:
     """The ASGI application. With an `api_key`, the APIs ask for it, but for those of clouds that want signatures."""
-    return Starlette(routes=[Route("/health", _health), Route("/{path:path}", Apis(load_model(), api_key))])
+    apis = Apis(conditions or Conditions(), api_key)
+    return Starlette(routes=[Route("/health", _health), Route("/{path:path}", apis)])
 
 
-def serve(port: int = 8787, host: str = "127.0.0.1", api_key: str | None = None) -> None:
+def serve(
+    port: int = 8787, host: str = "127.0.0.1", api_key: str | None = None, conditions: Conditions | None = None
+) -> None:
     """Serves until interrupted or terminated. Port 0 takes a free one. Raises `OSError` if the port is taken."""
     with _listen(host, port) as listener:
         print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)} (as others below /<provider>)", flush=True)
-        config = uvicorn.Config(app(api_key), lifespan="off", ws="none", timeout_graceful_shutdown=5)
+        config = _config(app(api_key, conditions), timeout_graceful_shutdown=5)
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once all is closed
             uvicorn.Server(config).run(sockets=[listener])
 
 
 @contextmanager
-def running(api_key: str | None = None) -> Generator[str]:
-    """The base URL of a server on loopback, in a thread of its own for as long as the context is open."""
+def running(api_key: str | None = None, conditions: Conditions | None = None) -> Generator[str]:
+    """The base URL of a server on loopback, in a thread of its own for as long as the context is open.
+
+    Args:
+        api_key: The key that the APIs ask for; `None` if they do not.
+        conditions: What the server is like; may be changed meanwhile.
+    """
     with _listen("127.0.0.1", 0) as listener:
-        config = uvicorn.Config(app(api_key), lifespan="off", ws="none", log_config=None, timeout_graceful_shutdown=1)
+        config = _config(app(api_key, conditions), log_config=None, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), name="hosted-rerank server", daemon=True)
         thread.start()
@@ -66,9 +79,10 @@ def running(api_key: str | None = None) -> Generator[str]:
 class Apis:
     """The ASGI endpoint of all APIs: reads a request, lets `respond` answer it in a thread, sends the answer."""
 
-    def __init__(self, model: Model, api_key: str | None) -> None:
-        self._model = model
+    def __init__(self, conditions: Conditions, api_key: str | None) -> None:
+        self._conditions = conditions
         self._api_key = api_key
+        self._model = load_model() if conditions.score is None else None
         self._served = {**apis(), "fireworks": [FIREWORKS], "nebius": [NEBIUS]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,21 +91,56 @@ class Apis:
             call = Call(request.method, request.url.path, dict(request.headers), await _read(request))
         except ClientDisconnect:
             return
+        if self._conditions.watch is not None:
+            self._conditions.watch(call)
+        answer = await self._answer(scope, request, call)
+        if answer is not None:
+            headers = {"x-request-id": uuid.uuid4().hex, **answer.headers}
+            await Response(answer.content, answer.status, headers, "application/json")(scope, receive, send)
+
+    async def _answer(self, scope: Scope, request: Request, call: Call) -> Answer | None:
+        """What to send; `None` where nobody is there, or nothing is to be sent."""
+        began, day = time.monotonic(), self._conditions
         api, call = self._find(call)
+        fault, after = day.fault() or (None, None)
+        if isinstance(fault, int):
+            refusal = api.refuse(fault, call)
+            return replace(refusal, headers={**refusal.headers, **({"retry-after": f"{after:g}"} if after else {})})
+        if fault == "reset":
+            await _break(scope["transport"])
+            return None
+        answer = await self._rank(api, request, call)
+        if (wait := began + day.wait() - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+        if answer is not None and fault == "truncated":
+            await _break(scope["transport"], answer.content)
+            return None
+        return answer
+
+    async def _rank(self, api: Api, request: Request, call: Call) -> Answer | None:
         gone = threading.Event()
         watcher = asyncio.create_task(_watch(request, gone))
         try:
-            score = partial(self._model.score, cancelled=gone.is_set)
-            answer = await asyncio.to_thread(respond, api, call, score, self._api_key)
+            score = partial(self._checked, gone.is_set)
+            if self._conditions.score is instant:
+                return respond(api, call, score, self._api_key)
+            return await asyncio.to_thread(respond, api, call, score, self._api_key)
+        except TooManyDocuments:
+            return api.refuse(413, call)
         except ScoringCancelled:
-            return  # nobody is there
+            return None
         except asyncio.CancelledError:
-            answer = api.refuse(503, call)  # the server is closing and has waited long enough
+            return api.refuse(503, call)  # the server is closing and has waited long enough
         finally:
             gone.set()
             watcher.cancel()
-        headers = {"x-request-id": uuid.uuid4().hex, **answer.headers}
-        await Response(answer.content, answer.status, headers, "application/json")(scope, receive, send)
+
+    def _checked(self, cancelled: Callable[[], bool], query: str, texts: Sequence[str]) -> Scores:
+        self._conditions.check(len(texts))
+        if self._model is not None:
+            return self._model.score(query, texts, cancelled)
+        score = self._conditions.score or instant
+        return score(query, texts)
 
     def _find(self, call: Call) -> tuple[Api, Call]:
         """The API that a request is for, and the request as it sees it."""
@@ -100,6 +149,36 @@ class Apis:
             below, served = replace(call, path=slash + path), self._served[name]
             return next((api for api in served if api.path.fullmatch(below.path)), served[0]), below
         return (FIREWORKS if call.path.startswith("/inference/") else NEBIUS), call
+
+
+class _Protocol(H11Protocol):
+    """What tells the application of the connection that a request came on, so that it can be broken."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        served: Any = self.app
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await served({**scope, "transport": self.transport}, receive, send)
+
+        self.app = app
+
+
+def _config(served: Starlette, **settings: Any) -> uvicorn.Config:
+    return uvicorn.Config(served, lifespan="off", ws="none", http=_Protocol, **settings)
+
+
+async def _break(transport: asyncio.Transport, content: bytes | None = None) -> None:
+    """Break a connection: with an RST, or in the midst of a reply."""
+    if content is None:
+        linger = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        transport.abort()
+    else:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
+        transport.write(head.encode() + content[: len(content) // 2])
+        transport.close()
+    await asyncio.sleep(0.01)  # until the server has noticed
 
 
 async def _read(request: Request) -> bytes:
