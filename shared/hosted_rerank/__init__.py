@@ -6,28 +6,33 @@
         response = reranker.rerank("What is Python?", ["A snake.", "A language."], top_n=1)
 
 The LangChain and LlamaIndex classes over this core are in `langchain_hosted_rerank` and `llamaindex_hosted_rerank`.
+A name is loaded when it is first asked for, so that a program that only may rerank starts no slower.
 """
 
-from hosted_rerank.dialect import Dialect
-from hosted_rerank.errors import (
-    AuthenticationError,
-    CircuitOpenError,
-    DeadlineExceededError,
-    InvalidRequestError,
-    MalformedReplyError,
-    NoReplyError,
-    NotFoundError,
-    PaymentRequiredError,
-    PermissionDeniedError,
-    RateLimitError,
-    RequestTooLargeError,
-    RerankError,
-    RerankTimeoutError,
-    ServerError,
-)
-from hosted_rerank.providers import PROVIDERS, Provider
-from hosted_rerank.reranker import Reranker
-from hosted_rerank.wire import RerankResponse, RerankResult, Usage
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hosted_rerank.dialect import Dialect
+    from hosted_rerank.errors import (
+        AuthenticationError,
+        CircuitOpenError,
+        DeadlineExceededError,
+        InvalidRequestError,
+        MalformedReplyError,
+        NoReplyError,
+        NotFoundError,
+        PaymentRequiredError,
+        PermissionDeniedError,
+        RateLimitError,
+        RequestTooLargeError,
+        RerankError,
+        RerankTimeoutError,
+        ServerError,
+    )
+    from hosted_rerank.providers import PROVIDERS, Provider
+    from hosted_rerank.reranker import Reranker
+    from hosted_rerank.wire import RerankResponse, RerankResult, Usage
 
 __all__ = [
     "PROVIDERS",
@@ -53,3 +58,26 @@ __all__ = [
     "Usage",
 ]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "PROVIDERS": "providers",
+    "Dialect": "dialect",
+    "Provider": "providers",
+    "RerankResponse": "wire",
+    "RerankResult": "wire",
+    "Reranker": "reranker",
+    "Usage": "wire",
+}
+"""Where a name lives; the others are errors."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

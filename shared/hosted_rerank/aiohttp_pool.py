@@ -9,7 +9,7 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, 
 
 from hosted_rerank.address import LOOPBACK
 from hosted_rerank.attempt import ATTEMPT
-from hosted_rerank.coming import Coming, in_pieces
+from hosted_rerank.coming import Coming, apieces
 from hosted_rerank.pools import CONNECTIONS, KEEP_ALIVE, tls
 from hosted_rerank.wire import Request
 
@@ -40,7 +40,7 @@ class AwaitingPool:
         length: dict[str, str] = {hdrs.CONTENT_LENGTH: str(len(request.content))}
         async with self._session.post(
             request.url,
-            data=in_pieces(request),
+            data=apieces(request.content),
             headers={**request.headers, **length},
             allow_redirects=False,
             proxy=self._proxy(request.url),

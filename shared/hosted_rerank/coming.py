@@ -2,7 +2,7 @@
 
 import time
 import zlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from email.utils import formatdate
 from typing import Any
 
@@ -10,7 +10,7 @@ from hosted_rerank.attempt import ATTEMPT, Attempt
 from hosted_rerank.wire import ENCODINGS, Lost, Outcome, Reply, Request
 
 PIECE = 1 << 20
-"""Bytes of a request that are handed over at once where the event loop has others to serve."""
+"""Bytes of a request that are handed over at once."""
 
 
 class Coming:
@@ -112,11 +112,21 @@ class _Unpacker:
         return self._inflate.eof or self._first
 
 
-def in_pieces(request: Request) -> Any:
-    """The body of a request, in pieces if it is long."""
-    return request.content if len(request.content) <= PIECE else _pieces(request.content)
+def pieces(content: bytes) -> Any:
+    """The body of a request, in pieces if it is long: what is sent is copied on the way, and a piece takes less."""
+    return content if len(content) <= PIECE else map(bytes, _views(content))
 
 
-async def _pieces(content: bytes) -> AsyncGenerator[bytes]:
-    for start in range(0, len(content), PIECE):
-        yield content[start : start + PIECE]
+def apieces(content: bytes) -> Any:
+    """The same for awaiting use: between two pieces the event loop serves others."""
+    return content if len(content) <= PIECE else _apieces(content)
+
+
+async def _apieces(content: bytes) -> AsyncGenerator[bytes]:
+    for view in _views(content):
+        yield bytes(view)
+
+
+def _views(content: bytes) -> Iterator[memoryview]:
+    whole = memoryview(content)
+    return (whole[start : start + PIECE] for start in range(0, len(content), PIECE))

@@ -9,7 +9,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -30,6 +30,7 @@ class Connections:
         self._lock = threading.Lock()
         self._users: WeakSet[Any] = WeakSet()
         self._blocking: BlockingPool | None = None
+        self._background: Background | None = None
         self._loops: dict[asyncio.AbstractEventLoop, tuple[AwaitingPool, AsyncGenerator[None]]] = {}
 
     def blocking(self, user: object) -> "BlockingPool":
@@ -69,13 +70,24 @@ class Connections:
             self._loops.pop(loop, None)
             await pool.aclose()
 
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine to its end, in the event loop that blocking calls share; raises what it raises."""
+        with self._lock:
+            if self._background is None:
+                self._background = Background()
+            background = self._background
+        background.run(work)
+
     def release(self, user: object) -> None:
-        """Close the blocking pool if nobody but `user` needs it."""
+        """Close the blocking pool, and the shared event loop with its own, if nobody but `user` needs them."""
         with self._lock:
             self._users.discard(user)
-            pool, self._blocking = (self._blocking, None) if not self._users else (None, self._blocking)
-        if pool is not None:
-            pool.close()
+            unused = None if self._users else (self._blocking, self._background)
+            if unused is not None:
+                self._blocking = self._background = None
+        for pool in unused or ():
+            if pool is not None:
+                pool.close()
 
     async def arelease(self, user: object) -> None:
         """Close the blocking pool and the running event loop's if nobody but `user` needs them."""
@@ -85,8 +97,38 @@ class Connections:
 
     def close(self) -> None:
         """Close the blocking pool, whoever needs it: the process ends."""
-        if self._blocking is not None:
-            self._blocking.close()
+        for pool in (self._blocking, self._background):
+            if pool is not None:
+                pool.close()
+
+
+class Background:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="hosted-rerank", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        await self._over.wait()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine there and wait for its end; cancel it if the wait is interrupted."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """End the loop: what it still does is cancelled, and its connections close."""
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
 
 
 CONNECTIONS = Connections()

@@ -1,7 +1,8 @@
 """The two drivers of the flow, blocking and awaiting. They send what `Work` has to send, and decide nothing.
 
-One batch is sent in the caller's own thread or task, several in threads or tasks of their own. When one fails for good,
-or the caller is cancelled or interrupted, the others are stopped at once.
+One batch is sent in the caller's own thread or task. Several are sent in tasks: of the caller's event loop, or of one that
+blocking calls share, for a hundred connections cost one thread less than they cost a hundred threads. When one fails for
+good, or the caller is cancelled or interrupted, the others are cancelled at once.
 """
 
 import asyncio
@@ -11,11 +12,12 @@ import math
 import threading
 import time
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from queue import SimpleQueue
 from typing import Any
 
-from hosted_rerank.attempt import ATTEMPT, Attempt
+from hosted_rerank.connections import CONNECTIONS
 from hosted_rerank.errors import RerankError
 from hosted_rerank.flow import Answer, Step, Wait
 from hosted_rerank.plan import Batch
@@ -23,7 +25,7 @@ from hosted_rerank.wire import Transport
 from hosted_rerank.work import Work
 
 THREADS = 100
-"""Requests of one blocking call at once, at most."""
+"""Requests that one call has under way over a lent client, at most."""
 
 
 def drive(work: Work, transport: Transport) -> None:
@@ -33,8 +35,10 @@ def drive(work: Work, transport: Transport) -> None:
         while True:
             while len(batches) == 1:
                 batches = work.settle(batches[0], _exchange(work.begin(batches[0]).steps(), transport))
-            if batches:
+            if batches and transport.lent:
                 _Threads(work, transport).run(batches)
+            elif batches:
+                CONNECTIONS.in_background(_in_tasks(work, transport, batches))
             if not work.others:
                 return
             concurrent.futures.wait(work.others, _timeout(work.left))
@@ -57,15 +61,17 @@ async def adrive(work: Work, transport: Transport) -> None:
 
 
 def _exchange(
-    steps: Generator[Step, Any, Answer], transport: Transport, threads: "_Threads | None" = None
+    steps: Generator[Step, Any, Answer], transport: Transport, over: threading.Event | None = None
 ) -> Answer | RerankError:
-    """Run the steps of an exchange, blocking."""
+    """Run the steps of an exchange, blocking; `over` is set when nobody wants it any more."""
     with closing(steps):
         try:
             step = next(steps)
             while True:
+                if over is not None and over.is_set():
+                    raise _OverError
                 if isinstance(step, Wait):
-                    _sleep(step, threads)
+                    _sleep(step)
                     step = next(steps)
                 else:
                     step = steps.send(transport.send(step))
@@ -94,18 +100,14 @@ async def _aexchange(steps: Generator[Step, Any, Answer], transport: Transport) 
             return error
 
 
-def _sleep(wait: Wait, threads: "_Threads | None") -> None:
-    if wait.ticket is None and threads is None:
+def _sleep(wait: Wait) -> None:
+    if wait.ticket is None:
         time.sleep(wait.seconds)
         return
     woken = threading.Event()
-    if threads is not None:
-        threads.asleep(woken)
-    if wait.ticket is not None:
-        wait.ticket.wake = woken.set
-        if wait.ticket.woken:
-            return
-    woken.wait(_timeout(wait.seconds))
+    wait.ticket.wake = woken.set
+    if not wait.ticket.woken:
+        woken.wait(_timeout(wait.seconds))
 
 
 async def _asleep(wait: Wait) -> None:
@@ -151,27 +153,22 @@ async def _in_tasks(work: Work, transport: Transport, batches: Sequence[Batch]) 
 
 
 class _Threads:
-    """Threads that send the batches of one call."""
+    """Threads that send the batches of one call over a client that the caller lent."""
 
     def __init__(self, work: Work, transport: Transport) -> None:
         self._work = work
         self._transport = transport
         self._came: SimpleQueue[tuple[Batch, Any]] = SimpleQueue()
-        self._stopped = False
-        self._asleep: list[threading.Event] = []
-        self._contexts: list[contextvars.Context] = []
+        self._over = threading.Event()
 
     def run(self, batches: Sequence[Batch]) -> None:
-        """Send batches, and what comes of them."""
-        most = min(THREADS, self._work.plan.limits.max_concurrency)
-        pool = concurrent.futures.ThreadPoolExecutor(most, "hosted-rerank")
+        """Send batches, and what comes of them. Where it fails, what is on its way ends by itself, and is not used."""
+        pool = ThreadPoolExecutor(min(THREADS, self._work.plan.limits.max_concurrency), "hosted-rerank")
         under_way = 0
         try:
             while True:
                 for batch in batches:
-                    context = contextvars.copy_context()
-                    self._contexts.append(context)
-                    pool.submit(context.run, self._send, batch)
+                    pool.submit(contextvars.copy_context().run, self._send, batch)
                 under_way += len(batches)
                 if not under_way:
                     return
@@ -181,32 +178,15 @@ class _Threads:
                     raise came
                 batches = self._work.settle(batch, came)
         finally:
+            self._over.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            self._stop()
-
-    def asleep(self, woken: threading.Event) -> None:
-        """Take note of who is woken if the call is over; who is over already does not begin to sleep."""
-        self._asleep.append(woken)
-        if self._stopped:
-            raise _StoppedError
 
     def _send(self, batch: Batch) -> None:
-        ATTEMPT.set(Attempt(0.0))  # not the caller's last one, which is over
         try:
-            if not self._stopped:
-                self._came.put((batch, _exchange(self._work.begin(batch).steps(), self._transport, self)))
+            self._came.put((batch, _exchange(self._work.begin(batch).steps(), self._transport, self._over)))
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
             self._came.put((batch, error))
 
-    def _stop(self) -> None:
-        """End what is still under way: nobody wants it any more."""
-        self._stopped = True
-        for woken in self._asleep:
-            woken.set()
-        for context in self._contexts:
-            if (attempt := context.get(ATTEMPT)) is not None:
-                attempt.stop()
 
-
-class _StoppedError(Exception):
+class _OverError(Exception):
     """The call of this thread is over."""

@@ -31,8 +31,8 @@ FIRST_GROWTH, LEAST_GROWTH = 1.5, 0.02
 QUIET = 2.0
 """Seconds without a refusal after which the growth doubles."""
 
-LEAST_LEFT = 0.7
-"""What one refusal leaves of what was learned before: it may have come by chance."""
+LEAST_LEFT, LEAST_WINDOW = 0.7, 0.5
+"""What one refusal leaves of the rate and the burst, and of the window, that were learned: it may be a chance one."""
 CALM, LONGEST_CALM = 8.0, 30.0
 """Seconds without growth after a refusal, for each second that it cost; and the most of them."""
 LONGEST_RESET = 60.0
@@ -202,7 +202,7 @@ class Pacer:
                 self._refusals += 1
             self._resume, resumed = max(self._resume, now + hold), self._resume
             if news:
-                self._narrowest = max(1.0, self._window * LEAST_LEFT if self._refusals > 1 else 1.0)
+                self._narrowest = max(1.0, self._window * LEAST_WINDOW if self._refusals > 1 else 1.0)
             self._window = max(self._narrowest, min(self._window, self._under_way))
             if not overloaded:
                 self._learn(now, hold, resumed if news else None)

@@ -17,7 +17,7 @@ import httpx
 
 from hosted_rerank.address import LOOPBACK
 from hosted_rerank.attempt import ATTEMPT
-from hosted_rerank.coming import Coming
+from hosted_rerank.coming import Coming, pieces
 from hosted_rerank.wire import Request
 
 KEEP_ALIVE = 90.0
@@ -47,7 +47,7 @@ class BlockingPool:
         """Send a request and take what comes; raises what httpcore raises."""
         url, pool, host = self._routes.get(request.url) or self._route(request.url)
         headers: Any = {"host": host, **request.headers, "content-length": str(len(request.content))}
-        message = httpcore.Request("POST", url, headers=headers, content=request.content)
+        message = httpcore.Request("POST", url, headers=headers, content=pieces(request.content))
         response = pool.handle_request(message)
         try:
             came = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
@@ -94,18 +94,10 @@ class _Stream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        ATTEMPT.get().connection = self
         return self._stream.read(max_bytes, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        ATTEMPT.get().connection = self
         self._stream.write(buffer, _left(timeout))
-
-    def stop(self) -> None:
-        """Have whoever reads or writes in another thread find the connection ended."""
-        with suppress(OSError):
-            connection: socket.socket = self._stream.get_extra_info("socket")
-            socket.socket.shutdown(connection, socket.SHUT_RDWR)  # not TLS' own, which the other thread would trip over
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None

@@ -32,6 +32,11 @@ class Signed:
             signed = Lost("no credentials in time", time.monotonic(), timed_out=True)
         return signed if isinstance(signed, Lost) else _redacted(await self._inner.asend(signed), request, signed)
 
+    @property
+    def lent(self) -> bool:
+        """What the transport below says."""
+        return self._inner.lent
+
     def close(self) -> None:
         """Close the transport below."""
         self._inner.close()

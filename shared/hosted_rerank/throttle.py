@@ -47,6 +47,11 @@ class Throttled:
             return _late()
         return await self._inner.asend(_in_time(request))
 
+    @property
+    def lent(self) -> bool:
+        """What the transport below says."""
+        return self._inner.lent
+
     def close(self) -> None:
         """Close the transport below."""
         self._inner.close()

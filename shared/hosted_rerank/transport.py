@@ -8,7 +8,7 @@ import asyncio
 import sys
 from typing import Any, Protocol
 
-from hosted_rerank.coming import Coming, in_pieces
+from hosted_rerank.coming import Coming, apieces
 from hosted_rerank.connections import CONNECTIONS
 from hosted_rerank.wire import Outcome, Request
 
@@ -45,8 +45,6 @@ class HttpTransport:
             way.send(request, coming)
         except failures() as error:
             return coming.broken(error, kept=lent is None or lent.keeps)
-        finally:
-            coming.attempt.over()
         return coming.outcome()
 
     async def asend(self, request: Request) -> Outcome:
@@ -60,6 +58,11 @@ class HttpTransport:
         except failures() as error:
             return coming.broken(error, kept=lent is None or lent.keeps)
         return coming.outcome()
+
+    @property
+    def lent(self) -> bool:
+        """Whether it goes over clients of the caller's, which know one way of calling only."""
+        return not (self._lent is None and self._lent_async is None)
 
     def close(self) -> None:
         """Let go of the blocking connections; lent clients stay open."""
@@ -103,7 +106,7 @@ class _LentAwaiting:
     async def send(self, request: Request, coming: Coming) -> None:
         length = {"content-length": str(len(request.content))}
         message = self._client.build_request(
-            "POST", request.url, headers={**request.headers, **length}, content=in_pieces(request), timeout=None
+            "POST", request.url, headers={**request.headers, **length}, content=apieces(request.content), timeout=None
         )
         response = await self._client.send(message, stream=True, follow_redirects=False)
         try:

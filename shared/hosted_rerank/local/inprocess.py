@@ -44,6 +44,8 @@ class InProcess:
         finally:
             cancelled.set()
 
+    lent = False
+
     def close(self) -> None:
         """Does nothing."""
 

@@ -1,0 +1,143 @@
+"""The server that everybody is measured against: as little of a rerank API as all clients take, in a process of its own.
+
+It costs some 30 microseconds an answer, so that what is measured is the client. Scores fall with the index.
+
+    python -m benchmarks.stub --latency 0.1 --rate 50 --burst 50 --max-documents 100 --tls CERTIFICATE
+"""
+
+import argparse
+import asyncio
+import math
+import socket
+import ssl
+import time
+from typing import Any
+
+import orjson
+
+from hosted_rerank.local.conditions import Limit
+
+
+class Stub(asyncio.Protocol):
+    """One connection."""
+
+    connections = 0
+    most = 0
+    answered = 0
+    refused = 0
+    under_way = 0
+    most_under_way = 0
+
+    def __init__(self, settings: argparse.Namespace, limit: Limit | None) -> None:
+        self._settings, self._limit, self._came = settings, limit, bytearray()
+        self._transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        Stub.connections += 1
+        Stub.most = max(Stub.most, Stub.connections)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        Stub.connections -= 1
+
+    def data_received(self, data: bytes) -> None:
+        self._came += data
+        end = self._came.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = bytes(self._came[:end]).lower()
+        length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
+        if len(self._came) >= end + 4 + length:
+            target, body = head.split(b" ", 2)[1], bytes(self._came[end + 4 : end + 4 + length])
+            del self._came[: end + 4 + length]
+            self._answer(target, body)
+
+    def _answer(self, target: bytes, content: bytes) -> None:
+        if target == b"/counts":
+            counts = ("connections", "most", "answered", "refused", "most_under_way")
+            self._send(200, {name: getattr(Stub, name) for name in counts})
+            for name in ("answered", "refused", "most_under_way"):
+                setattr(Stub, name, 0)
+            Stub.most = Stub.connections
+            return
+        if target.endswith(b"/models"):
+            self._send(200, {"object": "list", "data": [{"id": "m", "object": "model"}]})
+            return
+        if self._limit is not None and (wait := self._limit.take(time.monotonic())):
+            Stub.refused += 1
+            self._send(429, {"error": {"message": "too many"}}, f"retry-after: {math.ceil(wait)}\r\n")
+            return
+        body = orjson.loads(content)
+        documents = body.get("documents") or body.get("passages") or body.get("texts")
+        if self._settings.max_documents and len(documents) > self._settings.max_documents:
+            self._send(400, {"error": {"message": f"at most {self._settings.max_documents} documents"}})
+            return
+        Stub.answered += 1
+        Stub.under_way += 1
+        Stub.most_under_way = max(Stub.most_under_way, Stub.under_way)
+        if self._settings.latency:
+            asyncio.get_running_loop().call_later(self._settings.latency, self._rank, target, body, len(documents))
+        else:
+            self._rank(target, body, len(documents))
+
+    def _rank(self, target: bytes, body: Any, count: int) -> None:
+        Stub.under_way -= 1
+        score = "logit" if b"ranking" in target else "relevance_score"
+        most = body.get("top_n") or body.get("top_k") or count
+        ranked = [{"index": index, score: 1 - index / count} for index in range(min(most, count))]
+        name = "rankings" if score == "logit" else "results" if b"cohere" in target or b"jina" in target else "data"
+        usage = {"prompt_tokens": 9 * count, "total_tokens": 9 * count}
+        self._send(200, {"id": "r-1", "object": "list", "model": "m", name: ranked, "usage": usage})
+
+    def _send(self, status: int, body: Any, more: str = "") -> None:
+        if not self._transport.is_closing():
+            content = orjson.dumps(body)
+            head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n{more}\r\n"
+            self._transport.write(head.encode() + content)
+
+
+async def main() -> None:
+    """Serve until killed; the port is the first line of the output."""
+    parser = argparse.ArgumentParser()
+    for name in ("latency", "rate", "burst"):
+        parser.add_argument(f"--{name}", type=float, default=None)
+    parser.add_argument("--growing", action="store_true")
+    parser.add_argument("--max-documents", type=int)
+    parser.add_argument("--tls")
+    parser.add_argument("--round-trip", type=float, default=0.0)
+    settings = parser.parse_args()
+    limit = Limit(settings.rate, settings.burst, growing=settings.growing) if settings.rate else None
+    tls = None
+    if settings.tls:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(settings.tls)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Stub(settings, limit), "127.0.0.1", 0, backlog=2048, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    if settings.round_trip:
+        port = await _far_away(port, settings.round_trip / 2)
+    print(port, flush=True)
+    await server.serve_forever()
+
+
+async def _far_away(port: int, delay: float) -> int:
+    """Put a server behind a proxy that holds everything back for a while, each way."""
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        while data := await source.read(1 << 16):
+            loop.call_later(delay, sink.write, data)
+        loop.call_later(delay, sink.close)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(2 * delay)  # the handshake's way there and back
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(carry(reader, back), carry(there, writer), return_exceptions=True)
+
+    proxy = await asyncio.start_server(talk, "127.0.0.1", 0)
+    return int(proxy.sockets[0].getsockname()[1])
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
