@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from hosted_rerank.checks import check_list
+from hosted_rerank.checks import check_list, check_sequence
 
 _CONTENT: Callable[[Document], str] = attrgetter("page_content")
 
@@ -20,12 +20,16 @@ def document_texts(
     Raises:
         TypeError: One of them is no `Document`.
     """
+    check_sequence("documents", documents)
+    if to_text is None and not metadata_fields:
+        try:
+            return list(map(_CONTENT, documents))
+        except AttributeError:
+            pass  # said better below
     check_list("documents", documents, Document)
     if to_text is not None:
         return [to_text(document) for document in documents]
-    if metadata_fields:
-        return [_with_metadata(document, metadata_fields) for document in documents]
-    return list(map(_CONTENT, documents))
+    return [_with_metadata(document, metadata_fields or ()) for document in documents]
 
 
 def _with_metadata(document: Document, fields: Sequence[str]) -> str:

@@ -15,10 +15,15 @@ def check_count(name: str, value: object, *, least: int) -> None:
         raise InvalidRequestError(f"{name} must be at least {least}, not {value}{hint}")
 
 
-def check_list(name: str, values: object, kind: type) -> None:
-    """Refuse what is no list of a kind of thing: a single text, a mapping, what can be read only once, other things."""
+def check_sequence(name: str, values: object) -> None:
+    """Refuse what is no list of anything: a single text, a mapping, what can be read only once."""
     if type(values) is not list and (isinstance(values, (str, bytes)) or not isinstance(values, Sequence)):
         raise TypeError(f"{name} must be a list, not {type(values).__name__}")
+
+
+def check_list(name: str, values: object, kind: type) -> None:
+    """Refuse what is no list of a kind of thing."""
+    check_sequence(name, values)
     things = cast("Sequence[object]", values)
     if all(issubclass(found, kind) for found in set(map(type, things))):  # a loop in C: there may be 10,000 of them
         return

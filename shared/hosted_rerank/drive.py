@@ -1,7 +1,7 @@
 """The two drivers of the flow, blocking and awaiting. They send what `Work` has to send, and decide nothing.
 
-One batch is sent in the caller's own thread or task. Several are sent in tasks: of the caller's event loop, or of one that
-blocking calls share, for a hundred connections cost one thread less than they cost a hundred threads. When one fails for
+One batch is sent in the caller's own thread or task. Several are sent in tasks: of the caller's event loop, or of one
+that blocking calls share, for a hundred connections are less work for one thread than for a hundred. When one fails for
 good, or the caller is cancelled or interrupted, the others are cancelled at once.
 """
 

@@ -9,10 +9,9 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any, Literal
 
-from hosted_rerank.checks import check_count, check_list
+from hosted_rerank.checks import check_count, check_list, check_sequence
 from hosted_rerank.endpoint import Endpoint
 from hosted_rerank.errors import InvalidRequestError
 from hosted_rerank.retry import Retry
@@ -22,9 +21,6 @@ CONCURRENCY = 1000
 
 _BYTES_OF_A_TOKEN = 3
 """What tokens are estimated by, on the safe side: English has some 4 bytes to a token, Chinese 3."""
-
-_END = itemgetter(slice(-12, None))
-"""The end of a text, which equal texts have in common: a quick way to see that no two are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,19 +206,34 @@ def plan(endpoint: Endpoint, limits: Limits, call: Call) -> Plan:
     _check(call)
     endpoint.check_instruction(call.instruction)
     documents, most = call.documents, limits.max_document_chars
+    blank = _some_blank(documents)
     if most is not None:
         documents = [text[:most] for text in documents]
-    blanks: Sequence[int] = ()
-    places: Sequence[int] = range(len(documents))
+        blank = _some_blank(documents)
     texts: Sequence[str] = documents if isinstance(documents, list) else list(documents)
-    if "" in documents or any(map(str.isspace, documents)):
+    places: Sequence[int] = range(len(texts))
+    blanks: Sequence[int] = ()
+    different = set(texts) if limits.dedupe else None
+    if blank or "" in (texts if different is None else different):
         blanks = [place for place, text in enumerate(documents) if not text or text.isspace()]
         places = [place for place, text in enumerate(documents) if text and not text.isspace()]
         texts = [documents[place] for place in places]
+        different = set(texts) if limits.dedupe else None
     copies: dict[int, list[int]] = {}
-    if limits.dedupe and len(set(map(_END, texts))) < len(texts):
+    if different is not None and len(different) < len(texts):
         texts, places, copies = _unique(texts, places)
     return Plan(endpoint, limits, call, texts, places, copies, blanks)
+
+
+def _some_blank(documents: Sequence[str]) -> bool:
+    """Whether a document is white space only. Refuses what is no str on the way: this is a loop in C."""
+    try:
+        if not any(map(str.isspace, documents)):
+            return False
+    except TypeError:
+        pass  # said better below
+    check_list("documents", documents, str)
+    return True
 
 
 def _unique(texts: Sequence[str], places: Sequence[int]) -> tuple[list[str], list[int], dict[int, list[int]]]:
@@ -245,7 +256,7 @@ def _check(call: Call) -> None:
         raise TypeError(f"query must be a str, not {type(query).__name__}")
     if not query.strip():
         raise InvalidRequestError("query is blank: there is nothing to compare documents with")
-    check_list("documents", call.documents, str)
+    check_sequence("documents", call.documents)
     if call.top_n is not None:
         check_count("top_n", call.top_n, least=1)
 

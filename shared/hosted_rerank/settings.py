@@ -154,10 +154,10 @@ class RerankSettings(Closing, BaseModel):
     @property
     def reranker(self) -> Reranker:
         """The core's reranker for these fields as they are now."""
-        fields = vars(self)
-        if self._made is None or self._made.fields != fields or self._made.held != _held(fields):
-            self._made = _Made(dict(fields), copy.deepcopy(_held(fields)), Reranker(**self._reranker_settings()))
-        return self._made.reranker
+        fields, made = vars(self), self._made
+        if made is None or made.fields != fields or made.held != _held(fields):
+            self._made = made = _Made(dict(fields), copy.deepcopy(_held(fields)), Reranker(**self._reranker_settings()))
+        return made.reranker
 
     def _reranker_settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _RERANKER_FIELDS} | {"fallbacks": self.fallbacks or ()}
