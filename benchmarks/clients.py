@@ -146,9 +146,7 @@ def _langchain(reranker: Any, documents: Sequence[str]) -> Client:
     from langchain_core.documents import Document
 
     pages = [Document(page_content=text, metadata={"source": f"{number}.txt"}) for number, text in enumerate(documents)]
-    return Client(
-        lambda: reranker.compress_documents(pages, QUERY), lambda: reranker.acompress_documents(pages, QUERY)
-    )
+    return Client(lambda: reranker.compress_documents(pages, QUERY), lambda: reranker.acompress_documents(pages, QUERY))
 
 
 def _llamaindex(reranker: Any, documents: Sequence[str]) -> Client:

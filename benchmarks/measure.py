@@ -1,6 +1,6 @@
 """One measurement of one client, in a process of its own: prints a JSON object.
 
-    python -m benchmarks.measure storm langchain http://127.0.0.1:9000 --documents 10 --count 500
+python -m benchmarks.measure storm langchain http://127.0.0.1:9000 --documents 10 --count 500
 """
 
 import argparse

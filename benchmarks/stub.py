@@ -93,7 +93,9 @@ class Stub(asyncio.Protocol):
     def _send(self, status: int, body: Any, more: str = "") -> None:
         if not self._transport.is_closing():
             content = orjson.dumps(body)
-            head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n{more}\r\n"
+            head = (
+                f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n{more}\r\n"
+            )
             self._transport.write(head.encode() + content)
 
 

@@ -1,13 +1,16 @@
 """What is sent of a node, and how it comes back: always as a copy where anything of it changes."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, TextNode
 
 from hosted_rerank import RerankResponse
 from hosted_rerank.checks import check_list
 from hosted_rerank.settings import PASSED_KEY
+
+_TEMPLATES = ("{key}: {value}", "{metadata_str}\n\n{content}")
+"""LlamaIndex's own, for a line of metadata and for a text below its metadata."""
 
 RETRIEVAL_SCORE_KEY = "retrieval_score"
 """Metadata key of the score that a node came with."""
@@ -28,10 +31,27 @@ def node_texts(
 
 
 def _content(node: BaseNode, mode: MetadataMode) -> str:
-    text = node.text if type(node) is TextNode else node.get_content(metadata_mode=MetadataMode.NONE)
+    plain = cast("TextNode", node) if type(node) is TextNode else None
+    text = plain.text if plain is not None else node.get_content(metadata_mode=MetadataMode.NONE)
     if mode == MetadataMode.NONE or not text or text.isspace():
         return text
+    if plain is not None and mode == MetadataMode.EMBED and _has_usual_templates(plain):
+        return _embedded(plain, text)
     return node.get_content(metadata_mode=mode)
+
+
+def _has_usual_templates(node: TextNode) -> bool:
+    return (node.metadata_template, node.text_template) == _TEMPLATES
+
+
+def _embedded(node: TextNode, text: str) -> str:
+    """What `get_content` says for an embedder, of a plain node with the usual templates, for a tenth of the work."""
+    if not node.metadata:
+        return text
+    left_out = node.excluded_embed_metadata_keys
+    lines = [f"{name}: {value!s}" for name, value in node.metadata.items() if name not in left_out]
+    metadata = node.metadata_separator.join(lines).strip()
+    return f"{metadata}\n\n{text}".strip() if metadata else text
 
 
 def ranked_nodes(

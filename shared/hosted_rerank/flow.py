@@ -104,10 +104,9 @@ class Exchange:
                 request = replace(request, content=self.plan.endpoint.provider.dialect.turn(request.content, more))
                 continue
             wait = self._retry_wait(outcome, retries, waited)
-            if wait is None:
-                raise self._failure()
-            if self._left(outcome.at) <= wait:
-                raise self._failure(late=True)
+            late = self._left(outcome.at) <= (wait or 0.0)
+            if wait is None or late:
+                raise self._failure(late=late)
             if not self._is_refusal(outcome):  # for a refusal, all wait in the line
                 yield Wait(wait)
             retries += 1

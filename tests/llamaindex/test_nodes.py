@@ -5,6 +5,8 @@ import threading
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("llama_index.core")
 
@@ -23,6 +25,7 @@ from llama_index.core.schema import (
 )
 
 from llamaindex_hosted_rerank import FireworksRerank, HostedRerank
+from llamaindex_hosted_rerank.nodes import node_texts
 from tests.adapters.fixtures import Asking, Do
 from tests.conftest import QUERY
 from tests.hostile import HostileServer, ranking, reply
@@ -194,3 +197,21 @@ def test_question_as_text(asking: Asking, do: Do, server: HostileServer) -> None
     """A question may stand as text where a bundle does, as everywhere in LlamaIndex."""
     do(asking(FireworksRerank), "postprocess_nodes", nodes(), QUERY)
     assert server.requests[0].body["query"] == QUERY
+
+
+@given(
+    st.text(max_size=20),
+    st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=5) | st.dates(), max_size=3),
+    st.lists(st.text(max_size=5), max_size=2),
+    st.sampled_from(["\n", " | ", ""]),
+)
+def test_text_is_what_llama_index_says(
+    text: str, metadata: dict[str, Any], left_out: list[str], separator: str
+) -> None:
+    """What is sent of a node is its content for an embedder, whatever shortcut is taken to it."""
+    node = TextNode(text=text, metadata=metadata, excluded_embed_metadata_keys=left_out, metadata_separator=separator)
+    (sent,) = node_texts([NodeWithScore(node=node)], None, MetadataMode.EMBED)
+    assert sent == (node.get_content(metadata_mode=MetadataMode.EMBED) if text.strip() else text)
+    node.text_template = "{content} ({metadata_str})"
+    (sent,) = node_texts([NodeWithScore(node=node)], None, MetadataMode.EMBED)
+    assert sent == (node.get_content(metadata_mode=MetadataMode.EMBED) if text.strip() else text)
