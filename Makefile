@@ -2,13 +2,14 @@
 # make test   sets everything up in .venv and runs the tests
 # make test-third-party   the vendors' SDKs and other packages against the local server, in an environment of their own
 # make test-servers       our client against a server that others wrote (infinity), likewise; slow
+# make bench  side by side with peers, in an environment of their own; takes some 20 minutes, and valgrind for instructions
 # make check  lint, types and import contracts
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-third-party test-servers check format clean
+.PHONY: demo test test-third-party test-servers bench check format clean
 
 demo: $(VENV)/demo
 	$(BIN)/hosted-rerank demo
@@ -24,6 +25,10 @@ test-servers: $(VENV)/test $(VENV)-infinity/made
 	$(VENV)-infinity/bin/python -m pip --quiet install --requirement tests/third_party/infinity.txt
 	INFINITY=$(VENV)-infinity/bin/infinity_emb $(BIN)/python -m pytest tests/third_party -m slow
 
+bench: $(VENV)-bench/made
+	$(VENV)-bench/bin/python -m pip --quiet install --editable '.[langchain,llamaindex,local]' --group bench
+	$(VENV)-bench/bin/python -m benchmarks
+
 check: $(VENV)/check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,10 +42,10 @@ format: $(VENV)/check
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(VENV)-third-party $(VENV)-infinity
+	rm -rf $(VENV) $(VENV)-third-party $(VENV)-infinity $(VENV)-bench
 
 # The files below $(VENV) are stamps: what is installed there, as of the last change of pyproject.toml.
-$(VENV)/made $(VENV)-third-party/made $(VENV)-infinity/made:
+$(VENV)/made $(VENV)-third-party/made $(VENV)-infinity/made $(VENV)-bench/made:
 	@$(PYTHON) -c 'import sys; sys.exit("hosted-rerank needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade pip

@@ -174,7 +174,9 @@ def _ours_llamaindex(url: str, documents: Sequence[str], top_n: int | None, **se
 def _langchain_fireworks(url: str, documents: Sequence[str], top_n: int | None) -> Client:
     from langchain_fireworks import FireworksRerank
 
-    return _langchain(FireworksRerank(model="m", api_key=KEY, base_url=f"{url}/inference/v1", top_n=top_n), documents)
+    return _langchain(
+        FireworksRerank(model="m", fireworks_api_key=KEY, base_url=f"{url}/inference/v1", top_n=top_n), documents
+    )
 
 
 def _langchain_cohere(url: str, documents: Sequence[str], top_n: int | None) -> Client:

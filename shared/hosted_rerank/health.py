@@ -78,7 +78,7 @@ class Health:
             if self._budget < RESERVE:
                 self._budget = min(RESERVE, self._budget + max(0.0, now - self._earned))
             self._earned = now
-            if self._budget < 1:
+            if self._budget < 0.999:  # fifths do not add up to one
                 return False
             self._budget -= 1
             return True

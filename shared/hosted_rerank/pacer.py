@@ -22,6 +22,8 @@ from hosted_rerank.retry import Quota
 FIRST_WINDOW = 32
 """Requests under way before anything is known."""
 LARGEST_WINDOW = 1000
+BUNCH = 0.005
+"""Seconds in which what would go one by one may go together: nobody sleeps for less than half of it."""
 PATIENCE = 0.1
 """Seconds without an answer after which the window doubles all the same: refusals come fast, answers may not."""
 MEASURED = 1.0
@@ -72,6 +74,11 @@ class Pacer:
         self._window = float(FIRST_WINDOW)
         self._moved = -math.inf
         """When the first request went or the last answer came."""
+        self._latency = 0.0
+        """Seconds that an answer takes, about; counted until the first refusal."""
+        self._spread = -math.inf
+        """When the next request goes while nothing was refused: what a wider window lets go is spread over half of the
+        time that an answer takes, so that a refusal of the first of them stops the last."""
         self._rate = math.inf
         """Requests a second."""
         self._burst = math.inf
@@ -124,6 +131,8 @@ class Pacer:
                 self._moved = now
             self._under_way += 1
             self._tokens -= 1
+            if not self._refusals:
+                self._spread = max(self._spread, now - BUNCH) + self._latency / (2 * self._window)
             if self._left is not None:
                 self._left -= 1
             if self._line:
@@ -142,14 +151,14 @@ class Pacer:
             if patience > 0:
                 return patience
             self._window, self._moved = min(self._window * 2, LARGEST_WINDOW), now
-        at = self._resume
+        at = max(self._resume, self._spread)
         if self._refusals:
             self._count(now)
             if self._tokens < 1:
                 at = max(at, now + (1 - self._tokens) / self._rate)
         if self._left is not None and self._left <= 0:
             at = max(at, self._reset)
-        return max(0.0, at - now)
+        return max(at - now, BUNCH / 2) if at > now else 0.0
 
     def _count(self, now: float) -> None:
         """Count what the time since the last count has brought: tokens, and growth where it was quiet."""
@@ -180,6 +189,7 @@ class Pacer:
         """Take note of an answer, and of what the API says may follow it."""
         with self._lock:
             if not self._refusals:
+                self._latency += (now - ticket.sent - self._latency) / 8
                 self._moved = now
                 self._window = min(self._window + 1, LARGEST_WINDOW)
             self._answers.append(now)

@@ -1,0 +1,440 @@
+"""The pace: the pacer with plain values, then services that refuse, fail, and come back, in both ways of calling."""
+
+import asyncio
+import math
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from hosted_rerank import (
+    CircuitOpenError,
+    DeadlineExceededError,
+    InvalidRequestError,
+    RateLimitError,
+    Reranker,
+    RerankError,
+    RerankResponse,
+    ServerError,
+)
+from hosted_rerank.health import FAILURES, Health
+from hosted_rerank.pacer import FIRST_WINDOW, Pacer, Ticket
+from hosted_rerank.retry import Quota, quota
+from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
+from tests.hostile import Act, HostileServer, Peer, ranking, reply
+
+
+def go(pacer: Pacer, now: float) -> Ticket:
+    """A ticket that goes at once."""
+    ticket = Ticket()
+    assert pacer.admit(ticket, now) == 0
+    return ticket
+
+
+def test_window_doubles_while_all_goes_well() -> None:
+    """Every answer lets two go, so each round trip doubles what is under way."""
+    pacer = Pacer()
+    first = [go(pacer, 0.0) for _ in range(FIRST_WINDOW)]
+    waiting = Ticket()
+    assert pacer.admit(waiting, 0.0) > 0
+    for ticket in first:
+        pacer.answered(ticket, 0.05)
+    assert pacer.admit(waiting, 0.05) == 0
+    for number in range(2 * FIRST_WINDOW - 1):
+        go(pacer, 0.05 + number / 1000)
+
+
+def test_window_doubles_where_answers_take_long() -> None:
+    """A slow service is no full one: refusals come fast."""
+    pacer = Pacer()
+    for _ in range(FIRST_WINDOW):
+        go(pacer, 0.0)
+    waiting = Ticket()
+    assert 0 < pacer.admit(waiting, 0.0) < 1
+    assert pacer.admit(waiting, 0.2) == 0
+    for _ in range(FIRST_WINDOW - 1):
+        go(pacer, 0.2)
+
+
+def test_refusal_holds_everybody() -> None:
+    """After a refusal nobody goes for as long as the API asks, and then one, not all."""
+    pacer = Pacer()
+    refused = go(pacer, 0.0)
+    pacer.refused(refused, 0.1, 2.0)
+    others = [Ticket() for _ in range(5)]
+    assert pacer.admit(refused, 0.1) == pytest.approx(2.0)
+    assert all(pacer.admit(other, 1.0) > 0 for other in others)
+    assert pacer.admit(refused, 2.11) == 0
+    assert pacer.admit(others[0], 2.11) > 0
+
+
+def test_first_come_first_served() -> None:
+    """Nobody overtakes, and a refused request comes back to its old place."""
+    pacer = Pacer()
+    early = go(pacer, 0.0)
+    late, later = Ticket(), Ticket()
+    pacer.refused(early, 0.0, 1.0)
+    assert pacer.admit(later, 0.1) > 0
+    assert pacer.admit(late, 0.1) > 0
+    assert pacer.admit(early, 0.1) > 0
+    assert pacer.admit(later, 1.1) == math.inf
+    assert pacer.admit(late, 1.1) == math.inf
+    assert pacer.admit(early, 1.1) == 0
+
+
+def test_whoever_leaves_the_line_holds_nobody_up() -> None:
+    """A cancelled call's place is given on, and the next one is woken."""
+    pacer = Pacer()
+    under_way = go(pacer, 0.0)
+    first, second = Ticket(), Ticket()
+    assert pacer.admit(first, 0.0, limit=1) == math.inf
+    assert pacer.admit(second, 0.0, limit=1) == math.inf
+    woken = threading.Event()
+    second.wake = woken.set
+    pacer.leave(first)
+    assert woken.is_set()
+    assert pacer.admit(second, 0.0, limit=1) == math.inf
+    pacer.leave(under_way)
+    pacer.leave(under_way)
+    assert pacer.admit(second, 0.0, limit=1) == 0
+
+
+def test_waker_of_a_loop_that_is_gone() -> None:
+    """A sleeper that cannot be woken any more does not break who wakes it."""
+    pacer = Pacer()
+    under_way, gone = go(pacer, 0.0), Ticket()
+    assert pacer.admit(gone, 0.0, limit=1) == math.inf
+    loop = asyncio.new_event_loop()
+    gone.wake = lambda: loop.call_soon_threadsafe(print)
+    loop.close()
+    pacer.leave(under_way)
+
+
+def simulate(pacer: Pacer, allowed: Any, count: int, began: float = 0.0, round_trip: float = 0.01) -> tuple[float, int]:
+    """The seconds until `count` requests that came at `began` are answered, and the refusals on the way."""
+    now, refused, line, coming = began, 0, [Ticket() for _ in range(count)], list[tuple[float, Ticket, float]]()
+    while line or coming:
+        for due, ticket, hold in [entry for entry in coming if entry[0] <= now]:
+            coming.remove((due, ticket, hold))
+            if hold:
+                refused += 1
+                pacer.refused(ticket, now, hold)
+                line.insert(0, ticket)
+            else:
+                pacer.answered(ticket, now)
+        line.sort()
+        while line and pacer.admit(line[0], now) == 0:
+            hold = allowed(now)
+            coming.append((now + (round_trip if hold else 0.1), line.pop(0), hold))
+        now += 0.005
+        assert now < began + 1000
+    return now - began, refused
+
+
+class Bucket:
+    """A limit: so many requests a second, and so many at once."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate, self.burst, self.left, self.at = rate, burst, burst, 0.0
+
+    def __call__(self, now: float) -> float:
+        self.left, self.at = min(self.burst, self.left + (now - self.at) * self.rate), now
+        if self.left >= 1:
+            self.left -= 1
+            return 0.0
+        return math.ceil((1 - self.left) / self.rate)
+
+
+@pytest.mark.parametrize("rate", [20, 50, 200])
+def test_rate_is_found_and_kept(rate: float) -> None:
+    """Whatever is allowed, most of it is used, and hardly a request is refused."""
+    seconds, refused = simulate(Pacer(), Bucket(rate, rate), 600)
+    assert 600 / seconds >= 0.9 * rate
+    assert refused <= 90
+
+
+def test_limit_that_moves() -> None:
+    """A limit that falls is met again, and one that rises is followed."""
+    pacer, allowed, now = Pacer(), Bucket(100, 100), 0.0
+    for rate, count, share in ((100, 600, 0.9), (20, 400, 0.8), (100, 2000, 0.7)):
+        allowed.rate = allowed.burst = rate
+        seconds, refused = simulate(pacer, allowed, count, now)
+        assert count / seconds >= share * rate
+        assert refused <= 0.15 * count
+        now += seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({"x-ratelimit-remaining-requests": "7", "x-ratelimit-reset-requests": "900s"}, Quota(7, 900)),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, Quota(0, 360)),
+        ({"x-ratelimit-remaining-requests": "1.00", "x-ratelimit-reset-requests": "20ms"}, Quota(1, 0.02)),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1.5s"}, Quota(0, 1.5)),
+        ({"x-ratelimit-remaining-tokens": "10", "x-ratelimit-reset-tokens": "1s"}, None),
+        ({"x-ratelimit-remaining": "3", "x-ratelimit-reset": "12"}, Quota(3, 12)),
+        ({"x-ratelimit-remaining-requests": "7"}, None),
+        ({"x-ratelimit-remaining-requests": "0%", "x-ratelimit-reset-requests": "1s"}, None),
+        ({"x-ratelimit-remaining-requests": "7", "x-ratelimit-reset-requests": "soon"}, None),
+        ({"x-ratelimit-remaining-requests": "-1", "x-ratelimit-reset-requests": "1s"}, None),
+        ({"x-ratelimit-remaining-requests": "7", "x-ratelimit-reset-requests": "9" * 5000 + "s"}, None),
+        (
+            {
+                "x-ratelimit-remaining": "0",
+                "x-ratelimit-reset": "1795262430000",
+                "date": "Sat, 21 Nov 2026 12:00:00 GMT",
+            },
+            Quota(0, 30),
+        ),
+    ],
+)
+def test_quota(headers: dict[str, str], expected: Quota | None) -> None:
+    """What is left of a limit is read with any unit, and not at all where it makes no sense."""
+    assert quota(headers) == expected
+
+
+def test_quota_is_not_overdrawn() -> None:
+    """When nothing is left, nobody goes before there is more."""
+    pacer = Pacer()
+    pacer.answered(go(pacer, 0.0), 0.1, Quota(2, 5.0))
+    go(pacer, 0.1)
+    second = go(pacer, 0.1)
+    third = Ticket()
+    assert pacer.admit(third, 0.1) == pytest.approx(5.0)
+    pacer.answered(second, 0.2, Quota(0, 0.3))
+    assert pacer.admit(third, 0.6) == 0
+
+
+def test_circuit_opens_tries_and_closes() -> None:
+    """Failures in a row open the circuit; one request tries; its failure doubles the pause, its success ends it."""
+    health = Health()
+    for number in range(FAILURES):
+        assert health.closed_to(0.0, 1.0) == 0
+        assert health.failed(0.0, 0.0, "status 500") is (number == FAILURES - 1)
+    assert health.closed_to(1.0, 1.0) == pytest.approx(4.0)
+    assert health.closed_to(5.0, 1.0) == 0
+    assert health.closed_to(5.0, 1.0) > 0
+    assert health.failed(5.5, 0.0, "status 500")  # sent before it opened: nothing new
+    assert health.failed(5.5, 5.0, "status 500")
+    assert health.closed_to(6.0, 1.0) == pytest.approx(9.5)
+    assert health.closed_to(16.0, 1.0) == 0
+    health.well()
+    assert health.closed_to(16.0, 1.0) == 0
+
+
+def test_retries_are_a_share_of_requests() -> None:
+    """An outage takes the reserve, then a fifth of the requests; with time the reserve comes back."""
+    health = Health()
+    tries = [health.may_retry(0.0) for _ in range(20)]
+    assert tries.count(True) == 10
+    for _ in range(50):
+        health.well()
+    assert [health.may_retry(0.0) for _ in range(20)].count(True) == 10
+    assert [health.may_retry(100.0) for _ in range(20)].count(True) == 10
+
+
+def bucket(rate: float, burst: int) -> Act:
+    """An act that takes `rate` requests a second and refuses the others with 429 and `Retry-After`."""
+    limit, lock = Bucket(rate, burst), threading.Lock()
+
+    async def act(peer: Peer) -> None:
+        with lock:
+            wait = limit(time.monotonic())
+        await (reply(429, "", retry_after=str(int(wait))) if wait else ranking(0.1, 0.3, 0.2, after=0.05))(peer)
+
+    return act
+
+
+def many(reranker: Reranker, count: int, way: str) -> list[RerankResponse | BaseException]:
+    """What comes of calls at once."""
+    if way == "awaiting":
+
+        async def main() -> list[RerankResponse | BaseException]:
+            calls = (reranker.arerank(QUERY, DOCUMENTS) for _ in range(count))
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+        return asyncio.run(main())
+    came: list[RerankResponse | BaseException] = []
+
+    def call() -> None:
+        try:
+            came.append(reranker.rerank(QUERY, DOCUMENTS))
+        except RerankError as error:
+            came.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return came
+
+
+def test_storm_of_429(server: HostileServer, acme: Acme, way: str) -> None:
+    """Many calls at once at a small limit are all served, with few refusals."""
+    server.play(bucket(40, 40))
+    came = many(acme(max_retries=2), 120, way)
+    assert [type(answer) for answer in came] == [RerankResponse] * 120
+    assert len(server.requests) <= 120 * 1.3
+
+
+def test_deadline_that_cannot_be_met_fails_at_once(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """While the API has everybody wait, a call with less time than that is told so without a request."""
+    server.play(reply(429, "", retry_after="30"), ranking())
+    with pytest.raises(RateLimitError):
+        rerank(acme(max_retries=0))
+    began = time.monotonic()
+    with pytest.raises(DeadlineExceededError, match="its turn would come in"):
+        rerank(acme(deadline=5.0))
+    assert time.monotonic() - began < 1
+    assert len(server.requests) == 1
+
+
+def test_long_wait_is_left_to_the_caller(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """While the API asks for an hour, other calls are told so at once."""
+    server.play(reply(429, "", retry_after="3600"), ranking())
+    for _ in range(2):
+        with pytest.raises(RateLimitError) as caught:
+            rerank(acme())
+        assert caught.value.retry_after == pytest.approx(3600, abs=10)
+    assert len(server.requests) == 1
+
+
+def test_other_accounts_are_not_held(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A limit is an account's: another key goes on."""
+    server.play(reply(429, "", retry_after="30"), ranking())
+    with pytest.raises(RateLimitError):
+        rerank(acme(max_retries=0))
+    assert len(rerank(acme(api_key="sk-another-1234")).results) == 3
+
+
+def test_circuit(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
+    """An outage opens the circuit, so that calls fail at once and say so, until it is tried again and works."""
+    server.play(reply(500, ""))
+    reranker = acme(api_key=f"sk-circuit-{way}")
+    for _ in range(FAILURES):
+        with pytest.raises(ServerError):
+            rerank(reranker)
+    with pytest.raises(CircuitOpenError, match="10 requests in a row failed") as caught:
+        rerank(reranker)
+    assert len(server.requests) == FAILURES
+    assert caught.value.retry_after is not None
+    assert 0 < caught.value.retry_after <= 5
+    assert caught.value.provider == "acme"
+
+
+def test_outage_is_not_tripled(server: HostileServer, acme: Acme, way: str) -> None:
+    """In an outage the retries are a share of the calls, and then there are none."""
+    server.play(reply(500, "", retry_after_ms="1"))
+    came = many(acme(max_retries=2, api_key=f"sk-outage-{way}"), 60, way)
+    assert not [answer for answer in came if isinstance(answer, RerankResponse)]
+    assert len(server.requests) <= 60 + 10 + 60 * 0.2
+
+
+class Limiter:
+    """A rate limiter as LangChain's are."""
+
+    def __init__(self, *, lets: bool = True) -> None:
+        self.lets, self.asked = lets, 0
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        self.asked += 1
+        return self.lets
+
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        self.asked += 1
+        if not self.lets:
+            await asyncio.Event().wait()
+        return True
+
+
+def test_rate_limiter_is_asked_once_for_each_request(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """Retries and parts of a call are requests too."""
+
+    async def score(peer: Peer) -> None:
+        await ranking(*[0.5] * len(peer.seen.body["documents"]))(peer)
+
+    server.play(reply(500, "", retry_after_ms="1"), score)
+    limiter = Limiter()
+    rerank(acme(rate_limiter=limiter, max_retries=1, batch_size=2), documents=["a", "b", "c"])
+    assert limiter.asked == len(server.requests) == 3
+
+
+def test_rate_limiter_and_deadline(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A limiter that does not let go does not outlast the deadline."""
+    with pytest.raises(DeadlineExceededError):
+        rerank(acme(rate_limiter=Limiter(lets=False), deadline=0.3))
+    assert server.requests == []
+
+
+@pytest.fixture
+def spare() -> Any:
+    """Another server."""
+    with HostileServer() as server:
+        yield server
+
+
+def test_fallback_answers(server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """When one is out the next is asked, and the answer says who answered and what happened before."""
+    server.play(reply(503, ""))
+    second = acme(row={"name": "spare", "url": f"{spare.url}/rerank"})
+    response = rerank(acme(fallbacks=[second]))
+    assert response.provider == "spare"
+    assert [type(error) for error in response.passed_over] == [ServerError]
+    assert (len(server.requests), len(spare.requests)) == (1, 1)
+
+
+def test_scores_of_two_models_do_not_mix(
+    server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank
+) -> None:
+    """When one part fails, all of the call goes to the fallback."""
+    server.play(ranking(0.1, 0.2), reply(500, ""))
+    second = acme(row={"name": "spare", "url": f"{spare.url}/rerank"})
+    response = rerank(acme(fallbacks=[second], batch_size=2, max_concurrency=1), documents=["a", "b", "c", "d"])
+    assert len(spare.requests[0].body["documents"]) == 4
+    assert (response.provider, len(response.results), response.attempts) == ("spare", 4, 1)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_fallback_is_for_outages(
+    server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank, status: int
+) -> None:
+    """A wrong request and a wrong key are no outage."""
+    server.play(reply(status, ""))
+    with pytest.raises(RerankError) as caught:
+        rerank(acme(fallbacks=[acme(row={"name": "spare", "url": f"{spare.url}/rerank"})]))
+    assert caught.value.status == status
+    assert spare.requests == []
+
+
+def test_fallbacks_that_fail_too(server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """The last failure is raised, with those before it as its cause; or passed through, if that is asked for."""
+    server.play(reply(503, ""))
+    spare.play(reply(402, ""))
+    second = acme(row={"name": "spare", "url": f"{spare.url}/rerank"})
+    with pytest.raises(RerankError) as caught:
+        rerank(acme(fallbacks=[second]))
+    assert caught.value.provider == "spare"
+    assert isinstance(caught.value.__cause__, ServerError)
+    response = rerank(acme(fallbacks=[second], on_error="passthrough"))
+    assert [result.index for result in response.results] == [0, 1, 2]
+    assert {result.error for result in response.results} == {"PaymentRequiredError"}
+
+
+def test_deadline_is_for_fallbacks_too(server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """No fallback is asked when the time is over."""
+    server.play(reply(500, ""), *[ranking(after=10)] * 9)
+    spare.play(ranking(after=10))
+    began = time.monotonic()
+    with pytest.raises(DeadlineExceededError):
+        rerank(acme(deadline=0.4, fallbacks=[acme(row={"name": "spare", "url": f"{spare.url}/rerank"})]))
+    assert time.monotonic() - began < 3
+
+
+def test_instruction_that_a_fallback_cannot_take(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """An instruction that would be lost at a fallback is refused before anybody is asked."""
+    with pytest.raises(InvalidRequestError, match="jina"):
+        rerank(acme(fallbacks=["jina"]), instruction="Animals only.")
+    assert server.requests == []
