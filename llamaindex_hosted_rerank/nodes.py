@@ -1,7 +1,7 @@
 """What is sent of a node, and how it comes back: always as a copy where anything of it changes."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, TextNode
 
@@ -31,7 +31,7 @@ def node_texts(
 
 
 def _content(node: BaseNode, mode: MetadataMode) -> str:
-    plain = cast("TextNode", node) if type(node) is TextNode else None
+    plain = node if type(node) is TextNode else None
     text = plain.text if plain is not None else node.get_content(metadata_mode=MetadataMode.NONE)
     if mode == MetadataMode.NONE or not text or text.isspace():
         return text
