@@ -41,6 +41,8 @@ PACKAGES = (
 class Finding:
     """One figure."""
 
+    group: str
+    """What was run for it."""
     work: str
     who: str
     says: str
@@ -57,11 +59,13 @@ class Finding:
 
 
 FOUND: list[Finding] = []
+RUNNING = [""]
+"""What is run."""
 
 
 def found(work: str, who: str, says: str, value: float, goal: float | None = None, *, at_least: bool = False) -> None:
     """Take note of a figure."""
-    finding = Finding(work, who, says, value, goal, at_least)
+    finding = Finding(RUNNING[0], work, who, says, value, goal, at_least)
     FOUND.append(finding)
     mark = "" if finding.holds else "   FALLS SHORT"
     bound = "" if goal is None else f"  (goal: {'at least' if at_least else 'at most'} {goal:g})"
@@ -369,6 +373,11 @@ def write() -> None:
             continue
     machine = {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count()}
     RESULTS.mkdir(exist_ok=True)
+    new = {finding.group for finding in FOUND}
+    if (RESULTS / "results.json").exists():
+        old = json.loads((RESULTS / "results.json").read_text())["findings"]
+        FOUND.extend(Finding(**finding) for finding in old if finding["group"] not in new)
+    FOUND.sort(key=lambda finding: list(WORKS).index(finding.group))
     results = {"machine": machine, "versions": versions, "findings": [asdict(finding) for finding in FOUND]}
     (RESULTS / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     lines = [f"Python {machine['python']}, {machine['system']}, {machine['cores']} shared cores. Versions: "]
@@ -386,12 +395,13 @@ def write() -> None:
 def main() -> None:
     """Measure, and say what falls short."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", nargs="*", help=f"of {', '.join(WORKS)}; all by default")
+    parser.add_argument("work", nargs="*", help=f"of {', '.join(WORKS)}; the others' results stay")
     parser.add_argument("--quick", action="store_true", help="fewer peers and sizes; nothing is written")
     asked = parser.parse_args()
     for name in asked.work or WORKS:
+        RUNNING[0] = name
         WORKS[name](asked.quick)
-    if not asked.quick and not asked.work:
+    if not asked.quick:
         write()
     short = [finding for finding in FOUND if not finding.holds]
     print(f"{len(FOUND)} figures, {len(short)} of them short of their goals")
