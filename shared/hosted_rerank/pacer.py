@@ -14,7 +14,6 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import count
 
 from hosted_rerank.retry import Quota
@@ -270,9 +269,14 @@ class Pacer:
         self._wake_first()
 
     def _wake_first(self) -> None:
-        if self._line:
+        while self._line:
             first = self._line[0]
             first.woken = True
-            if first.wake is not None:
-                with suppress(RuntimeError):
+            try:
+                if first.wake is not None:
                     first.wake()
+            except RuntimeError:  # its event loop was closed while it slept: nobody will come for this place
+                first.waiting = False
+                heapq.heappop(self._line)
+            else:
+                return

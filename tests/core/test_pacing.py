@@ -101,14 +101,16 @@ def test_whoever_leaves_the_line_holds_nobody_up() -> None:
 
 
 def test_waker_of_a_loop_that_is_gone() -> None:
-    """A sleeper that cannot be woken any more does not break who wakes it."""
+    """A sleeper that cannot be woken any more holds nobody up."""
     pacer = Pacer()
-    under_way, gone = go(pacer, 0.0), Ticket()
+    under_way, gone, after = go(pacer, 0.0), Ticket(), Ticket()
     assert pacer.admit(gone, 0.0, limit=1) == math.inf
+    assert pacer.admit(after, 0.0, limit=1) == math.inf
     loop = asyncio.new_event_loop()
     gone.wake = lambda: loop.call_soon_threadsafe(print)
     loop.close()
     pacer.leave(under_way)
+    assert pacer.admit(after, 0.0, limit=1) == 0
 
 
 def simulate(pacer: Pacer, allowed: Any, count: int, began: float = 0.0, round_trip: float = 0.01) -> tuple[float, int]:
