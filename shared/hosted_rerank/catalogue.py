@@ -60,6 +60,7 @@ def facts(row: Provider) -> list[tuple[str, str]]:
         ("options", options),
         ("extra_body", "taken: fields that it does not know are ignored" if dialect.ignores_unknown else "refused"),
         ("documents of a request", f"up to {row.max_documents:,}" if row.max_documents else ""),
+        ("bytes of a request", f"up to {row.max_bytes:,}" if row.max_bytes else ""),
         ("tokens of a request", f"up to {row.max_tokens:,}" if row.max_tokens else ""),
         ("scores", SCORES[row.score_kind] + (", made 0 to 1 by their sigmoid" if row.score_kind == "logit" else "")),
         ("listwise models", ", ".join(row.listwise)),

@@ -327,6 +327,20 @@ def test_circuit(server: HostileServer, acme: Acme, rerank: Rerank, way: str) ->
     assert caught.value.provider == "acme"
 
 
+def test_circuit_closes(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
+    """When its pause is over one call tries, and when that works all may."""
+    server.play(*[reply(500, "")] * FAILURES, ranking())
+    reranker = acme(api_key=f"sk-closes-{way}")
+    for _ in range(FAILURES):
+        with pytest.raises(ServerError):
+            rerank(reranker)
+    with pytest.raises(CircuitOpenError) as caught:
+        rerank(reranker)
+    time.sleep((caught.value.retry_after or 0.0) + 0.05)
+    for _ in range(3):
+        assert len(rerank(reranker).results) == 3
+
+
 def test_outage_is_not_tripled(server: HostileServer, acme: Acme, way: str) -> None:
     """In an outage the retries are a share of the calls, and then there are none."""
     server.play(reply(500, "", retry_after_ms="1"))

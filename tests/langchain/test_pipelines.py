@@ -9,6 +9,7 @@ pytest.importorskip("langchain_core")
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, BaseDocumentTransformer, Document
+from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import RunnableLambda
 
 from langchain_hosted_rerank import FireworksRerank, HostedRerank, NebiusRerank
@@ -103,3 +104,12 @@ def test_failure_reaches_the_caller(asking: Asking, do: Do, server: HostileServe
         do(retriever, "invoke", QUERY)
     reranker.on_error = "passthrough"
     assert texts(do(retriever, "invoke", QUERY)) == list(TEXTS[:2])
+
+
+def test_langchains_rate_limiter(asking: Asking, do: Do, server: HostileServer) -> None:
+    """LangChain's own limiter is asked for each request, also when the call has a deadline."""
+    limiter = InMemoryRateLimiter(requests_per_second=200, check_every_n_seconds=0.01, max_bucket_size=1)
+    for settings in ({}, {"deadline": 10.0}):
+        reranker = asking(FireworksRerank, rate_limiter=limiter, **settings)
+        assert len(do(reranker, "compress_documents", documents(), QUERY)) == 3
+    assert len(server.requests) == 2

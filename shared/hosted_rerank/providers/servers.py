@@ -55,7 +55,8 @@ TEI = Provider(
     usage_headers={"x-compute-tokens": "total_tokens"},
     errors={"maximum allowed batch size": RequestTooLargeError},  # a 422
     score_kind="unit",
-    max_documents=32,
+    max_documents=32,  # what it takes unless it is started otherwise, as the bytes are
+    max_bytes=1_900_000,
 )
 
 LLAMACPP = Provider(
