@@ -135,10 +135,11 @@ class Exchange:
                 raise self._no_time(
                     "no turn came in time" if self.ticket.waiting else "there is no time for an attempt"
                 )
-            if closed := health.closed_to(now, limits.timeout):
+            if closed := health.closed_to(now):
                 raise self._closed(closed)
             wait = pacer.admit(self.ticket, now, limits.max_concurrency)
             if not wait:
+                health.tries(now, limits.timeout)
                 return left
             if (held := pacer.held(now)) > limits.retry.longest_wait:
                 raise self._held(held)

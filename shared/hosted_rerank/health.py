@@ -32,18 +32,15 @@ class Health:
         self._earned = 0.0
         """When the budget was last looked at."""
 
-    def closed_to(self, now: float, probe: float) -> float:
-        """Return for how many seconds nothing may be sent; 0 if something may.
+    def closed_to(self, now: float) -> float:
+        """Return for how many seconds nothing may be sent; 0 if something may."""
+        return max(0.0, self._until - now) if self._open else 0.0
 
-        Where the circuit is open and its pause is over, one caller is told so, who has `probe` seconds to find out.
-        """
-        if not self._open:
-            return 0.0
-        with self._lock:
-            if self._open and now < self._until:
-                return self._until - now
-            self._until = now + probe
-            return 0.0
+    def tries(self, now: float, seconds: float) -> None:
+        """Take note that a request goes: where the circuit is open, it has so many seconds to find out, alone."""
+        if self._open:
+            with self._lock:
+                self._until = now + seconds
 
     @property
     def story(self) -> str:

@@ -213,17 +213,19 @@ def test_circuit_opens_tries_and_closes() -> None:
     """Failures in a row open the circuit; one request tries; its failure doubles the pause, its success ends it."""
     health = Health()
     for number in range(FAILURES):
-        assert health.closed_to(0.0, 1.0) == 0
+        assert health.closed_to(0.0) == 0
         assert health.failed(0.0, 0.0, "status 500") is (number == FAILURES - 1)
-    assert health.closed_to(1.0, 1.0) == pytest.approx(4.0)
-    assert health.closed_to(5.0, 1.0) == 0
-    assert health.closed_to(5.0, 1.0) > 0
+    assert health.closed_to(1.0) == pytest.approx(4.0)
+    assert health.closed_to(5.0) == 0
+    health.tries(5.0, 1.0)
+    assert health.closed_to(5.0) == pytest.approx(1.0)
     assert health.failed(5.5, 0.0, "status 500")  # sent before it opened: nothing new
     assert health.failed(5.5, 5.0, "status 500")
-    assert health.closed_to(6.0, 1.0) == pytest.approx(9.5)
-    assert health.closed_to(16.0, 1.0) == 0
+    assert health.closed_to(6.0) == pytest.approx(9.5)
+    assert health.closed_to(16.0) == 0
+    health.tries(16.0, 1.0)
     health.well()
-    assert health.closed_to(16.0, 1.0) == 0
+    assert health.closed_to(16.0) == 0
 
 
 def test_retries_are_a_share_of_requests() -> None:
