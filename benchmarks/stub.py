@@ -27,6 +27,10 @@ class Stub(asyncio.Protocol):
     refused = 0
     under_way = 0
     most_under_way = 0
+    allowed = 0.0
+    """Requests that the limit has allowed, as it grew, since the first one."""
+    asked = 0.0
+    """When it was asked last."""
 
     def __init__(self, settings: argparse.Namespace, limit: Limit | None) -> None:
         self._settings, self._limit, self._came = settings, limit, bytearray()
@@ -55,7 +59,7 @@ class Stub(asyncio.Protocol):
 
     def _answer(self, target: bytes, content: bytes) -> None:
         if target == b"/counts":
-            counts = ("connections", "most", "answered", "refused", "most_under_way")
+            counts = ("connections", "most", "answered", "refused", "most_under_way", "allowed")
             self._send(200, {name: getattr(Stub, name) for name in counts})
             for name in ("answered", "refused", "most_under_way"):
                 setattr(Stub, name, 0)
@@ -64,7 +68,11 @@ class Stub(asyncio.Protocol):
         if target.endswith(b"/models"):
             self._send(200, {"object": "list", "data": [{"id": "m", "object": "model"}]})
             return
-        if self._limit is not None and (wait := self._limit.take(time.monotonic())):
+        now = time.monotonic()
+        if self._limit is not None and Stub.asked:
+            Stub.allowed += (now - Stub.asked) * self._limit.rate
+        Stub.asked = now
+        if self._limit is not None and (wait := self._limit.take(now)):
             Stub.refused += 1
             self._send(429, {"error": {"message": "too many"}}, f"retry-after: {math.ceil(wait)}\r\n")
             return

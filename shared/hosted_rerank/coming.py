@@ -9,8 +9,8 @@ from typing import Any
 from hosted_rerank.attempt import ATTEMPT, Attempt
 from hosted_rerank.wire import ENCODINGS, Lost, Outcome, Reply, Request
 
-PIECE = 1 << 20
-"""Bytes of a request that are handed over at once."""
+LONG, PIECE = 1 << 20, 1 << 18
+"""Bytes of a request that is handed over in pieces, and of a piece."""
 
 
 class Coming:
@@ -114,12 +114,12 @@ class _Unpacker:
 
 def pieces(content: bytes) -> Any:
     """The body of a request, in pieces if it is long: what is sent is copied on the way, and a piece takes less."""
-    return content if len(content) <= PIECE else map(bytes, _views(content))
+    return content if len(content) <= LONG else map(bytes, _views(content))
 
 
 def apieces(content: bytes) -> Any:
     """The same for awaiting use: between two pieces the event loop serves others."""
-    return content if len(content) <= PIECE else _apieces(content)
+    return content if len(content) <= LONG else _apieces(content)
 
 
 async def _apieces(content: bytes) -> AsyncGenerator[bytes]:
