@@ -9,8 +9,11 @@ from hosted_rerank import RerankResponse
 from hosted_rerank.checks import check_list
 from hosted_rerank.settings import PASSED_KEY
 
-_TEMPLATES = ("{key}: {value}", "{metadata_str}\n\n{content}")
-"""LlamaIndex's own, for a line of metadata and for a text below its metadata."""
+_TEMPLATES = ("{key}: {value}", "\n", "{metadata_str}\n\n{content}")
+"""LlamaIndex's own, for a line of metadata, between such lines, and for a text below them."""
+
+_SEPARATOR = "metadata_seperator" if "metadata_seperator" in TextNode.model_fields else "metadata_separator"
+"""The field that joins those lines; misspelt before 0.14."""
 
 RETRIEVAL_SCORE_KEY = "retrieval_score"
 """Metadata key of the score that a node came with."""
@@ -41,7 +44,7 @@ def _content(node: BaseNode, mode: MetadataMode) -> str:
 
 
 def _has_usual_templates(node: TextNode) -> bool:
-    return (node.metadata_template, node.text_template) == _TEMPLATES
+    return (node.metadata_template, getattr(node, _SEPARATOR), node.text_template) == _TEMPLATES
 
 
 def _embedded(node: TextNode, text: str) -> str:
@@ -50,7 +53,7 @@ def _embedded(node: TextNode, text: str) -> str:
         return text
     left_out = node.excluded_embed_metadata_keys
     lines = [f"{name}: {value!s}" for name, value in node.metadata.items() if name not in left_out]
-    metadata = node.metadata_separator.join(lines).strip()
+    metadata = "\n".join(lines).strip()
     return f"{metadata}\n\n{text}".strip() if metadata else text
 
 

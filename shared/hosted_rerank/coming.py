@@ -71,7 +71,7 @@ class Coming:
         if self._refused is not None and self._status < 300:
             return self._refused
         body = b"".join(self._chunks) if self._refused is None else b""
-        if "date" not in self._headers:
+        if self._status >= 300 and "date" not in self._headers:
             self._headers["date"] = formatdate(usegmt=True)
         return Reply(self._status, self._headers, body, time.monotonic())
 

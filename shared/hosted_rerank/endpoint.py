@@ -28,6 +28,8 @@ ScoreTransformChoice: TypeAlias = Literal["auto"] | ScoreTransform
 """What to do to an API's scores: as they are, their sigmoid, or "auto": the sigmoid where the row says that they are
 logits. Never a scaling by the lowest and the highest: such scores would depend on the other documents."""
 
+_JSON = "application/json"
+_HEADERS = {"content-type": _JSON, "accept": _JSON, "accept-encoding": ", ".join(ENCODINGS)}
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -58,6 +60,8 @@ class Endpoint:
     parts: Mapping[str, str] = field(init=False, repr=False)
     """What the names in braces of the provider's URL may stand for."""
 
+    _lower_headers: Mapping[str, str] = field(init=False, repr=False)
+
     def __post_init__(self) -> None:
         for name, value in (("model", self.model), ("base_url", self.base_url)):
             if value is not None and not isinstance(value, str):
@@ -80,6 +84,7 @@ class Endpoint:
         object.__setattr__(self, "options", {**options, **self.options})
         object.__setattr__(self, "url", address(self.provider, self.base_url, settings, model))
         object.__setattr__(self, "parts", settings)
+        object.__setattr__(self, "_lower_headers", {name.lower(): value for name, value in self.headers.items()})
         target = urlsplit(self.url)
         object.__setattr__(self, "host", target.netloc)
         object.__setattr__(self, "is_loopback", target.hostname in LOOPBACK)
@@ -140,12 +145,9 @@ class Endpoint:
 
     def request_headers(self, key: str | None) -> dict[str, str]:
         """The headers of a request; the caller's win over ours."""
-        json = "application/json"
-        headers = {"content-type": json, "accept": json, "accept-encoding": ", ".join(ENCODINGS)}
-        headers |= self.provider.headers
-        if key and isinstance(self.provider.auth, KeyHeader):
-            headers |= self.provider.auth.headers(key)
-        return headers | {name.lower(): value for name, value in self.headers.items()}
+        auth = self.provider.auth
+        keyed = auth.headers(key) if key and isinstance(auth, KeyHeader) else {}
+        return {**_HEADERS, **self.provider.headers, **keyed, **self._lower_headers}
 
     def check_instruction(self, instruction: str | None) -> None:
         """Refuse an instruction that the API could not be sent."""

@@ -46,7 +46,7 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
-    """Header names in lower case; `date` is always there (RFC 9110, section 6.6.1)."""
+    """Header names in lower case; a failure always has its `date` (RFC 9110, section 6.6.1)."""
     content: bytes = field(repr=False)
     """The body, decompressed."""
     at: float
