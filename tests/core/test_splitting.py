@@ -233,6 +233,8 @@ def test_lent_client(server: HostileServer, acme: Acme) -> None:
         server.play(reply(400))
         with pytest.raises(InvalidRequestError):
             reranker.rerank(QUERY, NUMBERS)
+        # What was on its way ends by itself, and the client is needed so long.
+        assert eventually(lambda: not any(each.name.startswith("hosted-rerank_") for each in threading.enumerate()))
 
 
 def test_blocking_call_within_a_running_loop(server: HostileServer, acme: Acme) -> None:
