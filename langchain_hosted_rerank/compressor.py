@@ -16,9 +16,9 @@ from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
-from hosted_rerank import RerankResponse
+from hosted_rerank import Reranker, RerankResponse
 from hosted_rerank.dumps import dump_open, dump_provider
-from hosted_rerank.settings import Overrides, RerankSettings
+from hosted_rerank.settings import Overrides, RerankSettings, arank, rank
 from langchain_hosted_rerank.run import ranked_documents, ranked_pairs, record_usage, run_outputs
 from langchain_hosted_rerank.text import any_texts, document_texts
 
@@ -199,14 +199,15 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         config: RunnableConfig | None,
     ) -> RerankResponse:
         """Rerank as one run of LangChain's tracing."""
-        wanted, results = self._wanted(overrides), list[RerankResponse]()
+        reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
 
         def call(_: Any, run_manager: BaseRunManager) -> Any:
-            results.append(self._rank(query, texts, wanted))
+            results.append(rank(reranker, query, texts, wanted))
             return self._outputs(documents, results[0], run_manager)
 
         vars(call)["__signature__"] = _SIGNATURE
-        self._call_with_config(call, self._inputs(documents, query), self._about(config), run_type="llm")
+        inputs, about = self._inputs(documents, query), self._about(reranker, config)
+        self._call_with_config(call, inputs, about, run_type="llm")
         return results[0]
 
     async def _atrace(
@@ -218,19 +219,20 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         config: RunnableConfig | None,
     ) -> RerankResponse:
         """Rerank as one run of LangChain's tracing; awaiting."""
-        wanted, results = self._wanted(overrides), list[RerankResponse]()
+        reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
 
         async def call(_: Any, run_manager: BaseRunManager) -> Any:
-            results.append(await self._arank(query, texts, wanted))
+            results.append(await arank(reranker, query, texts, wanted))
             return self._outputs(documents, results[0], run_manager)
 
         vars(call)["__signature__"] = _SIGNATURE
-        await self._acall_with_config(call, self._inputs(documents, query), self._about(config), run_type="llm")
+        inputs, about = self._inputs(documents, query), self._about(reranker, config)
+        await self._acall_with_config(call, inputs, about, run_type="llm")
         return results[0]
 
-    def _about(self, config: RunnableConfig | None) -> RunnableConfig:
+    def _about(self, reranker: Reranker, config: RunnableConfig | None) -> RunnableConfig:
         """The config with what LangSmith wants to know of a model's run."""
-        above, given, reranker = var_child_runnable_config.get() or {}, config or {}, self.reranker
+        above, given = var_child_runnable_config.get() or {}, config or {}
         about = {"ls_provider": reranker.provider.name, "ls_model_type": "rerank"}
         about["ls_retriever_name"] = self.get_name()  # a retriever above passes its own on
         if reranker.model:

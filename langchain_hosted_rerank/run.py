@@ -9,6 +9,8 @@ from langchain_core.documents import Document
 from hosted_rerank import RerankResponse
 from hosted_rerank.settings import PASSED_KEY
 
+_new, _set = object.__new__, object.__setattr__
+
 
 def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
     """Return copies of the documents in their new order, with the score, or the mark of a failure, in their metadata.
@@ -25,8 +27,20 @@ def ranked_documents(documents: Sequence[Document], response: RerankResponse, sc
             metadata.pop(score_key, None)
             if result.relevance_score is not None:
                 metadata[score_key] = result.relevance_score
-        copies.append(document.model_copy(update={"metadata": metadata}))
+        copies.append(_copy(document, metadata))
     return copies
+
+
+def _copy(document: Document, metadata: dict[str, Any]) -> Document:
+    """What `document.model_copy(update={"metadata": metadata})` returns, of a plain document for half of the work."""
+    if type(document) is not Document:
+        return document.model_copy(update={"metadata": metadata})
+    copied = _new(Document)
+    _set(copied, "__dict__", {**vars(document), "metadata": metadata})
+    _set(copied, "__pydantic_fields_set__", {*document.__pydantic_fields_set__, "metadata"})
+    _set(copied, "__pydantic_extra__", None)
+    _set(copied, "__pydantic_private__", None)
+    return copied
 
 
 def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:

@@ -18,9 +18,9 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from pydantic import Field, model_validator
 
-from hosted_rerank import RerankResponse
+from hosted_rerank import Reranker, RerankResponse
 from hosted_rerank.body import is_object
-from hosted_rerank.settings import Overrides, RerankSettings
+from hosted_rerank.settings import Overrides, RerankSettings, arank, rank
 from llamaindex_hosted_rerank.events import HostedReRankEndEvent, describe
 from llamaindex_hosted_rerank.nodes import node_texts, ranked_nodes
 
@@ -104,7 +104,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
         with self._rerank(nodes, query_bundle, overrides) as rerank:
-            rerank.response = self._rank(rerank.query, rerank.texts, rerank.wanted)
+            rerank.response = rank(rerank.reranker, rerank.query, rerank.texts, rerank.wanted)
         return rerank.nodes
 
     @dispatcher.span
@@ -112,7 +112,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
         with self._rerank(nodes, query_bundle, overrides) as rerank:
-            rerank.response = await self._arank(rerank.query, rerank.texts, rerank.wanted)
+            rerank.response = await arank(rerank.reranker, rerank.query, rerank.texts, rerank.wanted)
         return rerank.nodes
 
     @contextmanager
@@ -123,8 +123,8 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         if query_bundle is None:
             raise ValueError("a reranker needs the question: pass query_bundle or query_str")
         texts = node_texts(nodes, self.text_fn, self.metadata_mode)
-        rerank = _Rerank(query_bundle.query_str, texts, self._wanted(overrides))
-        top_n, reranker = rerank.wanted.get("top_n") or len(nodes), self.reranker
+        rerank = _Rerank(self.reranker, query_bundle.query_str, texts, self._wanted(overrides))
+        top_n, reranker = rerank.wanted.get("top_n") or len(nodes), rerank.reranker
         model = reranker.model or ""
         about: dict[str, Any] = {"provider": reranker.provider.name, "model_name": model}
         asked: dict[str, Any] = {
@@ -154,8 +154,9 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
 
 @dataclass(slots=True)
 class _Rerank:
-    """A rerank under way: the question, then what came of it."""
+    """A rerank under way: who is asked what, then what came of it."""
 
+    reranker: Reranker
     query: str
     texts: list[str]
     wanted: Overrides

@@ -178,8 +178,9 @@ class Dialect:
         """The scores by index, each checked: a wrong index would give one document another's score."""
         scores = dict(earlier)
         find_index, find_score = _finder(self.index or ""), _finder(self.score)
+        kind = dict if self.index or self.score else object
         for place, item in enumerate(items):
-            if not is_object(item) and (self.index or self.score):
+            if not isinstance(item, kind):
                 raise MalformedReplyError(f"result {place} is {_kind(item)}, not an object")
             index = place if self.index is None else find_index(item, self.index)
             if self.document_id is not None:

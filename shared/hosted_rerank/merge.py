@@ -21,7 +21,8 @@ def merge(work: Work, elapsed: float, passed_over: Sequence[RerankError] = ()) -
     scores = _by_place(work)
     order = sorted(sorted(scores), key=scores.__getitem__, reverse=True)  # stable, also reversed
     kind, transform = _scale(plan.endpoint, scores, order)
-    results = [RerankResult(place, scores[place]) for place in order[: plan.top_n]]
+    best = order if plan.top_n is None else order[: plan.top_n]
+    results = list(map(RerankResult, best, map(scores.__getitem__, best)))
     if transform == "sigmoid":  # after sorting: far out, different logits have the same sigmoid
         results = [RerankResult(result.index, _sigmoid(scores[result.index])) for result in results]
     if plan.blanks or work.failed:

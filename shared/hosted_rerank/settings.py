@@ -181,16 +181,6 @@ class RerankSettings(Closing, BaseModel):
             **overrides,
         }
 
-    def _rank(self, query: str, texts: Sequence[str], wanted: Overrides) -> RerankResponse:
-        """Rerank texts."""
-        response = self.reranker.rerank(query, texts, top_n=wanted.get("top_n"), instruction=wanted.get("instruction"))
-        return _keep(response, wanted)
-
-    async def _arank(self, query: str, texts: Sequence[str], wanted: Overrides) -> RerankResponse:
-        """Rerank texts, awaiting."""
-        top_n, instruction = wanted.get("top_n"), wanted.get("instruction")
-        return _keep(await self.reranker.arerank(query, texts, top_n=top_n, instruction=instruction), wanted)
-
     def __setattr__(self, name: str, value: Any) -> None:
         before = vars(self).get(name, ...)
         try:
@@ -220,6 +210,18 @@ class RerankSettings(Closing, BaseModel):
         bare = self.model_copy(update=without)  # LlamaIndex's own __getstate__ deletes from the object that it is given
         bare._made = None  # noqa: SLF001 - ours; the reranker in it has the key
         return super(RerankSettings, bare).__getstate__()
+
+
+def rank(reranker: Reranker, query: str, texts: Sequence[str], wanted: Overrides) -> RerankResponse:
+    """Rerank texts as a call wants it."""
+    response = reranker.rerank(query, texts, top_n=wanted.get("top_n"), instruction=wanted.get("instruction"))
+    return _keep(response, wanted)
+
+
+async def arank(reranker: Reranker, query: str, texts: Sequence[str], wanted: Overrides) -> RerankResponse:
+    """Rerank texts as a call wants it, awaiting."""
+    top_n, instruction = wanted.get("top_n"), wanted.get("instruction")
+    return _keep(await reranker.arerank(query, texts, top_n=top_n, instruction=instruction), wanted)
 
 
 def _keep(response: RerankResponse, wanted: Overrides) -> RerankResponse:

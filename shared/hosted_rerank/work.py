@@ -42,7 +42,7 @@ class Work:
         """HTTP requests made, retries included."""
         self._passes = passes
         self._key: str | None = None
-        self._service = Service()
+        self._service: Service  # set by _cut
         self._pairs = Pairs(cache, pair_keys(plan)) if cache is not None and plan.texts and not plan.listwise else None
         rows: Sequence[int] = range(len(plan.texts))
         self.batches = self._cut(rows if self._pairs is None else self._pairs.claim(rows))
