@@ -73,10 +73,14 @@ class Connections:
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine to its end, in the event loop that blocking calls share; raises what it raises."""
         with self._lock:
+            self._users.add(work)
             if self._background is None:
                 self._background = Background()
             background = self._background
-        background.run(work)
+        try:
+            background.run(work)
+        finally:
+            self.release(work)
 
     def release(self, user: object) -> None:
         """Close the blocking pool, and the shared event loop with its own, if nobody but `user` needs them."""

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from hosted_rerank.address import LOOPBACK, address, complete, fill, is_credential
@@ -15,7 +15,6 @@ from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.wire import ENCODINGS, ScoreTransform
 
 
-@runtime_checkable
 class Secret(Protocol):
     """What pydantic's `SecretStr` is: a string that does not show itself."""
 

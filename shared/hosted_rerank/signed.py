@@ -7,14 +7,15 @@ from dataclasses import replace
 from hosted_rerank.auth import Signer, Unreachable
 from hosted_rerank.endpoint import Endpoint
 from hosted_rerank.errors import AuthenticationError
+from hosted_rerank.transport import Layer
 from hosted_rerank.wire import Lost, Outcome, Reply, Request, Transport
 
 
-class Signed:
+class Signed(Layer):
     """Signs requests and hands them on. Awaiting, the signing is done in a thread: a token may have to be fetched."""
 
     def __init__(self, inner: Transport, signer: Signer, endpoint: Endpoint) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._signer = signer
         self._endpoint = endpoint
 
@@ -31,19 +32,6 @@ class Signed:
         except TimeoutError:
             signed = Lost("no credentials in time", time.monotonic(), timed_out=True)
         return signed if isinstance(signed, Lost) else _redacted(await self._inner.asend(signed), request, signed)
-
-    @property
-    def lent(self) -> bool:
-        """What the transport below says."""
-        return self._inner.lent
-
-    def close(self) -> None:
-        """Close the transport below."""
-        self._inner.close()
-
-    async def aclose(self) -> None:
-        """Close the transport below."""
-        await self._inner.aclose()
 
     def _sign(self, request: Request) -> Request | Lost:
         """The request with its credentials, and with what time they left. The caller's own header stands."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import inf
 from typing import Protocol
 
+from hosted_rerank.transport import Layer
 from hosted_rerank.wire import Lost, Outcome, Request, Transport
 
 _POLL = 0.02
@@ -20,11 +21,11 @@ class RateLimiter(Protocol):
     async def aacquire(self, *, blocking: bool = True) -> bool: ...
 
 
-class Throttled:
+class Throttled(Layer):
     """Hands each request on when the limiter lets it go, or gives it up when the call's deadline is over."""
 
     def __init__(self, inner: Transport, limiter: RateLimiter) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._limiter = limiter
 
     def send(self, request: Request) -> Outcome:
@@ -46,19 +47,6 @@ class Throttled:
         except TimeoutError:
             return _late()
         return await self._inner.asend(_in_time(request))
-
-    @property
-    def lent(self) -> bool:
-        """What the transport below says."""
-        return self._inner.lent
-
-    def close(self) -> None:
-        """Close the transport below."""
-        self._inner.close()
-
-    async def aclose(self) -> None:
-        """Close the transport below."""
-        await self._inner.aclose()
 
 
 def _in_time(request: Request) -> Request:

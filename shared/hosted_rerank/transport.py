@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from hosted_rerank.coming import Coming, apieces
 from hosted_rerank.connections import CONNECTIONS
-from hosted_rerank.wire import Outcome, Request
+from hosted_rerank.wire import Outcome, Request, Transport
 
 
 class BlockingClient(Protocol):
@@ -27,6 +27,26 @@ class AwaitingClient(Protocol):
     def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
 
     async def send(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class Layer:
+    """What a transport over another one leaves to that one."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+
+    @property
+    def lent(self) -> bool:
+        """What the transport below says."""
+        return self._inner.lent
+
+    def close(self) -> None:
+        """Close the transport below."""
+        self._inner.close()
+
+    async def aclose(self) -> None:
+        """Close the transport below."""
+        await self._inner.aclose()
 
 
 class HttpTransport:

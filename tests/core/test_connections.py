@@ -11,6 +11,7 @@ import pytest
 
 from hosted_rerank import NoReplyError, RerankError
 from hosted_rerank.aiohttp_pool import AwaitingPool
+from hosted_rerank.connections import Connections
 from hosted_rerank.pools import BlockingPool
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, eventually, ranking, raw, reply, silence
@@ -149,6 +150,20 @@ def test_rerankers_close_only_for_themselves(server: HostileServer, acme: Acme, 
     one.close()
     assert rerank(other).attempts == 1
     assert len(server.requests) == 3
+
+
+def test_blocking_calls_loop_lasts_as_long_as_its_work(acme: Acme) -> None:
+    """The last reranker of others lets go while work begins in the event loop that blocking calls share: it goes on."""
+    connections, last, done = Connections(), acme(), list[bool]()
+
+    async def work() -> None:
+        await asyncio.to_thread(connections.release, last)
+        await asyncio.sleep(0.01)
+        done.append(True)
+
+    connections.in_background(work())
+    assert done == [True]
+    assert not [thread for thread in threading.enumerate() if thread.name == "hosted-rerank"], "the loop was left"
 
 
 def test_twenty_event_loops_one_after_the_other(server: HostileServer, acme: Acme) -> None:
