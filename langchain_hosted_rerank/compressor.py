@@ -206,7 +206,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
             return self._outputs(documents, results[0], run_manager)
 
         vars(call)["__signature__"] = _SIGNATURE
-        inputs, about = self._inputs(documents, query), self._about(reranker, config)
+        inputs, about = self._inputs(documents, query, wanted), self._about(reranker, config)
         self._call_with_config(call, inputs, about, run_type="llm")
         return results[0]
 
@@ -226,7 +226,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
             return self._outputs(documents, results[0], run_manager)
 
         vars(call)["__signature__"] = _SIGNATURE
-        inputs, about = self._inputs(documents, query), self._about(reranker, config)
+        inputs, about = self._inputs(documents, query, wanted), self._about(reranker, config)
         await self._acall_with_config(call, inputs, about, run_type="llm")
         return results[0]
 
@@ -240,9 +240,10 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         metadata = given.get("metadata") or above.get("metadata") or {}
         return {**given, "metadata": {**metadata, **about}}
 
-    def _inputs(self, documents: Sequence[Any], query: str) -> Any:
+    def _inputs(self, documents: Sequence[Any], query: str, wanted: Overrides) -> Any:
         """What the run shows of the question."""
-        return {"query": query, "documents": list(documents) if self.trace_documents else len(documents)}
+        shown = list(documents) if self.trace_documents else len(documents)
+        return {"query": query, "documents": shown, "top_n": wanted.get("top_n")}
 
     def _outputs(
         self, documents: Sequence[Any], response: RerankResponse, run_manager: BaseRunManager

@@ -68,6 +68,10 @@ def run_outputs(response: RerankResponse) -> dict[str, Any]:
         shown["passed_over"] = [type(error).__name__ for error in response.passed_over]
     if usage := usage_metadata(response):
         shown["usage_metadata"] = usage
+        if "total_tokens" in usage:  # what OpenInference reads, as of a language model's run
+            tokens = usage["total_tokens"]
+            counts = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
+            shown["llm_output"] = {"token_usage": counts}
     return shown
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
 from typing import Any, TypeAlias
 
 import pytest
@@ -75,7 +76,7 @@ def rerank(way: str) -> Iterator[Rerank]:
             used.append(reranker)
             if way == "blocking":
                 return reranker.rerank(query, documents, **arguments)
-            return runner.run(reranker.arerank(query, documents, **arguments))
+            return runner.run(reranker.arerank(query, documents, **arguments), context=copy_context())
 
         yield call
         for reranker in used:

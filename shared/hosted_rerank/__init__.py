@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hosted_rerank.compare import Comparison, compare
     from hosted_rerank.dialect import Dialect
     from hosted_rerank.errors import (
         AuthenticationError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         RerankTimeoutError,
         ServerError,
     )
+    from hosted_rerank.plots import plot_ranks, plot_scores
     from hosted_rerank.providers import PROVIDERS, Provider
     from hosted_rerank.reranker import Reranker
     from hosted_rerank.wire import RerankResponse, RerankResult, Usage
@@ -38,6 +40,7 @@ __all__ = [
     "PROVIDERS",
     "AuthenticationError",
     "CircuitOpenError",
+    "Comparison",
     "DeadlineExceededError",
     "Dialect",
     "InvalidRequestError",
@@ -56,17 +59,24 @@ __all__ = [
     "Reranker",
     "ServerError",
     "Usage",
+    "compare",
+    "plot_ranks",
+    "plot_scores",
 ]
 __version__ = "0.1.0"
 
 _HOMES = {
     "PROVIDERS": "providers",
+    "Comparison": "compare",
     "Dialect": "dialect",
     "Provider": "providers",
     "RerankResponse": "wire",
     "RerankResult": "wire",
     "Reranker": "reranker",
     "Usage": "wire",
+    "compare": "compare",
+    "plot_ranks": "plots",
+    "plot_scores": "plots",
 }
 """Where a name lives; the others are errors."""
 

@@ -27,6 +27,7 @@ from hosted_rerank.plan import Batch, Plan
 from hosted_rerank.providers import Provider
 from hosted_rerank.retry import LIMITED, quota, retry_after
 from hosted_rerank.service import Service
+from hosted_rerank.watch import SILENT, Watch
 from hosted_rerank.wire import Lost, Outcome, Reply, Request, Usage
 
 
@@ -68,6 +69,8 @@ class Exchange:
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     """Random numbers from 0 to 1, for the jitter of waits."""
+    watch: Watch = SILENT
+    """Who is told what happens."""
     ticket: Ticket = field(default_factory=Ticket, init=False)
     attempts: int = field(default=0, init=False)
     outcome: Outcome | None = field(default=None, init=False)
@@ -79,13 +82,17 @@ class Exchange:
         Raises:
             RerankError: The last attempt's failure, if no attempt succeeded; or why there was none.
         """
+        several = len(self.batch.rows) < len(self.plan.texts)
+        begun, failed = self.watch.begins(len(self.batch.rows)) if several else None, None
         try:
             return (yield from self._attempts())
         except RerankError as error:
-            error.attempts = self.attempts
+            error.attempts, failed = self.attempts, error
             raise
         finally:
             self.service.pacer.leave(self.ticket)
+            if several:
+                self.watch.ends(begun, self.attempts, failed)
 
     def _attempts(self) -> Generator[Step, Any, Answer]:
         retries, waited = 0, 0.0
@@ -107,6 +114,7 @@ class Exchange:
             late = self._left(outcome.at) <= (wait or 0.0)
             if wait is None or late:
                 raise self._failure(late=late)
+            self.watch.retries(self.plan.endpoint.provider.name, self.attempts, wait, _why(outcome))
             if not self._is_refusal(outcome):  # for a refusal, all wait in the line
                 yield Wait(wait)
             retries += 1
@@ -116,7 +124,11 @@ class Exchange:
         """Send a request once; twice if a kept connection was dead, so that nothing was asked yet."""
         again = self.attempts == 0
         while True:
-            outcome: Outcome = yield request if request.timeout <= left else replace(request, timeout=left)
+            self.watch.sends(1)
+            try:
+                outcome: Outcome = yield request if request.timeout <= left else replace(request, timeout=left)
+            finally:
+                self.watch.sends(-1)
             self.attempts += 1
             self.outcome = outcome
             left = self._left(outcome.at)
@@ -163,9 +175,14 @@ class Exchange:
             self.service.pacer.refused(self.ticket, now, hold, overloaded=outcome.status != 429)
         else:
             self.service.pacer.leave(self.ticket)
-        if not lasting and (how := _outage(outcome)) and self.service.health.failed(now, self.ticket.sent, how):
-            return None
-        return wait if wait is None or refusal or self.service.health.may_retry(now) else None
+        health = self.service.health
+        if not lasting and (how := _outage(outcome)):
+            was_open = health.closed_to(now) > 0
+            if health.failed(now, self.ticket.sent, how):
+                if not was_open:
+                    self.watch.opens(endpoint.provider.name, health.story)
+                return None
+        return wait if wait is None or refusal or health.may_retry(now) else None
 
     def _is_refusal(self, outcome: Outcome) -> bool:
         """Whether the API says that it is asked too much."""
@@ -265,11 +282,17 @@ class Exchange:
         return RateLimitError(message, provider=name, retry_after=seconds)
 
 
+def _why(outcome: Outcome) -> str:
+    """What kept an attempt from succeeding, in words of ours."""
+    if isinstance(outcome, Reply):
+        return f"status {outcome.status}"
+    return "a timeout" if outcome.timed_out else "no reply"
+
+
 def _outage(outcome: Outcome) -> str | None:
     """What speaks for an outage of the whole service, in words."""
-    if isinstance(outcome, Reply):
-        return f"status {outcome.status}" if outcome.status >= 500 or outcome.status == 408 else None
-    return None if outcome.final else "a timeout" if outcome.timed_out else "no reply"
+    out = (outcome.status >= 500 or outcome.status == 408) if isinstance(outcome, Reply) else not outcome.final
+    return _why(outcome) if out else None
 
 
 def _header_usage(provider: Provider, reply: Reply) -> Usage | None:

@@ -1,6 +1,5 @@
 """`Reranker`: the core's one door. It drives the flow, blocking or awaiting, and decides nothing itself."""
 
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,10 +21,9 @@ from hosted_rerank.retry import Retry
 from hosted_rerank.signed import Signed
 from hosted_rerank.throttle import RateLimiter, Throttled
 from hosted_rerank.transport import AwaitingClient, BlockingClient, HttpTransport
+from hosted_rerank.watch import Watch, watching
 from hosted_rerank.wire import RerankResponse, Transport
 from hosted_rerank.work import Work
-
-logger = logging.getLogger("hosted_rerank")
 
 
 class Reranker(Closing):
@@ -171,14 +169,17 @@ class Reranker(Closing):
             TypeError: An argument is of the wrong kind.
         """
         call, started, over = self._call(query, documents, top_n, instruction), time.monotonic(), list[RerankError]()
-        for work, transport in self._stages(call, started, over):
-            try:
-                drive(work, transport)
-            except PASSABLE as error:
-                self._pass_over(error, over)
-            else:
-                return merge(work, time.monotonic() - started, over)
-        raise over[-1]
+        with watching(self._endpoint, call) as watch:
+            for work, transport in self._stages(call, started, over, watch):
+                try:
+                    drive(work, transport)
+                except PASSABLE as error:
+                    self._pass_over(error, over, watch)
+                else:
+                    response = merge(work, time.monotonic() - started, over)
+                    watch.answered(response)
+                    return response
+            raise over[-1]
 
     async def arerank(
         self,
@@ -193,14 +194,17 @@ class Reranker(Closing):
         Cancelling it cancels the request on the wire.
         """
         call, started, over = self._call(query, documents, top_n, instruction), time.monotonic(), list[RerankError]()
-        for work, transport in self._stages(call, started, over):
-            try:
-                await adrive(work, transport)
-            except PASSABLE as error:
-                self._pass_over(error, over)
-            else:
-                return merge(work, time.monotonic() - started, over)
-        raise over[-1]
+        with watching(self._endpoint, call) as watch:
+            for work, transport in self._stages(call, started, over, watch):
+                try:
+                    await adrive(work, transport)
+                except PASSABLE as error:
+                    self._pass_over(error, over, watch)
+                else:
+                    response = merge(work, time.monotonic() - started, over)
+                    watch.answered(response)
+                    return response
+            raise over[-1]
 
     def _fallback(self, fallback: "str | Provider | Reranker") -> "Reranker":
         """A reranker to fall back to."""
@@ -220,7 +224,9 @@ class Reranker(Closing):
             fallback._endpoint.check_instruction(chosen)  # noqa: SLF001 - of our own class; before anybody is asked
         return Call(query, documents, top_n, chosen)
 
-    def _stages(self, call: Call, started: float, over: Sequence[RerankError]) -> Iterator[tuple[Work, Transport]]:
+    def _stages(
+        self, call: Call, started: float, over: Sequence[RerankError], watch: Watch
+    ) -> Iterator[tuple[Work, Transport]]:
         """What there is to do for a call, and by whom: here first, then at each fallback; `over` is who has failed."""
         chain, mine = (self, *self._fallbacks), self._limits
         for reranker in chain:
@@ -228,16 +234,15 @@ class Reranker(Closing):
             transport = reranker._connect()  # noqa: SLF001 - ours
             passes = mine.on_error == "passthrough" and len(over) == len(self._fallbacks)
             todo = plan(reranker._endpoint, limits, call)  # noqa: SLF001 - ours
-            yield Work(todo, started, self._cache, passes=passes), transport
+            yield Work(todo, started, self._cache, watch, passes=passes), transport
 
-    def _pass_over(self, error: RerankError, over: list[RerankError]) -> None:
+    def _pass_over(self, error: RerankError, over: list[RerankError], watch: Watch) -> None:
         """Go on to the next reranker, if there is one and time for it."""
         error.__cause__ = over[-1] if over else None
         over.append(error)
         if len(over) > len(self._fallbacks) or isinstance(error, DeadlineExceededError):
             raise error
-        name = self._fallbacks[len(over) - 1].provider.name
-        logger.warning("Falling back to %s: %s: %s", name, type(error).__name__, error)
+        watch.falls_back(self._fallbacks[len(over) - 1].provider.name, error)
 
     def _connect(self) -> Transport:
         """The transport, made at the first call: the embedded model is an extra."""

@@ -1,6 +1,6 @@
 """Plain data of a rerank: what goes out, what comes back, and what the caller gets.
 
-Nothing here decides anything and nothing here imports anything of ours. A transport turns a `Request` into an
+Nothing here decides anything. A transport turns a `Request` into an
 `Outcome`: a `Reply` if the server answered at all, `Lost` if it did not. The flow turns outcomes into a
 `RerankResponse`.
 """
@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from hosted_rerank.display import Line, as_html, as_table
+
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from hosted_rerank.errors import RerankError
 
 ENCODINGS = ("gzip", "deflate")
@@ -154,3 +158,29 @@ class RerankResponse:
     """What `on_error="passthrough"` passed over, so that documents are without a score."""
     passed_over: "tuple[RerankError, ...]" = ()
     """What kept the reranker, and fallbacks before the one that answered, from answering."""
+
+    @property
+    def summary(self) -> str:
+        """Who answered, how long it took and what it cost, in one line."""
+        tokens = self.usage.prompt_tokens if self.usage.total_tokens is None else self.usage.total_tokens
+        counts = {
+            "tokens": tokens,
+            **self.usage.units,
+            "requests": self.attempts,
+            "from the cache": self.cached or None,
+        }
+        said = [f"{count:,.10g} {name.replace('_', ' ')}" for name, count in counts.items() if count is not None]
+        who = " ".join(filter(None, (self.provider, self.model)))
+        return ", ".join([who, f"{self.elapsed:.3f} s", *said, *([f"failed: {self.error}"] if self.error else [])])
+
+    def _lines(self) -> list[Line]:
+        return [
+            Line(rank, result.index + 1, result.relevance_score, error=result.error)
+            for rank, result in enumerate(self.results, 1)
+        ]
+
+    def _repr_html_(self) -> str:
+        return as_html(self._lines(), below=self.summary)
+
+    def __rich__(self) -> "Table":
+        return as_table(self._lines(), below=self.summary)

@@ -4,7 +4,6 @@ A driver sends the batches, several at once, and hands what came to `settle`, wh
 halves of a batch that was too large, or it raises, and the call has failed.
 """
 
-import logging
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
@@ -14,8 +13,7 @@ from hosted_rerank.flow import Answer, Exchange
 from hosted_rerank.pairs import Cache, Pairs, pair_keys
 from hosted_rerank.plan import Batch, Plan
 from hosted_rerank.service import SERVICES, Service
-
-logger = logging.getLogger("hosted_rerank")
+from hosted_rerank.watch import SILENT, Watch
 
 
 class Work:
@@ -25,6 +23,7 @@ class Work:
         plan: The checked call.
         started: `time.monotonic()` when the call began.
         cache: Scores of earlier calls, and of this one for later ones.
+        watch: Who is told what happens.
         passes: Whether an outage leaves documents unscored, rather than fails the call.
 
     Raises:
@@ -32,7 +31,9 @@ class Work:
         InvalidRequestError: The documents need several requests, and the model is listwise.
     """
 
-    def __init__(self, plan: Plan, started: float, cache: Cache | None = None, *, passes: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, started: float, cache: Cache | None = None, watch: Watch = SILENT, *, passes: bool = False
+    ) -> None:
         self.plan = plan
         self.started = started
         self.answers: list[Answer] = []
@@ -40,6 +41,7 @@ class Work:
         """What kept a text from being scored, by row."""
         self.attempts = 0
         """HTTP requests made, retries included."""
+        self._watch = watch
         self._passes = passes
         self._key: str | None = None
         self._service: Service  # set by _cut
@@ -79,7 +81,7 @@ class Work:
         """Return the exchange of a batch."""
         asked, dialect = self.plan.top_n, self.plan.endpoint.provider.dialect
         top_n = min(asked, len(batch.rows)) if asked and dialect.top_n and self._pairs is None else None
-        return Exchange(self.plan, batch, top_n, self._service, self._key, self.started)
+        return Exchange(self.plan, batch, top_n, self._service, self._key, self.started, watch=self._watch)
 
     def settle(self, batch: Batch, came: Answer | RerankError) -> list[Batch]:
         """Take what came of a batch, and return what to send in its place.
@@ -102,7 +104,7 @@ class Work:
         """Let documents go unscored, if that is asked for; else raise."""
         if not (self._passes and isinstance(error, PASSABLE)):
             raise error
-        logger.warning("Not reranked, passed through in input order: %s: %s", type(error).__name__, error)
+        self._watch.passes(error)
         self.failed |= dict.fromkeys(rows, error)
 
     def _halves(self, batch: Batch, refusal: RequestTooLargeError) -> list[Batch]:

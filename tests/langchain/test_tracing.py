@@ -87,7 +87,7 @@ def test_run(asking: Asking, do: Do, server: HostileServer, recorder: Recorder) 
     do(reranker, "compress_documents", documents(), QUERY, callbacks=[recorder])
     (run,) = recorder.runs
     assert (run.name, run.run_type, run.error) == ("FireworksRerank", "llm", None)
-    assert run.inputs == {"query": QUERY, "documents": 4}
+    assert run.inputs == {"query": QUERY, "documents": 4, "top_n": 2}
     assert run.outputs is not None
     assert run.outputs.pop("elapsed") > 0
     assert run.outputs == {
@@ -101,6 +101,7 @@ def test_run(asking: Asking, do: Do, server: HostileServer, recorder: Recorder) 
         "request_ids": ["req-1"],
         "attempts": 2,
         "usage_metadata": COUNTED,
+        "llm_output": {"token_usage": {"prompt_tokens": 42, "completion_tokens": 0, "total_tokens": 42}},
     }
     assert run.metadata.items() >= ABOUT.items()
 

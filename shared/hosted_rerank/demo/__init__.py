@@ -16,7 +16,7 @@ try:
     from hosted_rerank.demo.pipelines import Pipeline, build_langchain, build_llamaindex
     from hosted_rerank.demo.report import measure, show_measures, show_question, track
     from hosted_rerank.demo.search import FaqSearch
-except ModuleNotFoundError as missing:
+except ImportError as missing:
     raise ImportError(
         f"the demonstration needs {missing.name}: pip install 'hosted-rerank[demo]'", name=missing.name
     ) from missing

@@ -1,32 +1,24 @@
 """What the demonstration prints: how candidates move, and what that is worth by the usual measures."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
 
-import ir_measures
-from ir_measures import RR, Qrel, ScoredDoc, nDCG
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from hosted_rerank import evaluation
 from hosted_rerank.demo.search import Found
 from hosted_rerank.local.faq import Faq
 
-MEASURES: Sequence[Any] = (cast(Any, nDCG) @ 10, cast(Any, RR) @ 10)
 NAMES = ("nDCG@10", "MRR@10")
 
 
 def measure(faq: Faq, rankings: Iterable[Sequence[Found]]) -> tuple[float, ...]:
     """nDCG@10 and MRR@10 of one ranking for each question, the answer written for it being the only right one."""
-    right = [Qrel(str(number), answer, 1) for number, answer in enumerate(faq.ids)]
-    ranked = [
-        ScoredDoc(str(number), found.id, -place)  # by place: the scores of the two stages have different scales
-        for number, ranking in enumerate(rankings)
-        for place, found in enumerate(ranking)
-    ]
-    results: Mapping[Any, float] = cast(Any, ir_measures).calc_aggregate(MEASURES, right, ranked)
-    return tuple(results[each] for each in MEASURES)
+    ranked = {name: [found.id for found in ranking] for name, ranking in zip(faq.ids, rankings, strict=True)}
+    values = evaluation.measure({name: {name: 1} for name in faq.ids}, ranked)
+    return tuple(sum(values[name].values()) / len(faq.ids) for name in NAMES)
 
 
 def show_measures(console: Console, measured: Mapping[str, tuple[float, ...]]) -> None:

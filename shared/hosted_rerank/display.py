@@ -1,0 +1,108 @@
+"""A ranking as a table that shows itself: in a notebook, in a terminal, in plain text.
+
+It knows nothing of rerankers: it is given lines, and what to say below them. Texts are escaped, so that what stands in
+a document is shown and never runs.
+"""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WORDS = 110
+"""Characters of a text that are shown."""
+_BAR = 10
+"""Characters of a full bar in a terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One document's places, from 1."""
+
+    after: int
+    before: int | None
+    """`None` for one that was not there."""
+    score: float | None
+    text: str = ""
+    error: str | None = None
+    """What kept it from being scored."""
+
+    @property
+    def was(self) -> str:
+        """Its place before, if it had one."""
+        return "" if self.before is None else str(self.before)
+
+    @property
+    def move(self) -> str:
+        """How far it went up or down, in words that need no colour."""
+        if self.before is None:
+            return "new"
+        up = self.before - self.after
+        return f"▲ {up}" if up > 0 else f"▼ {-up}" if up < 0 else "="
+
+    @property
+    def words(self) -> str:
+        """The beginning of its text, on one line."""
+        text = " ".join(self.text[: 4 * WORDS].split())
+        return text if len(text) <= WORDS else text[: WORDS - 1] + "…"
+
+    @property
+    def shown_score(self) -> str:
+        """Its score, or why there is none."""
+        return self.error or ("" if self.score is None else f"{self.score:.4g}")
+
+
+def _shares(lines: Sequence[Line]) -> list[float]:
+    """How full the bar of each score is: of 1 where scores lie from 0 to 1, else between the lowest and the highest."""
+    scores = [line.score for line in lines if line.score is not None]
+    low, high = min([0.0, *scores]), max([1.0, *scores])
+    if low < 0 or high > 1:
+        low, high = min(scores), max(scores)
+    spread = (high - low) or 1.0
+    return [0.0 if line.score is None else (line.score - low) / spread for line in lines]
+
+
+def as_html(lines: Sequence[Line], title: str = "", below: str = "") -> str:
+    """Return a table for a notebook, light or dark as the notebook is."""
+    texts = any(line.text for line in lines)
+    rows = "".join(
+        f"<tr><td>{line.after}</td><td>{line.was}</td><td>{line.move}</td>"
+        f'<td style="text-align:left;white-space:nowrap"><span style="display:inline-block;width:{80 * share:.0f}px;'
+        f'height:.7em;margin-right:.5em;border-radius:2px;background:#4269d0"></span>{html.escape(line.shown_score)}</td>'
+        + (f'<td style="text-align:left">{html.escape(line.words)}</td>' if texts else "")
+        + "</tr>"
+        for line, share in zip(lines, _shares(lines), strict=True)
+    )
+    names = ("rank", "before", "move", "score", *(("text",) if texts else ()))
+    left = ' style="text-align:left"'
+    head = "".join(f"<th{left if name in ('score', 'text') else ''}>{name}</th>" for name in names)
+    caption = f'<div style="font-weight:600;margin:.3em 0">{html.escape(title)}</div>' if title else ""
+    foot = f'<div style="opacity:.75;font-size:90%;margin:.3em 0">{html.escape(below)}</div>'
+    return f'{caption}<table style="font-variant-numeric:tabular-nums"><tr>{head}</tr>{rows}</table>{foot}'
+
+
+def as_table(lines: Sequence[Line], title: str = "", below: str = "") -> "Table":
+    """Return a table for a terminal; needs rich."""
+    from rich.table import Table  # noqa: PLC0415 - an extra
+    from rich.text import Text  # noqa: PLC0415 - an extra
+
+    table = Table(title=Text(title) if title else None, title_justify="left")
+    table.caption, table.caption_justify = Text(below), "left"
+    justify: Literal["left", "right"]
+    for name in ("rank", "before", "move", "score", "text"):
+        justify = "left" if name in ("score", "text") else "right"
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", ratio=1 if name == "text" else None)
+    for line, share in zip(lines, _shares(lines), strict=True):
+        bar = "█" * round(_BAR * share)
+        score = Text(f"{bar:{_BAR}} {line.shown_score}")
+        table.add_row(str(line.after), line.was, line.move, score, Text(line.words))
+    return table
+
+
+def as_text(lines: Sequence[Line], title: str = "", below: str = "") -> str:
+    """Return plain lines, for a log or a terminal without rich."""
+    rows = [f"{line.after:>4} {line.was:>6} {line.move:>6}  {line.shown_score:<10}  {line.words}" for line in lines]
+    return "\n".join(filter(None, (title, "rank before   move  score", *map(str.rstrip, rows), below)))

@@ -1,0 +1,176 @@
+"""What an evaluation says: a table for a terminal, JSON for a program, a page for a reader."""
+
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from rich.table import Table
+
+from hosted_rerank.evaluation.dataset import Dataset
+from hosted_rerank.evaluation.measures import Gain, gain, measure, names
+from hosted_rerank.evaluation.plots import gains_plot, latencies_plot
+from hosted_rerank.evaluation.run import Evaluation
+
+PERCENTILES = (50, 95, 99)
+MOVED = 5
+"""Queries that a page shows of those that gained most, and lost most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one way of ranking came to."""
+
+    name: str
+    measures: Mapping[str, float]
+    """Means over all queries; a failed query counts as 0."""
+    gains: Mapping[str, Gain]
+    """Against the first stage; none for itself."""
+    latency: Mapping[str, float]
+    """Percentiles of the answered queries' seconds, such as `p95`."""
+    tokens: int | None
+    requests: int
+    failures: int
+
+
+class Report:
+    """Evaluations on the same dataset, beside its first stage.
+
+    Args:
+        dataset: What was asked.
+        evaluations: What came of it, one for each reranker.
+        k: How far down nDCG, MRR and recall look.
+    """
+
+    def __init__(self, dataset: Dataset, evaluations: Sequence[Evaluation], k: int = 10) -> None:
+        self.dataset = dataset
+        self.evaluations = evaluations
+        self.k = k
+        first = {query: list(dataset.candidates[query]) for query in dataset.queries}
+        self.before = measure(dataset.judgements, first, k)
+        """Each measure of each query by the first stage."""
+        self.after = [measure(dataset.judgements, evaluation.rankings, k) for evaluation in evaluations]
+        """The same by each reranker."""
+        bare = Row("first stage", _means(self.before), {}, {}, None, 0, 0)
+        self.rows = [bare, *map(self._row, evaluations, self.after)]
+
+    def _row(self, evaluation: Evaluation, after: Mapping[str, Mapping[str, float]]) -> Row:
+        outcomes = evaluation.outcomes.values()
+        counts = [outcome.tokens for outcome in outcomes if outcome.tokens is not None]
+        return Row(
+            evaluation.name,
+            _means(after),
+            {name: gain(self.before[name], after[name]) for name in names(self.k)},
+            percentiles([outcome.elapsed for outcome in outcomes if outcome.error is None]),
+            sum(counts) if counts else None,
+            sum(outcome.requests for outcome in outcomes),
+            sum(outcome.error is not None for outcome in outcomes),
+        )
+
+    def table(self) -> Table:
+        """Return the comparison for a terminal."""
+        table = Table(title=self._title, title_justify="left", caption=self._caption, caption_justify="left")
+        table.add_column("")
+        for name in _HEADINGS(self.k):
+            table.add_column(name, justify="right")
+        for row in self.rows:
+            table.add_row(row.name, *_cells(row, self.k))
+        return table
+
+    def json(self) -> str:
+        """Return everything as JSON: the rows, and each query's measures."""
+        queries = {
+            query: {
+                row.name: {name: values[name][query] for name in names(self.k)}
+                for row, values in zip(self.rows, (self.before, *self.after), strict=True)
+            }
+            for query in self.dataset.queries
+        }
+        about = {"dataset": self.dataset.name, "queries": len(queries), "documents": len(self.dataset.documents)}
+        return json.dumps({**about, "rows": [asdict(row) for row in self.rows], "by_query": queries}, indent=1)
+
+    def html(self) -> str:
+        """Return a page that needs nothing else: the table, plots, and who gained and lost most. Texts are escaped."""
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", *_HEADINGS(self.k)))
+        body = "".join(
+            "<tr><th>" + html.escape(row.name) + "</th>" + "".join(f"<td>{cell}</td>" for cell in _cells(row, self.k))
+            for row in self.rows
+        )
+        parts = [f"<table><tr>{head}</tr>{body}</table><p>{html.escape(self._caption)}</p>"]
+        main = names(self.k)[0]
+        for evaluation, after in zip(self.evaluations, self.after, strict=True):
+            differences = {query: after[main][query] - self.before[main][query] for query in self.dataset.queries}
+            parts.append(f"<h2>{html.escape(evaluation.name)}</h2><div class=plots>")
+            parts.append(gains_plot(list(differences.values()), f"{main} against the first stage"))
+            parts.append(latencies_plot([o.elapsed for o in evaluation.outcomes.values() if o.error is None]))
+            parts.append("</div>" + self._moved(differences))
+        return _PAGE.format(title=html.escape(self._title), body="\n".join(parts))
+
+    def _moved(self, differences: Mapping[str, float]) -> str:
+        ordered = sorted(differences, key=differences.__getitem__)
+        lost = [query for query in ordered[:MOVED] if differences[query] < 0]
+        gained = [query for query in ordered[: -MOVED - 1 : -1] if differences[query] > 0]
+        rows = [
+            f"<tr><td>{differences[q]:+.3f}</td><td>{html.escape(self.dataset.queries[q])}</td></tr>"
+            for q in (*gained, *lost)
+        ]
+        head = "<tr><th>change</th><th>those that gained, and lost, most</th></tr>"
+        return f"<table class=moved>{head}{''.join(rows)}</table>"
+
+    @property
+    def _title(self) -> str:
+        data = self.dataset
+        return f"{data.name}: {len(data.queries)} queries, {len(data.documents)} documents"
+
+    @property
+    def _caption(self) -> str:
+        main = names(self.k)[0]
+        return f"gain: in {main}; ±: half of its 95 % interval (paired bootstrap); won and lost: queries"
+
+
+def _HEADINGS(k: int) -> tuple[str, ...]:  # noqa: N802 - a table's
+    return (*names(k), "gain", "±", "won", "lost", "p50 s", "p95 s", "p99 s", "tokens", "requests", "failed")
+
+
+def _cells(row: Row, k: int) -> list[str]:
+    main = row.gains.get(names(k)[0])
+    gained = ("", "", "", "")
+    if main is not None:
+        gained = (f"{main.mean:+.3f}", f"{(main.high - main.low) / 2:.3f}", str(main.wins), str(main.losses))
+    asked = [f"{row.latency[f'p{p}']:.3f}" if row.latency else "" for p in PERCENTILES]
+    counts = ["" if row.tokens is None else f"{row.tokens:,}", f"{row.requests:,}" if row.gains else ""]
+    return [
+        *(f"{row.measures[n]:.3f}" for n in names(k)),
+        *gained,
+        *asked,
+        *counts,
+        str(row.failures) if row.gains else "",
+    ]
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    """Return the p50, p95 and p99 of times, by the nearest rank; nothing of nothing."""
+    ordered = sorted(seconds)
+    return {f"p{p}": ordered[math.ceil(len(ordered) * p / 100) - 1] for p in PERCENTILES if ordered}
+
+
+def _means(values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {name: sum(each.values()) / len(each) for name, each in values.items()}
+
+
+_PAGE = """<!doctype html>
+<html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width"><title>{title}</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
+td, th {{ padding: .25rem .6rem; border-bottom: 1px solid #8886; text-align: right }}
+th:first-child, .moved td:last-child, .moved th {{ text-align: left }}
+.plots {{ display: flex; flex-wrap: wrap; gap: 1rem; margin: 1rem 0 }}
+.plots svg {{ background: #fff; border-radius: 6px; max-width: 100%; height: auto }}
+</style>
+<h1>{title}</h1>
+{body}
+</html>
+"""
