@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hosted_rerank.compare import Comparison, compare
+    from hosted_rerank.comparison import Comparison, compare
     from hosted_rerank.dialect import Dialect
     from hosted_rerank.errors import (
         AuthenticationError,
@@ -67,14 +67,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "PROVIDERS": "providers",
-    "Comparison": "compare",
+    "Comparison": "comparison",
     "Dialect": "dialect",
     "Provider": "providers",
     "RerankResponse": "wire",
     "RerankResult": "wire",
     "Reranker": "reranker",
     "Usage": "wire",
-    "compare": "compare",
+    "compare": "comparison",
     "plot_ranks": "plots",
     "plot_scores": "plots",
 }

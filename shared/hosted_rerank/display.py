@@ -89,16 +89,19 @@ def as_table(lines: Sequence[Line], title: str = "", below: str = "") -> "Table"
     from rich.table import Table  # noqa: PLC0415 - an extra
     from rich.text import Text  # noqa: PLC0415 - an extra
 
-    table = Table(title=Text(title) if title else None, title_justify="left")
+    texts = any(line.text for line in lines)
+    table = Table(title=Text(title) if title else None, title_justify="left", expand=texts)
     table.caption, table.caption_justify = Text(below), "left"
     justify: Literal["left", "right"]
-    for name in ("rank", "before", "move", "score", "text"):
-        justify = "left" if name in ("score", "text") else "right"
-        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", ratio=1 if name == "text" else None)
+    for name in ("rank", "before", "move", "score"):
+        justify = "left" if name == "score" else "right"
+        table.add_column(name, justify=justify, no_wrap=True)
+    if texts:
+        table.add_column("text", ratio=1, no_wrap=True, overflow="ellipsis")
     for line, share in zip(lines, _shares(lines), strict=True):
         bar = "█" * round(_BAR * share)
         score = Text(f"{bar:{_BAR}} {line.shown_score}")
-        table.add_row(str(line.after), line.was, line.move, score, Text(line.words))
+        table.add_row(str(line.after), line.was, line.move, score, *([Text(line.words)] if texts else []))
     return table
 
 

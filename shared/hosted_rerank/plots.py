@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hosted_rerank.compare import Comparison, compare
+from hosted_rerank.comparison import Comparison, compare
 from hosted_rerank.wire import RerankResponse
 
 if TYPE_CHECKING:
@@ -36,14 +36,15 @@ def plot_ranks(
     chosen = _axes(ax, height=0.42 * (top + 2))
     axes: Any = chosen  # its own types are looser than what it takes
     for line in (*drawn.lines, *drawn.left_out):
-        start, end = min(line.before or top + 1, top + 1), min(line.after, top + 1)
+        start = min(line.before or top + 1, top + 1)
+        end = top + 1 if line in drawn.left_out else min(line.after, top + 1)
         if start > top and end > top:
             continue
-        gone, rises = line in drawn.left_out or end > top, line.after < (line.before or top + 1)
+        gone, rises = end > top, end < start
         colour, style = (_GONE, ":") if gone else (_UP, "-") if rises else (_DOWN, "--")
         width = 2.2 if rises and not gone else 1.3
         axes.plot([0, 1], [start, end], style, color=colour, linewidth=width, marker="o", markersize=4, clip_on=False)
-        if end <= top and not gone:
+        if not gone:
             score = "" if line.score is None else f"{line.score:.2f}  "
             axes.text(1.04, end, score + _label(line.words), va="center", fontsize=9)
         if start <= top:

@@ -169,7 +169,8 @@ class RerankResponse:
             "requests": self.attempts,
             "from the cache": self.cached or None,
         }
-        said = [f"{count:,.10g} {name.replace('_', ' ')}" for name, count in counts.items() if count is not None]
+        known = [(name.replace("_", " "), count) for name, count in counts.items() if count is not None]
+        said = [f"{count:,.10g} {name.removesuffix('s') if count == 1 else name}" for name, count in known]
         who = " ".join(filter(None, (self.provider, self.model)))
         return ", ".join([who, f"{self.elapsed:.3f} s", *said, *([f"failed: {self.error}"] if self.error else [])])
 

@@ -43,7 +43,7 @@ def rerank(
         raise typer.BadParameter("it is text, jsonl or csv.", param_hint="--format")
     row = row_of(provider)
     with explained():
-        from hosted_rerank.compare import compare  # noqa: PLC0415 - quick help
+        from hosted_rerank.comparison import compare  # noqa: PLC0415 - quick help
         from hosted_rerank.reranker import Reranker  # noqa: PLC0415 - likewise
 
         rows = list(_read(file, kind))

@@ -37,5 +37,5 @@ def _figure(title: str) -> tuple[Figure, Any]:
 
 def _svg(figure: Figure) -> str:
     text = io.StringIO()
-    cast(Any, figure).savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    cast(Any, figure).savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return text.getvalue().partition("<svg")[1] + text.getvalue().partition("<svg")[2]

@@ -1,0 +1,131 @@
+"""`hosted-rerank rerank`: files of each format in, a table or JSON lines out, exit statuses that scripts can use."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from hosted_rerank.commands import commands
+from tests.conftest import DOCUMENTS, KEY, QUERY
+from tests.hostile import HostileServer, reply
+
+ASK = ["rerank", "--query", QUERY, "--provider", "local"]
+BEST = DOCUMENTS[2]
+
+
+def run(*arguments: str, stdin: str | None = None) -> Any:
+    return CliRunner().invoke(commands, list(arguments), input=stdin, catch_exceptions=False)
+
+
+@pytest.fixture
+def lines() -> str:
+    return "\n".join(DOCUMENTS) + "\n\n"
+
+
+def test_lines_in_a_pipe(lines: str) -> None:
+    """Each line of standard input is a document; JSON lines come out, best first; blank lines are none."""
+    done = run(*ASK, "--top-n", "2", stdin=lines)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["document"] for row in found][0] == BEST
+    assert [set(row) for row in found] == [{"index", "relevance_score", "document"}] * 2
+    assert found[0]["index"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("a.jsonl", "".join(json.dumps({"id": n, "body": text}) + "\n" for n, text in enumerate(DOCUMENTS)), ["--field", "body"]),
+        ("a.csv", "\ufeffid,text\r\n" + "".join(f'{n},"{text}"\r\n' for n, text in enumerate(DOCUMENTS)), []),
+        ("a.dat", "".join(json.dumps(text) + "\n" for text in DOCUMENTS), ["--format", "jsonl"]),
+    ],
+)  # fmt: skip
+def test_formats(tmp_path: Path, name: str, content: str, options: list[str]) -> None:
+    """Rows come back whole, with their score."""
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    done = run(*ASK, str(tmp_path / name), *options)
+    best = json.loads(done.stdout.splitlines()[0])
+    assert best["index"] == 2
+    assert BEST in (best["document"], *(best["document"].values() if isinstance(best["document"], dict) else ()))
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "says"),
+    [
+        ('{"text": 1}', [], "document 1 has no text under 'text': name its field with --field (there are: text)"),
+        ("what?", [], "line 1 is not JSON: for plain lines say --format text"),
+        ('["a"]', [], "document 1 has no text under 'text': name its field with --field (there are: none)"),
+    ],
+)
+def test_wrong_files(tmp_path: Path, content: str, options: list[str], says: str) -> None:
+    """What is wrong is one line on stderr, with the remedy."""
+    (tmp_path / "a.jsonl").write_text(content)
+    done = run(*ASK, str(tmp_path / "a.jsonl"), *options)
+    assert (done.exit_code, done.stderr) == (1, f"hosted-rerank: {says}\n")
+
+
+def test_missing_file() -> None:
+    done = run(*ASK, "no/such/file")
+    assert done.exit_code == 1
+    assert "no/such/file" in done.stderr
+
+
+def test_nothing_left(lines: str) -> None:
+    """A threshold that leaves nothing, and no document at all, end with status 3."""
+    assert run(*ASK, "--threshold", "1.5", stdin=lines).exit_code == 3
+    done = run(*ASK, stdin="\n\n")
+    assert (done.exit_code, done.stdout) == (3, "")
+
+
+@pytest.mark.parametrize(("status", "exits"), [(500, 75), (429, 75), (401, 77), (403, 77), (422, 1)])
+def test_exit_statuses(
+    server: HostileServer, lines: str, monkeypatch: pytest.MonkeyPatch, status: int, exits: int
+) -> None:
+    """An outage, a refused key and a refused request can be told apart; stdout stays empty, stderr is one line."""
+    monkeypatch.setenv("FIREWORKS_API_KEY", KEY)
+    server.play(*(reply(status, {"error": "no"}, retry_after="0") for _ in range(9)))
+    done = run("rerank", "-q", QUERY, "--base-url", server.url, stdin=lines)
+    assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (exits, "", 1)
+    assert KEY not in done.stderr
+
+
+def test_wrong_command_lines() -> None:
+    """Status 2, as of every wrong command line."""
+    assert run("rerank", "--query", QUERY, "--provider", "nobody").exit_code == 2
+    assert run("rerank").exit_code == 2
+    assert run(*ASK, "--format", "xml").exit_code == 2
+
+
+def test_table_on_a_terminal(lines: str) -> None:
+    """On a terminal it is a table, in which a document's markup is text."""
+    code = (
+        "import sys, os, pty; pid, fd = pty.fork()\n"
+        "if pid == 0:\n"
+        "    from hosted_rerank.cli import main; sys.argv[1:] = %r; main()\n"
+        "out = b''\n"
+        "try:\n"
+        "    while part := os.read(fd, 4096): out += part\n"
+        "except OSError: pass\n"
+        "sys.stdout.buffer.write(out)"
+    )
+    file = Path(__file__).with_name("conftest.py")
+    arguments = [*ASK, str(file), "--top-n", "2"]
+    done = subprocess.run([sys.executable, "-c", code % arguments], capture_output=True, check=True, timeout=60)
+    assert b"rank" in done.stdout
+    assert "▲".encode() in done.stdout
+
+
+@pytest.mark.parametrize("command", ["rerank", "serve", "demo", "providers", "check", "evaluate"])
+def test_help_reads_in_one_screen(command: str) -> None:
+    """Of each command, 50 lines of 100 characters at most."""
+    done = CliRunner(env={"COLUMNS": "100", "TERMINAL_WIDTH": "100"}).invoke(commands, [command, "--help"])
+    assert done.exit_code == 0
+    assert len(done.stdout.splitlines()) <= 50
+
+
+def test_completion() -> None:
+    """The shell's completion is there."""
+    assert "--show-completion" in run("--help").stdout
