@@ -62,10 +62,8 @@ def compare(
         below = after.summary
     else:
         check_list("after", after, object)
-        kept, where = [_read(item, score_key) for item in after], dict[str, deque[int]]()
-        for place, item in enumerate(shown, 1):
-            where.setdefault(item.key, deque()).append(place)
-        places = [found.popleft() if (found := where.get(item.key)) else None for item in kept]
+        kept = [_read(item, score_key) for item in after]
+        places = _find(shown, kept)
         scores = [(item.score, None) for item in kept]
         below = f"{len(kept)} of {len(shown)} kept"
     lines = [
@@ -82,17 +80,35 @@ class _Shown:
     """What is shown of a document, and what it is known by."""
 
     text: str
-    key: str
+    id: str | None
     score: float | None
+
+
+def _find(before: Sequence[_Shown], after: Sequence[_Shown]) -> list[int | None]:
+    """The places, from 1, where documents stood: found by id, or by text where a step in between lost the id."""
+    where: dict[tuple[str, str], deque[int]] = {}
+    for place, item in enumerate(before, 1):
+        if item.id is not None:
+            where.setdefault(("id", item.id), deque()).append(place)
+        where.setdefault(("text", item.text), deque()).append(place)
+    used: set[int] = set()
+    places: list[int | None] = []
+    for item in after:
+        found = where.get(("text", item.text) if item.id is None else ("id", item.id), deque())
+        while found and found[0] in used:
+            found.popleft()
+        places.append(found.popleft() if found else None)
+        used.update(filter(None, places[-1:]))
+    return places
 
 
 def _read(item: Any, score_key: str) -> _Shown:
     """A text, or what has the attributes of LangChain's `Document` or LlamaIndex's `NodeWithScore`."""
     if isinstance(item, str):
-        return _Shown(item, item, None)
+        return _Shown(item, None, None)
     if hasattr(item, "page_content"):
         score = item.metadata.get(score_key)
-        return _Shown(item.page_content, str(item.id or item.page_content), score)
+        return _Shown(item.page_content, item.id, score)
     if hasattr(item, "node") and hasattr(item.node, "get_content"):
-        return _Shown(item.node.get_content(), str(item.node.node_id), item.score)
+        return _Shown(item.node.get_content(), item.node.node_id, item.score)
     raise TypeError(f"before and after hold texts, LangChain documents or LlamaIndex nodes, not {type(item).__name__}")

@@ -77,6 +77,19 @@ def test_equal_texts_keep_their_own_places() -> None:
     assert [line.before for line in lines] == [1, 3, 2]
 
 
+def test_documents_are_known_by_id_and_else_by_text() -> None:
+    """LangChain documents are found by id; those that lost it on the way by their text."""
+    core = pytest.importorskip("langchain_core.documents")
+    before = [core.Document("same", id="a"), core.Document("same", id="b"), core.Document("other", id="c")]
+    after = [
+        core.Document("same", id="b", metadata={"relevance_score": 0.5}),
+        core.Document("same"),
+        core.Document("x"),
+    ]
+    lines = compare(before, after).lines
+    assert [(line.before, line.score) for line in lines] == [(2, 0.5), (1, None), (None, None)]
+
+
 def test_what_was_not_there_is_new() -> None:
     """A document that only the second ranking has is shown as new."""
     assert [line.move for line in compare(["a"], ["b", "a"]).lines] == ["new", "▼ 1"]

@@ -30,15 +30,14 @@ def test_lines_in_a_pipe(lines: str) -> None:
     """Each line of standard input is a document; JSON lines come out, best first; blank lines are none."""
     done = run(*ASK, "--top-n", "2", stdin=lines)
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [row["document"] for row in found][0] == BEST
     assert [set(row) for row in found] == [{"index", "relevance_score", "document"}] * 2
-    assert found[0]["index"] == 2
+    assert (found[0]["index"], found[0]["document"]) == (2, BEST)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "options"),
     [
-        ("a.jsonl", "".join(json.dumps({"id": n, "body": text}) + "\n" for n, text in enumerate(DOCUMENTS)), ["--field", "body"]),
+        ("a.jsonl", "".join(json.dumps({"id": 1, "body": text}) + "\n" for text in DOCUMENTS), ["--field", "body"]),
         ("a.csv", "\ufeffid,text\r\n" + "".join(f'{n},"{text}"\r\n' for n, text in enumerate(DOCUMENTS)), []),
         ("a.dat", "".join(json.dumps(text) + "\n" for text in DOCUMENTS), ["--format", "jsonl"]),
     ],

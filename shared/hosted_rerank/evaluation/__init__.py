@@ -10,6 +10,7 @@
 """
 
 try:
+    from hosted_rerank.evaluation.bm25 import Bm25
     from hosted_rerank.evaluation.dataset import Dataset, faq_dataset, load_dataset
     from hosted_rerank.evaluation.measures import Gain, gain, measure
     from hosted_rerank.evaluation.report import Report, Row
@@ -20,6 +21,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 __all__ = [
+    "Bm25",
     "Dataset",
     "Evaluation",
     "Gain",

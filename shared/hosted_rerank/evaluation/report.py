@@ -72,7 +72,7 @@ class Report:
         """Return the comparison for a terminal."""
         table = Table(title=self._title, title_justify="left", caption=self._caption, caption_justify="left")
         table.add_column("")
-        for name in _HEADINGS(self.k):
+        for name in _headings(self.k):
             table.add_column(name, justify="right")
         for row in self.rows:
             table.add_row(row.name, *_cells(row, self.k))
@@ -92,12 +92,7 @@ class Report:
 
     def html(self) -> str:
         """Return a page that needs nothing else: the table, plots, and who gained and lost most. Texts are escaped."""
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", *_HEADINGS(self.k)))
-        body = "".join(
-            "<tr><th>" + html.escape(row.name) + "</th>" + "".join(f"<td>{cell}</td>" for cell in _cells(row, self.k))
-            for row in self.rows
-        )
-        parts = [f"<table><tr>{head}</tr>{body}</table><p>{html.escape(self._caption)}</p>"]
+        parts = [self._repr_html_()]
         main = names(self.k)[0]
         for evaluation, after in zip(self.evaluations, self.after, strict=True):
             differences = {query: after[main][query] - self.before[main][query] for query in self.dataset.queries}
@@ -106,6 +101,16 @@ class Report:
             parts.append(latencies_plot([o.elapsed for o in evaluation.outcomes.values() if o.error is None]))
             parts.append("</div>" + self._moved(differences))
         return _PAGE.format(title=html.escape(self._title), body="\n".join(parts))
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", *_headings(self.k)))
+        body = "".join(
+            f"<tr><th>{html.escape(row.name)}</th>"
+            + "".join(f"<td>{cell}</td>" for cell in _cells(row, self.k))
+            + "</tr>"
+            for row in self.rows
+        )
+        return f"<table><tr>{head}</tr>{body}</table><p>{html.escape(self._caption)}</p>"
 
     def _moved(self, differences: Mapping[str, float]) -> str:
         ordered = sorted(differences, key=differences.__getitem__)
@@ -129,7 +134,7 @@ class Report:
         return f"gain: in {main}; ±: half of its 95 % interval (paired bootstrap); won and lost: queries"
 
 
-def _HEADINGS(k: int) -> tuple[str, ...]:  # noqa: N802 - a table's
+def _headings(k: int) -> tuple[str, ...]:
     return (*names(k), "gain", "±", "won", "lost", "p50 s", "p95 s", "p99 s", "tokens", "requests", "failed")
 
 
