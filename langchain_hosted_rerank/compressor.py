@@ -8,11 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from langchain_core.callbacks import BaseRunManager, Callbacks
+from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import RetrieverLike
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.runnables.config import (
+    ensure_config,
+    get_async_callback_manager_for_config,
+    get_callback_manager_for_config,
+    var_child_runnable_config,
+)
 from pydantic import ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
@@ -26,9 +31,7 @@ if TYPE_CHECKING:
     from langchain_hosted_rerank.retriever import RerankRetriever
 
 
-_SIGNATURE = Signature(
-    [Parameter("_", Parameter.POSITIONAL_OR_KEYWORD), Parameter("run_manager", Parameter.POSITIONAL_OR_KEYWORD)]
-)
+_SIGNATURE = Signature([Parameter("_", Parameter.POSITIONAL_OR_KEYWORD)])
 """Of what is traced: LangChain looks at it twice a call, and finding it out takes longer than a small rerank's JSON."""
 
 
@@ -198,12 +201,14 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         overrides: Overrides,
         config: RunnableConfig | None,
     ) -> RerankResponse:
-        """Rerank as one run of LangChain's tracing."""
+        """Rerank, as one run of LangChain's tracing where somebody listens to it."""
         reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
+        if not get_callback_manager_for_config(ensure_config(config)).handlers:
+            return rank(reranker, query, texts, wanted)
 
-        def call(_: Any, run_manager: BaseRunManager) -> Any:
+        def call(_: Any) -> Any:
             results.append(rank(reranker, query, texts, wanted))
-            return self._outputs(documents, results[0], run_manager)
+            return self._outputs(documents, results[0])
 
         vars(call)["__signature__"] = _SIGNATURE
         inputs, about = self._inputs(documents, query, wanted), self._about(reranker, config)
@@ -218,12 +223,14 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         overrides: Overrides,
         config: RunnableConfig | None,
     ) -> RerankResponse:
-        """Rerank as one run of LangChain's tracing; awaiting."""
+        """Rerank, as one run of LangChain's tracing where somebody listens to it; awaiting."""
         reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
+        if not get_async_callback_manager_for_config(ensure_config(config)).handlers:
+            return await arank(reranker, query, texts, wanted)
 
-        async def call(_: Any, run_manager: BaseRunManager) -> Any:
+        async def call(_: Any) -> Any:
             results.append(await arank(reranker, query, texts, wanted))
-            return self._outputs(documents, results[0], run_manager)
+            return self._outputs(documents, results[0])
 
         vars(call)["__signature__"] = _SIGNATURE
         inputs, about = self._inputs(documents, query, wanted), self._about(reranker, config)
@@ -245,12 +252,8 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         shown = list(documents) if self.trace_documents else len(documents)
         return {"query": query, "documents": shown, "top_n": wanted.get("top_n")}
 
-    def _outputs(
-        self, documents: Sequence[Any], response: RerankResponse, run_manager: BaseRunManager
-    ) -> dict[str, Any]:
-        """What the run shows of the answer, if anybody looks."""
-        if not run_manager.handlers:
-            return {}
+    def _outputs(self, documents: Sequence[Any], response: RerankResponse) -> dict[str, Any]:
+        """What the run shows of the answer."""
         outputs = run_outputs(response)
         if self.trace_documents:
             outputs["documents"] = [documents[result.index] for result in response.results]
