@@ -66,8 +66,9 @@ class Ticket:
 class Pacer:
     """Learns how fast it may go, and lets requests go so; used from any thread and any event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest_window: int = LARGEST_WINDOW) -> None:
         self._lock = threading.Lock()
+        self._largest = largest_window
         self._line: list[Ticket] = []
         self._under_way = 0
         self._window = float(FIRST_WINDOW)
@@ -149,7 +150,7 @@ class Pacer:
             patience = self._moved + PATIENCE - now
             if patience > 0:
                 return patience
-            self._window, self._moved = min(self._window * 2, LARGEST_WINDOW), now
+            self._window, self._moved = min(self._window * 2, self._largest), now
         at = max(self._resume, self._spread)
         if self._refusals:
             self._count(now)
@@ -172,13 +173,18 @@ class Pacer:
         growth = FIRST_GROWTH if self._guessed else min(FIRST_GROWTH, LEAST_GROWTH * 2 ** (quiet / QUIET))
         factor = 1 + growth * min(past, quiet, 1.0)
         self._rate *= factor
-        self._window = min(self._window * factor, LARGEST_WINDOW)
+        self._window = min(self._window * factor, self._largest)
 
     def foresee(self, now: float) -> float:
         """The seconds that the last of the line has to wait at least, as far as it is known."""
         with self._lock:
             waiting = (len(self._line) - self._tokens) / self._rate if self._rate < math.inf else 0.0
             return max(0.0, self._resume - now, waiting)
+
+    @property
+    def rate(self) -> float:
+        """The requests a second that are allowed, as far as it is known; else infinite."""
+        return self._rate
 
     def held(self, now: float) -> float:
         """The seconds for which the API asked everybody to wait."""
@@ -190,7 +196,7 @@ class Pacer:
             if not self._refusals:
                 self._latency += (now - ticket.sent - self._latency) / 8
                 self._moved = now
-                self._window = min(self._window + 1, LARGEST_WINDOW)
+                self._window = min(self._window + 1, self._largest)
             self._answers.append(now)
             self._gone(ticket)
             if quota is not None:

@@ -13,9 +13,9 @@ import typer
 from hosted_rerank.errors import PASSABLE, AuthenticationError, PermissionDeniedError, RerankError
 from hosted_rerank.providers import Provider, find_provider
 
-FAILED, NOTHING, AGAIN, DENIED = 1, 3, 75, 77
-"""Exit statuses: it failed; there is nothing to show; the API is out, and later it may work; the key is refused. 2 is a
-wrong command line. (75 and 77 are EX_TEMPFAIL and EX_NOPERM of sysexits.h.)"""
+FAILED, NOTHING, BAD_ROWS, AGAIN, DENIED = 1, 3, 65, 75, 77
+"""Exit statuses: it failed; there is nothing to show; some rows failed; the API is out, and later it may work; the key
+is refused. 2 is a wrong command line. (From 64 on they are those of sysexits.h.)"""
 
 commands = typer.Typer(
     help="Hosted rerank APIs from the command line; with --provider local a real model, no key, no network.",

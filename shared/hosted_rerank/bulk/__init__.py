@@ -1,0 +1,12 @@
+"""Millions of queries: rows in, ranked rows out, nothing lost and nothing paid twice.
+
+`RerankBatch` is the building block, a callable on batches of rows for Ray Data, Daft, Spark or a loop of one's own.
+`run_job` is the whole job over files: `parts` cuts the input, `job` works through it and remembers what is done, here
+or on a Ray cluster (`on_ray`, the only file that knows Ray). `pace` is the one rate limit of all workers.
+"""
+
+from hosted_rerank.bulk.batch import Columns, RerankBatch
+from hosted_rerank.bulk.job import Job, JobResult, run_job
+from hosted_rerank.bulk.pace import SharedPace
+
+__all__ = ["Columns", "Job", "JobResult", "RerankBatch", "SharedPace", "run_job"]

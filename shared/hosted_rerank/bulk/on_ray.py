@@ -1,0 +1,94 @@
+"""A job's parts on Ray Data: a pool of actors, and one more that holds the rate limit of them all.
+
+Scheduling, retries after a lost worker and back-pressure are Ray's. This is the only file that knows it.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from typing import Any
+
+from hosted_rerank.bulk.job import Job, PartResult, Worker
+from hosted_rerank.bulk.pace import Grant, News, SharedPace
+from hosted_rerank.bulk.parts import Part
+from hosted_rerank.reranker import Reranker
+
+try:
+    ray: Any = import_module("ray")  # its types know less than half of it
+    data: Any = import_module("ray.data")
+except ModuleNotFoundError as missing:
+    raise ImportError("Ray is not installed: pip install 'hosted-rerank[ray]'", name=missing.name) from missing
+
+_BLOCKS = 2000
+"""Blocks that parts are spread over, at most."""
+
+
+class RayPace:
+    """The shared pace, as a worker reaches it."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    async def lease(self, wanted: int, news: Sequence[News]) -> Grant:
+        """Report, and ask for so many requests."""
+        grant: Grant = await self._actor.lease.remote(wanted, list(news))
+        return grant
+
+
+def shared_pace(provider: str, model: str | None = None, **settings: Any) -> RayPace:
+    """Return the pace that all workers of the cluster share which ask this model with this process's key.
+
+    It lives as long as the process that made it first, and takes part in tasks as an argument.
+    """
+    endpoint = Reranker(provider, model, **settings)._endpoint  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
+    account = hashlib.sha256(repr((endpoint.host, endpoint.model, endpoint.key())).encode()).hexdigest()[:16]
+    actor: Any = ray.remote(SharedPace)
+    options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+    return RayPace(actor.options(name=f"hosted-rerank-pace-{account}", get_if_exists=True, **options).remote())
+
+
+class _PartWorker:
+    """A worker as Ray Data has it: a callable on batches, of one part each."""
+
+    def __init__(self, job: Job, pace: RayPace) -> None:
+        self._worker = Worker(job, pace)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        part = Part(**{name: int(values[0]) for name, values in batch.items()})
+        return {name: [value] for name, value in asdict(self._worker.try_to_do(part)).items()}
+
+
+class RayEngine:
+    """Works through parts on a Ray cluster.
+
+    Args:
+        workers: Actors that rerank.
+        address: The cluster's; `None` to start or join the one that Ray finds.
+
+    Raises:
+        ImportError: Ray is not installed.
+    """
+
+    def __init__(self, workers: int = 4, address: str | None = None) -> None:
+        self.workers, self.address = workers, address
+
+    def __call__(self, job: Job, parts: Sequence[Part]) -> Iterator[PartResult]:
+        """Yield what became of each part, as they are done."""
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of what it will change
+        if not ray.is_initialized():
+            ray.init(address=self.address, log_to_driver=False, include_dashboard=False)
+        context = data.DataContext.get_current()
+        context.enable_progress_bars = False
+        pace = shared_pace(job.provider, job.model, **job.settings)
+        rows = data.from_items([asdict(part) for part in parts], override_num_blocks=min(len(parts), _BLOCKS))
+        done = rows.map_batches(
+            _PartWorker,
+            fn_constructor_args=(job, pace),
+            batch_size=1,
+            compute=data.ActorPoolStrategy(size=min(self.workers, len(parts))),
+            num_cpus=0.1,  # they wait for answers
+        )
+        for row in done.iter_rows():
+            yield PartResult(**row)
