@@ -77,10 +77,9 @@ def run_outputs(response: RerankResponse) -> dict[str, Any]:
 
 def usage_metadata(response: RerankResponse) -> dict[str, Any]:
     """Return the usage in LangSmith's terms: a reranker reads tokens and writes none."""
-    usage = response.usage
-    tokens = usage.prompt_tokens if usage.total_tokens is None else usage.total_tokens
+    tokens = response.usage.tokens
     counts = {} if tokens is None else {"input_tokens": tokens, "output_tokens": 0, "total_tokens": tokens}
-    return {**counts, **usage.units}
+    return {**counts, **response.usage.units}
 
 
 def record_usage(outputs: dict[str, Any]) -> None:

@@ -115,7 +115,7 @@ class Exchange:
             if wait is None or late:
                 raise self._failure(late=late)
             self.watch.retries(self.plan.endpoint.provider.name, self.attempts, wait, _why(outcome))
-            if not self._is_refusal(outcome):  # for a refusal, all wait in the line
+            if not self._is_held(outcome):
                 yield Wait(wait)
             retries += 1
             waited += wait
@@ -170,9 +170,9 @@ class Exchange:
         wait = None if lasting else limits.retry.wait(outcome, retries, waited, self.chance())
         refusal = self._is_refusal(outcome)
         if refusal and isinstance(outcome, Reply):
-            hint = retry_after(outcome.headers)
-            hold = wait if wait is not None else limits.retry.backoff(retries, self.chance()) if hint is None else hint
-            self.service.pacer.refused(self.ticket, now, hold, overloaded=outcome.status != 429)
+            hint, left = retry_after(outcome.headers), quota(outcome.headers)
+            hold = wait if hint is not None and wait is not None else hint
+            self.service.pacer.refused(self.ticket, now, hold, left, overloaded=outcome.status != 429)
         else:
             self.service.pacer.leave(self.ticket)
         health = self.service.health
@@ -187,6 +187,10 @@ class Exchange:
     def _is_refusal(self, outcome: Outcome) -> bool:
         """Whether the API says that it is asked too much."""
         return isinstance(outcome, Reply) and outcome.status in LIMITED and not is_lasting(outcome, self.plan.endpoint)
+
+    def _is_held(self, outcome: Outcome) -> bool:
+        """Whether all wait in the line for what this one waits for."""
+        return self._is_refusal(outcome) and isinstance(outcome, Reply) and retry_after(outcome.headers) is not None
 
     def _request(self) -> Request:
         plan, endpoint = self.plan, self.plan.endpoint

@@ -18,6 +18,7 @@ from hosted_rerank.plan import CONCURRENCY, Call, Limits, plan
 from hosted_rerank.providers import Provider, find_provider
 from hosted_rerank.providers.servers import LOCAL
 from hosted_rerank.retry import Retry
+from hosted_rerank.service import SERVICES
 from hosted_rerank.signed import Signed
 from hosted_rerank.throttle import RateLimiter, Throttled
 from hosted_rerank.transport import AwaitingClient, BlockingClient, HttpTransport
@@ -134,6 +135,9 @@ class Reranker(Closing):
         self._client, self._async_client = client, async_client
         self._transport: Transport  # set by _connect
 
+    _services = SERVICES
+    """What is known of who is asked; bulk work brings a pace that several processes share."""
+
     @property
     def provider(self) -> Provider:
         """The row of the API that is asked."""
@@ -234,7 +238,8 @@ class Reranker(Closing):
             transport = reranker._connect()  # noqa: SLF001 - ours
             passes = mine.on_error == "passthrough" and len(over) == len(self._fallbacks)
             todo = plan(reranker._endpoint, limits, call)  # noqa: SLF001 - ours
-            yield Work(todo, started, self._cache, watch, passes=passes), transport
+            services = reranker._services  # noqa: SLF001 - ours
+            yield Work(todo, started, self._cache, watch, services, passes=passes), transport
 
     def _pass_over(self, error: RerankError, over: list[RerankError], watch: Watch) -> None:
         """Go on to the next reranker, if there is one and time for it."""

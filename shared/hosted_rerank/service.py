@@ -5,10 +5,12 @@ All rerankers share them, however they were made, so what one call learns the ne
 
 import os
 import threading
+from collections.abc import Callable
 
 from hosted_rerank.endpoint import Endpoint
 from hosted_rerank.health import Health
 from hosted_rerank.pacer import Pacer
+from hosted_rerank.rate import Rate
 
 _MOST = 1000
 """Services that are remembered."""
@@ -17,8 +19,8 @@ _MOST = 1000
 class Service:
     """A model at a host, as one account may use it."""
 
-    def __init__(self) -> None:
-        self.pacer = Pacer()
+    def __init__(self, pacer: Pacer | None = None) -> None:
+        self.pacer = pacer or Pacer(Rate())
         self.health = Health()
         self.largest: int | None = None
         """Documents of the largest batch that may still be taken; `None` if none was refused."""
@@ -29,9 +31,14 @@ class Service:
 
 
 class Services:
-    """The services of the process."""
+    """Services by host, key and model.
 
-    def __init__(self) -> None:
+    Args:
+        make: Makes what is known of a service when it is met first.
+    """
+
+    def __init__(self, make: Callable[[], Service] = Service) -> None:
+        self._make = make
         self.begin()
 
     def begin(self) -> None:
@@ -45,12 +52,13 @@ class Services:
         found = self._known.get(name)
         if found is None:
             with self._lock:
-                found = self._known.setdefault(name, Service())
+                found = self._known.setdefault(name, self._make())
                 if len(self._known) > _MOST:
                     del self._known[next(iter(self._known))]
         return found
 
 
 SERVICES = Services()
+"""Those of the process."""
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=SERVICES.begin)

@@ -71,7 +71,7 @@ class TracedCall(Watch):
     def answered(self, response: RerankResponse) -> None:
         """Put the answer's numbers on the span, and count its tokens."""
         usage = response.usage
-        tokens = usage.prompt_tokens if usage.total_tokens is None else usage.total_tokens
+        tokens = usage.tokens
         if response.model:
             self._about["gen_ai.response.model"] = response.model
         if response.error is not None:  # passed through

@@ -100,6 +100,11 @@ class Usage:
     units: Mapping[str, float] = field(default_factory=dict[str, float])
     """Every other count under the API's own name, such as `search_units`."""
 
+    @property
+    def tokens(self) -> int | None:
+        """The tokens that were read, where the API counts any."""
+        return self.prompt_tokens if self.total_tokens is None else self.total_tokens
+
     def __add__(self, other: "Usage") -> "Usage":
         units = dict(self.units)
         for name, count in other.units.items():
@@ -162,9 +167,8 @@ class RerankResponse:
     @property
     def summary(self) -> str:
         """Who answered, how long it took and what it cost, in one line."""
-        tokens = self.usage.prompt_tokens if self.usage.total_tokens is None else self.usage.total_tokens
         counts = {
-            "tokens": tokens,
+            "tokens": self.usage.tokens,
             **self.usage.units,
             "requests": self.attempts,
             "from the cache": self.cached or None,

@@ -12,7 +12,7 @@ from hosted_rerank.errors import PASSABLE, DeadlineExceededError, RequestTooLarg
 from hosted_rerank.flow import Answer, Exchange
 from hosted_rerank.pairs import Cache, Pairs, pair_keys
 from hosted_rerank.plan import Batch, Plan
-from hosted_rerank.service import SERVICES, Service
+from hosted_rerank.service import SERVICES, Service, Services
 from hosted_rerank.watch import SILENT, Watch
 
 
@@ -24,6 +24,7 @@ class Work:
         started: `time.monotonic()` when the call began.
         cache: Scores of earlier calls, and of this one for later ones.
         watch: Who is told what happens.
+        services: What is known of who is asked.
         passes: Whether an outage leaves documents unscored, rather than fails the call.
 
     Raises:
@@ -32,7 +33,14 @@ class Work:
     """
 
     def __init__(
-        self, plan: Plan, started: float, cache: Cache | None = None, watch: Watch = SILENT, *, passes: bool = False
+        self,
+        plan: Plan,
+        started: float,
+        cache: Cache | None = None,
+        watch: Watch = SILENT,
+        services: Services = SERVICES,
+        *,
+        passes: bool = False,
     ) -> None:
         self.plan = plan
         self.started = started
@@ -42,6 +50,7 @@ class Work:
         self.attempts = 0
         """HTTP requests made, retries included."""
         self._watch = watch
+        self._services = services
         self._passes = passes
         self._key: str | None = None
         self._service: Service  # set by _cut
@@ -71,7 +80,7 @@ class Work:
             return []
         try:
             self._key = self.plan.endpoint.key()
-            self._service = SERVICES.find(self.plan.endpoint, self._key)
+            self._service = self._services.find(self.plan.endpoint, self._key)
             return self.plan.cut(rows, self._service.largest)
         except BaseException:
             self.close()

@@ -70,7 +70,7 @@ def simulate(  # noqa: C901 - a world in one function
         else:
             refused[0] += 1
             wait = max(1.0, float(-(-(1 - tokens[0]) // rate)))
-            at(now[0] + 0.01, lambda: came(worker, News(number, refused_for=wait)))
+            at(now[0] + 0.01, lambda: came(worker, News(number, refused=True, hold=wait)))
 
     def came(worker: int, what: News) -> None:
         under_way[worker] -= 1

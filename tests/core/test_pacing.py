@@ -19,7 +19,8 @@ from hosted_rerank import (
     ServerError,
 )
 from hosted_rerank.health import FAILURES, Health
-from hosted_rerank.pacer import FIRST_WINDOW, Pacer, Ticket
+from hosted_rerank.pacer import Pacer, Ticket
+from hosted_rerank.rate import FIRST_WINDOW, Rate
 from hosted_rerank.retry import Quota, quota
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.hostile import Act, HostileServer, Peer, ranking, reply
@@ -34,7 +35,7 @@ def go(pacer: Pacer, now: float) -> Ticket:
 
 def test_window_doubles_while_all_goes_well() -> None:
     """Every answer lets two go, so each round trip doubles what is under way."""
-    pacer = Pacer()
+    pacer = Pacer(Rate())
     first = [go(pacer, 0.0) for _ in range(FIRST_WINDOW)]
     waiting = Ticket()
     assert pacer.admit(waiting, 0.0) > 0
@@ -47,7 +48,7 @@ def test_window_doubles_while_all_goes_well() -> None:
 
 def test_window_doubles_where_answers_take_long() -> None:
     """A slow service is no full one: refusals come fast."""
-    pacer = Pacer()
+    pacer = Pacer(Rate())
     for _ in range(FIRST_WINDOW):
         go(pacer, 0.0)
     waiting = Ticket()
@@ -59,7 +60,7 @@ def test_window_doubles_where_answers_take_long() -> None:
 
 def test_refusal_holds_everybody() -> None:
     """After a refusal nobody goes for as long as the API asks, and then one, not all."""
-    pacer = Pacer()
+    pacer = Pacer(Rate())
     refused = go(pacer, 0.0)
     pacer.refused(refused, 0.1, 2.0)
     others = [Ticket() for _ in range(5)]
@@ -71,7 +72,7 @@ def test_refusal_holds_everybody() -> None:
 
 def test_first_come_first_served() -> None:
     """Nobody overtakes, and a refused request comes back to its old place."""
-    pacer = Pacer()
+    pacer = Pacer(Rate())
     early = go(pacer, 0.0)
     late, later = Ticket(), Ticket()
     pacer.refused(early, 0.0, 1.0)
@@ -85,7 +86,7 @@ def test_first_come_first_served() -> None:
 
 def test_whoever_leaves_the_line_holds_nobody_up() -> None:
     """A cancelled call's place is given on, and the next one is woken."""
-    pacer = Pacer()
+    pacer = Pacer(Rate())
     under_way = go(pacer, 0.0)
     first, second = Ticket(), Ticket()
     assert pacer.admit(first, 0.0, limit=1) == math.inf
@@ -102,7 +103,7 @@ def test_whoever_leaves_the_line_holds_nobody_up() -> None:
 
 def test_waker_of_a_loop_that_is_gone() -> None:
     """A sleeper that cannot be woken any more holds nobody up."""
-    pacer = Pacer()
+    pacer = Pacer(Rate())
     under_way, gone, after = go(pacer, 0.0), Ticket(), Ticket()
     assert pacer.admit(gone, 0.0, limit=1) == math.inf
     assert pacer.admit(after, 0.0, limit=1) == math.inf
@@ -151,14 +152,14 @@ class Bucket:
 @pytest.mark.parametrize("rate", [20, 50, 200])
 def test_rate_is_found_and_kept(rate: float) -> None:
     """Whatever is allowed, most of it is used, and hardly a request is refused."""
-    seconds, refused = simulate(Pacer(), Bucket(rate, rate), 600)
+    seconds, refused = simulate(Pacer(Rate()), Bucket(rate, rate), 600)
     assert 600 / seconds >= 0.9 * rate
     assert refused <= 90
 
 
 def test_limit_that_moves() -> None:
     """A limit that falls is met again, and one that rises is followed."""
-    pacer, allowed, now = Pacer(), Bucket(100, 100), 0.0
+    pacer, allowed, now = Pacer(Rate()), Bucket(100, 100), 0.0
     for rate, count, share in ((100, 600, 0.9), (20, 400, 0.8), (100, 2000, 0.7)):
         allowed.rate = allowed.burst = rate
         seconds, refused = simulate(pacer, allowed, count, now)
@@ -199,7 +200,7 @@ def test_quota(headers: dict[str, str], expected: Quota | None) -> None:
 
 def test_quota_is_not_overdrawn() -> None:
     """When nothing is left, nobody goes before there is more."""
-    pacer = Pacer()
+    pacer = Pacer(Rate())
     pacer.answered(go(pacer, 0.0), 0.1, Quota(2, 5.0))
     go(pacer, 0.1)
     second = go(pacer, 0.1)

@@ -2,11 +2,13 @@
 
 `RerankBatch` is the building block, a callable on batches of rows for Ray Data, Daft, Spark or a loop of one's own.
 `run_job` is the whole job over files: `parts` cuts the input, `job` works through it and remembers what is done, here
-or on a Ray cluster (`on_ray`, the only file that knows Ray). `pace` is the one rate limit of all workers.
+or on a Ray cluster (`on_ray`, the only file that knows Ray). `pace` is the one rate limit of all workers, `rows` what
+a batch is made of.
 """
 
-from hosted_rerank.bulk.batch import Columns, RerankBatch
-from hosted_rerank.bulk.job import Job, JobResult, run_job
+from hosted_rerank.bulk.batch import RerankBatch
+from hosted_rerank.bulk.job import Job, JobError, JobResult, Progress, run_job
 from hosted_rerank.bulk.pace import SharedPace
+from hosted_rerank.bulk.rows import Columns
 
-__all__ = ["Columns", "Job", "JobResult", "RerankBatch", "SharedPace", "run_job"]
+__all__ = ["Columns", "Job", "JobError", "JobResult", "Progress", "RerankBatch", "SharedPace", "run_job"]

@@ -6,16 +6,18 @@ for each part, written last). All files appear whole or not at all. Who resumes 
 """
 
 import json
+import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol
 
-from hosted_rerank.bulk.batch import COLUMNS, CONCURRENCY, Added, Columns, Done, RerankBatch, with_columns
-from hosted_rerank.bulk.pace import Pace
+from hosted_rerank.bulk.batch import CONCURRENCY, RerankBatch, check_settings
+from hosted_rerank.bulk.pace import Lessor
 from hosted_rerank.bulk.parts import BAD, Input, Part, open_input
+from hosted_rerank.bulk.rows import COLUMNS, Added, Columns, Done, with_columns
 from hosted_rerank.checks import check_count
 from hosted_rerank.errors import RerankError
 
@@ -50,8 +52,7 @@ class Job:
     def __post_init__(self) -> None:
         check_count("part_rows", self.part_rows, least=1)
         check_count("concurrency", self.concurrency, least=1)
-        if "api_key" in self.settings:
-            raise TypeError("api_key would travel with the job: set the provider's environment variable on the workers")
+        check_settings(self.settings)
 
     def open(self) -> Input:
         """Return the input."""
@@ -97,23 +98,47 @@ class JobResult:
     """Parts that were done before."""
 
 
-Told: TypeAlias = Callable[[PartResult], None]
-Engine: TypeAlias = Callable[["Job", Sequence[Part]], Iterator[PartResult]]
-"""Who works through parts, and tells of each when it is done."""
+@dataclass(slots=True)
+class Progress:
+    """How far a job is."""
+
+    total: int
+    """Rows of the input."""
+    rows: int = 0
+    """Those that are done, failed ones included."""
+    failed: int = 0
+    tokens: int = 0
+    rate: float = math.inf
+    """Requests a second that the API allows, as far as it is known."""
+
+
+class Engine(Protocol):
+    """Who works through parts."""
+
+    def work(self, job: Job, parts: Sequence[Part], row: Callable[[Done], None]) -> Iterator[PartResult]:
+        """Yield what became of each part when it is done; `row` may hear of each row before that."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that the API allows, as far as it is known; else infinite."""
+        ...
 
 
 class JobError(Exception):
     """What no row is at fault for ended the job; what was done is kept, and the message says what it was."""
 
 
-def run_job(job: Job, *, resume: bool = False, engine: Engine | None = None, told: Told | None = None) -> JobResult:
+def run_job(
+    job: Job, *, resume: bool = False, engine: Engine | None = None, told: Callable[[Progress], None] | None = None
+) -> JobResult:
     """Do a job, or what is missing of it.
 
     Args:
         job: What is to be done.
         resume: Whether the output folder may hold a part of it already.
         engine: Who works; `None` for this process. `hosted_rerank.bulk.on_ray.RayEngine` is another one.
-        told: Hears of each part, those done before included.
+        told: Hears how far it is, after each row or part.
 
     Raises:
         FileExistsError: The folder holds a job, and `resume` is not set.
@@ -121,28 +146,40 @@ def run_job(job: Job, *, resume: bool = False, engine: Engine | None = None, tol
         JobError: A key, model or account is refused, or the provider was out for longer than it may.
     """
     begin(job, resume=resume)
+    engine = engine or Here()
     parts = list(job.open().parts(job.part_rows))
     results = {result.number: result for part in parts if (result := done_before(job, part)) is not None}
-    resumed = len(results)
-    for result in results.values():
+    resumed, total = len(results), sum(part.rows for part in parts)
+    progress = _count(total, results.values())
+
+    def tell() -> None:
         if told is not None:
-            told(result)
+            progress.rate = engine.rate
+            told(progress)
+
+    def row(done: Done) -> None:
+        progress.rows += 1
+        progress.failed += done.error is not None
+        progress.tokens += done.tokens or 0
+        tell()
+
+    tell()
     missing = [part for part in parts if part.number not in results]
-    for result in (engine or work_here)(job, missing) if missing else ():
+    for result in engine.work(job, missing, row) if missing else ():
         if result.fatal is not None:
             raise JobError(result.fatal)
         results[result.number] = result
-        if told is not None:
-            told(result)
+        progress = _count(total, results.values())
+        tell()
     if job.trec:
         _join_runs(job, parts)
-    return JobResult(
-        sum(result.rows for result in results.values()),
-        sum(result.failed for result in results.values()),
-        sum(result.tokens for result in results.values()),
-        len(parts),
-        resumed,
-    )
+    return JobResult(progress.rows, progress.failed, progress.tokens, len(parts), resumed)
+
+
+def _count(total: int, results: Collection[PartResult]) -> Progress:
+    """How far a job is, by the parts that are done."""
+    failed, tokens = sum(result.failed for result in results), sum(result.tokens for result in results)
+    return Progress(total, sum(result.rows for result in results), failed, tokens)
 
 
 def begin(job: Job, *, resume: bool) -> None:
@@ -165,17 +202,28 @@ def done_before(job: Job, part: Part) -> PartResult | None:
     return PartResult(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
-def work_here(job: Job, parts: Sequence[Part], row: Callable[[Done], None] | None = None) -> Iterator[PartResult]:
-    """Work through parts in this process."""
-    with Worker(job) as worker:
-        for part in parts:
-            yield worker.try_to_do(part, row)
+class Here:
+    """Works through parts in this process, one after the other."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+
+    def work(self, job: Job, parts: Sequence[Part], row: Callable[[Done], None]) -> Iterator[PartResult]:
+        """Yield what became of each part when it is done; `row` hears of each row before that."""
+        with Worker(job) as self._worker:
+            for part in parts:
+                yield self._worker.try_to_do(part, row)
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that the API allows, as far as it is known; else infinite."""
+        return math.inf if self._worker is None else self._worker.rate
 
 
 class Worker:
     """Does parts of a job, one after the other."""
 
-    def __init__(self, job: Job, pace: Pace | None = None) -> None:
+    def __init__(self, job: Job, pace: Lessor | None = None) -> None:
         self._job = job
         self._input = job.open()
         self._batch = RerankBatch(
@@ -193,6 +241,11 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self._batch.close()
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that the API allows this process, as far as it is known; else infinite."""
+        return self._batch.rate
 
     def try_to_do(self, part: Part, row: Callable[[Done], None] | None = None) -> PartResult:
         """Do a part; what no row is at fault for is in the result."""
@@ -262,6 +315,18 @@ def write_whole(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     making.replace(path)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """See to it that what was renamed in a folder stays so if the machine goes down."""
+    if os.name != "posix":
+        return  # Windows cannot open a folder
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _join_runs(job: Job, parts: Sequence[Part]) -> None:

@@ -4,8 +4,9 @@ Scheduling, retries after a lost worker and back-pressure are Ray's. This is the
 """
 
 import hashlib
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from hosted_rerank.bulk.job import Job, PartResult, Worker
 from hosted_rerank.bulk.pace import Grant, News, SharedPace
 from hosted_rerank.bulk.parts import Part
+from hosted_rerank.bulk.rows import Done
 from hosted_rerank.reranker import Reranker
 
 try:
@@ -35,6 +37,11 @@ class RayPace:
         """Report, and ask for so many requests."""
         grant: Grant = await self._actor.lease.remote(wanted, list(news))
         return grant
+
+    def counts(self) -> dict[str, float]:
+        """Return how many requests were answered and refused, and the rate that is allowed."""
+        counts: dict[str, float] = ray.get(self._actor.counts.remote())
+        return counts
 
 
 def shared_pace(provider: str, model: str | None = None, **settings: Any) -> RayPace:
@@ -73,22 +80,28 @@ class RayEngine:
 
     def __init__(self, workers: int = 4, address: str | None = None) -> None:
         self.workers, self.address = workers, address
+        self._pace: RayPace | None = None
 
-    def __call__(self, job: Job, parts: Sequence[Part]) -> Iterator[PartResult]:
+    def work(self, job: Job, parts: Sequence[Part], row: Callable[[Done], None]) -> Iterator[PartResult]:  # noqa: ARG002 - an engine's; rows are far away
         """Yield what became of each part, as they are done."""
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of what it will change
         if not ray.is_initialized():
             ray.init(address=self.address, log_to_driver=False, include_dashboard=False)
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
-        pace = shared_pace(job.provider, job.model, **job.settings)
+        self._pace = shared_pace(job.provider, job.model, **job.settings)
         rows = data.from_items([asdict(part) for part in parts], override_num_blocks=min(len(parts), _BLOCKS))
         done = rows.map_batches(
             _PartWorker,
-            fn_constructor_args=(job, pace),
+            fn_constructor_args=(job, self._pace),
             batch_size=1,
             compute=data.ActorPoolStrategy(size=min(self.workers, len(parts))),
             num_cpus=0.1,  # they wait for answers
         )
-        for row in done.iter_rows():
-            yield PartResult(**row)
+        for result in done.iter_rows():
+            yield PartResult(**result)
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that all workers together may make, as far as it is known; else infinite."""
+        return math.inf if self._pace is None else self._pace.counts()["rate"]

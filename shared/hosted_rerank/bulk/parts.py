@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hosted_rerank.body import is_object
-from hosted_rerank.bulk.batch import Columns
+from hosted_rerank.bulk.rows import Columns
 
 BAD = "__bad__"
 """What a row that cannot be read has in place of its columns: why."""

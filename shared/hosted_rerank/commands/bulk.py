@@ -1,16 +1,20 @@
 """`hosted-rerank bulk`."""
 
+import math
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
-from hosted_rerank.commands.app import BAD_ROWS, FAILED, commands, explained, fail, row_of
+from hosted_rerank.commands.app import BAD_ROWS, commands, explained, fail, row_of
 
 if TYPE_CHECKING:
-    from hosted_rerank.bulk.job import Engine, Job, PartResult
+    from hosted_rerank.bulk.job import Engine, Progress
 
 
 @commands.command()
@@ -20,14 +24,15 @@ def bulk(
     provider: Annotated[str, typer.Option(help="Who is asked.")] = "fireworks",
     model: Annotated[str | None, typer.Option(help="Instead of the default model.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Another address of the same API.")] = None,
+    instruction: Annotated[str | None, typer.Option(help='What "relevant" shall mean.')] = None,
     run: Annotated[Path | None, typer.Option(help="The candidates of a folder's queries, as a TREC run.")] = None,
     query: Annotated[str, typer.Option(help="The column of the question.")] = "query",
     documents: Annotated[str, typer.Option(help="The column of the list of texts.")] = "documents",
     ids: Annotated[str | None, typer.Option(help="The column of the list of their ids.")] = None,
     top_n: Annotated[int | None, typer.Option(min=1, help="Documents to keep of each row.")] = None,
-    format: Annotated[str | None, typer.Option(help="jsonl or parquet; else what comes in.")] = None,  # noqa: A002 - the option's name
+    format: Annotated[Literal["jsonl", "parquet"] | None, typer.Option(help="Else what comes in.")] = None,  # noqa: A002 - the option's name
     trec: Annotated[bool, typer.Option("--trec", help="Write a TREC run too.")] = False,
-    engine: Annotated[str, typer.Option(help="local, or ray.")] = "local",
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="Who works.")] = "local",
     address: Annotated[str | None, typer.Option(help="The Ray cluster's.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Actors on Ray.")] = 4,
     concurrency: Annotated[int, typer.Option(min=1, help="Rows under way at once, of each worker.")] = 32,
@@ -39,16 +44,13 @@ def bulk(
     Exit status: 0; 65 if rows failed for good (they are in the folder's dead-letter/); 1 for what else ends it; 2 for a
     wrong command line.
     """
-    if engine not in ("local", "ray"):
-        raise typer.BadParameter("it is local or ray.", param_hint="--engine")
-    if format not in (None, "jsonl", "parquet"):
-        raise typer.BadParameter("it is jsonl or parquet.", param_hint="--format")
     row_of(provider)
     console = Console(stderr=True)
     with explained():
-        from hosted_rerank.bulk.batch import Columns  # noqa: PLC0415 - quick help
-        from hosted_rerank.bulk.job import Job, JobError, run_job  # noqa: PLC0415 - likewise
+        from hosted_rerank.bulk.job import Job, JobError, run_job  # noqa: PLC0415 - quick help
+        from hosted_rerank.bulk.rows import Columns  # noqa: PLC0415 - likewise
 
+        settings = {"base_url": base_url, "instruction": instruction}
         job = Job(
             input=input.resolve(),
             output=output.resolve(),
@@ -61,56 +63,48 @@ def bulk(
             part_rows=part_rows,
             format=format,
             trec=trec,
-            settings={} if base_url is None else {"base_url": base_url},
+            settings={name: value for name, value in settings.items() if value is not None},
         )
-        with _Progress(console, job) as progress:
-            work = _engine(engine, workers, address, progress)
+        with _bar(console) as show:
             try:
-                result = run_job(job, resume=resume, engine=work, told=progress.part)
+                result = run_job(job, resume=resume, engine=_engine(engine, workers, address), told=show)
             except JobError as error:
-                fail(str(error), FAILED)
-    said = f"{result.rows:,} rows in {result.parts:,} parts, {result.tokens:,} tokens"
+                fail(str(error))
+    parts = f"{result.parts:,} part{'' if result.parts == 1 else 's'}"
+    said = f"{result.rows:,} rows in {parts}, {result.tokens:,} tokens"
     console.print(said + (f", {result.failed:,} failed: {output / 'dead-letter'}" if result.failed else ""))
     if result.failed:
         raise typer.Exit(BAD_ROWS)
 
 
-def _engine(name: str, workers: int, address: str | None, progress: "_Progress") -> "Engine":
-    if name == "ray":
-        from hosted_rerank.bulk.on_ray import RayEngine  # noqa: PLC0415 - an extra
+def _engine(name: str, workers: int, address: str | None) -> "Engine | None":
+    if name == "local":
+        return None
+    from hosted_rerank.bulk.on_ray import RayEngine  # noqa: PLC0415 - an extra
 
-        return RayEngine(workers, address)
-    from hosted_rerank.bulk.job import work_here  # noqa: PLC0415 - quick help
-
-    return lambda job, parts: work_here(job, parts, row=progress.row)
+    return RayEngine(workers, address)
 
 
-class _Progress:
-    """A bar with rows, tokens, the rate and the time left."""
+@contextmanager
+def _bar(console: Console) -> Generator[Callable[["Progress"], None]]:
+    """A bar with rows, tokens, the API's limit and the time left, on a terminal."""
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(show_speed=True),
+        TextColumn("{task.fields[more]}"),
+    )
+    left = (TextColumn("left"), TimeRemainingColumn())
+    with Bar(TextColumn("rows"), *columns, *left, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("rows", total=None, more="")
 
-    def __init__(self, console: Console, job: "Job") -> None:
-        columns = (BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True))
-        more = (TextColumn("{task.fields[tokens]:,} tokens"), TextColumn("left"), TimeRemainingColumn())
-        self._bar = Progress(TextColumn("rows"), *columns, *more, console=console, disable=not console.is_terminal)
-        self._job = job
-        self._rows = 0
+        def show(progress: "Progress") -> None:
+            limit = "no limit met" if math.isinf(progress.rate) else f"limit {progress.rate:,.3g} requests/s"
+            more = ", ".join([f"{progress.tokens:,} tokens", limit, *_failed(progress.failed)])
+            bar.update(task, total=progress.total, completed=progress.rows, more=more)
 
-    def __enter__(self) -> "_Progress":
-        self._bar.__enter__()
-        self._task = self._bar.add_task("rows", total=None, tokens=0)
-        return self
+        yield show
 
-    def __exit__(self, *error: Any) -> None:
-        self._bar.__exit__(*error)
 
-    def row(self, done: Any) -> None:
-        """Count a row, and its tokens."""
-        self._rows += 1
-        tokens = self._bar.tasks[0].fields["tokens"] + (done.tokens or 0)
-        self._bar.update(self._task, advance=1, tokens=tokens)
-
-    def part(self, result: "PartResult") -> None:
-        """Count what of a part was not counted row by row."""
-        left, self._rows = max(0, result.rows - self._rows), 0
-        tokens = result.tokens if left == result.rows else 0
-        self._bar.update(self._task, advance=left, tokens=self._bar.tasks[0].fields["tokens"] + tokens)
+def _failed(rows: int) -> list[str]:
+    return [f"{rows:,} failed"] if rows else []

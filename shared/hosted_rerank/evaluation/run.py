@@ -145,14 +145,13 @@ async def _ask(reranker: Reranker, dataset: Dataset, query: str) -> Outcome:
             raise
         elapsed = time.monotonic() - started
         return Outcome(query, elapsed=elapsed, requests=error.attempts, error=type(error).__name__)
-    usage = response.usage
     return Outcome(
         query,
         tuple(candidates[result.index] for result in response.results),
         tuple(result.relevance_score for result in response.results),
         response.elapsed,
         response.attempts,
-        usage.prompt_tokens if usage.total_tokens is None else usage.total_tokens,
+        response.usage.tokens,
         response.model,
     )
 

@@ -1,0 +1,54 @@
+"""A server that costs nothing, in a process of its own, and jobs over made-up rows."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import pytest
+
+pytest.importorskip("hosted_rerank.local.server", exc_type=ImportError)
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[str]:
+    """`hosted-rerank serve --instant`; the address of its vLLM API."""
+    command = [sys.executable, "-m", "hosted_rerank.cli", "serve", "--port", "0", "--instant", *options]
+    with TemporaryFile("w+") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            url = None
+            while url is None and process.poll() is None:
+                time.sleep(0.05)
+                log.seek(0)
+                url = re.search(r"http://127\.0\.0\.1:\d+", log.read())
+            assert url is not None
+            yield f"{url[0]}/vllm"
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    with serving() as url:
+        yield url
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a file of rows, each with so many documents."""
+
+    def write(count: int, documents: int = 20, **more: Any) -> Path:
+        path = tmp_path / "rows.jsonl"
+        with path.open("w") as file:
+            for number in range(count):
+                texts = [f"text {number * 7919 % 1009} {place}" for place in range(documents)]
+                file.write(json.dumps({"id": number, "query": f"question {number}", "documents": texts, **more}) + "\n")
+        return path
+
+    return write

@@ -1,0 +1,224 @@
+"""`RerankBatch`: batches of each kind, rows of each fate, outages that are waited for."""
+
+import logging
+import pickle
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from hosted_rerank import AuthenticationError, CircuitOpenError, Dialect, NotFoundError, Provider, RerankError
+from hosted_rerank.bulk import Columns, RerankBatch, SharedPace
+from hosted_rerank.bulk.pace import Grant, News
+from hosted_rerank.health import FAILURES
+from tests.conftest import KEY
+from tests.hostile import HostileServer, Peer, ranking, reply
+
+ROWS = [
+    {"id": 1, "query": "one?", "documents": ["a", "b", "c"]},
+    {"id": 2, "query": "two?", "documents": ["d", "e", "f"]},
+]
+SCORES = (0.25, 0.75, 0.5)
+
+
+@pytest.fixture
+def row(server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> Provider:
+    """Of the server's API; the key is in the environment."""
+    monkeypatch.setenv("ACME_API_KEY", KEY)
+    return Provider(name="acme", url=f"{server.url}/v1/rerank", dialect=Dialect(), env=("ACME_API_KEY",))
+
+
+@pytest.fixture
+def ranks(row: Provider) -> Iterator[RerankBatch]:
+    with RerankBatch(row, max_retries=0) as made:
+        yield made
+
+
+def column(rows: Any, name: str) -> list[Any]:
+    return [each[name] for each in rows]
+
+
+def test_dict_of_columns(server: HostileServer, ranks: RerankBatch) -> None:
+    """Ray Data's NumPy batches: every column is kept, five are added."""
+    np = pytest.importorskip("numpy")
+    documents = np.empty(2, dtype=object)
+    documents[:] = [np.array(each["documents"], dtype=object) for each in ROWS]
+    server.play(*[ranking(*SCORES)] * 2)
+    done = ranks({"id": np.array([1, 2]), "query": np.array(["one?", "two?"], dtype=object), "documents": documents})
+    assert list(done) == ["id", "query", "documents", "ranked_ids", "relevance_scores", "ranks", "tokens", "error"]
+    assert done["id"].tolist() == [1, 2]
+    assert done["ranked_ids"][0] == [1, 2, 0]
+    assert done["relevance_scores"][0] == [0.75, 0.5, 0.25]
+    assert done["ranks"][0] == [3, 1, 2]
+    assert done["error"].tolist() == [None, None]
+
+
+def test_arrow_and_pandas(server: HostileServer, row: Provider) -> None:
+    """Arrow tables get columns of fixed types, whatever is in them; data frames stay data frames."""
+    pa, pd = pytest.importorskip("pyarrow"), pytest.importorskip("pandas")
+    ranks = RerankBatch(row, top_n=1, columns=Columns(ids="names", error="why", tokens=None))
+    rows = [{**each, "names": ["x", "y", "z"]} for each in ROWS]
+    server.play(*[ranking(*SCORES)] * 9)
+    table = ranks(pa.Table.from_pylist(rows))
+    assert table.schema.field("why").type == pa.string()
+    assert table.schema.field("ranked_ids").type == pa.list_(pa.string())
+    assert "tokens" not in table.column_names
+    assert table.column("ranked_ids").to_pylist()[0] == ["y"]
+    assert table.column("ranks").to_pylist()[0] == [None, 1, None]
+    frame = ranks(pd.DataFrame(rows))
+    assert frame["ranked_ids"].tolist()[0] == ["y"]
+    empty = ranks(pa.Table.from_pylist(rows).slice(0, 0))
+    assert empty.schema.field("relevance_scores").type == pa.list_(pa.float64())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"query": None}, "'query' is no text"),
+        ({"query": "  "}, "'query' is no text"),
+        ({"documents": "text"}, "'documents' is no list"),
+        ({"documents": None}, "'documents' is no list"),
+        ({"documents": ["a", 1]}, "holds something that is no text"),
+    ],
+)
+def test_bad_rows(server: HostileServer, ranks: RerankBatch, wrong: dict[str, Any], says: str) -> None:
+    """A row that is not what it should be has an error; the others are reranked."""
+    server.play(ranking(*SCORES))
+    done = ranks.rank_rows([{**ROWS[0], **wrong}, ROWS[0]])
+    assert says in done[0]["error"]
+    assert (done[0]["ranked_ids"], done[1]["ranked_ids"], done[1]["error"]) == (None, [1, 2, 0], None)
+    assert len(server.requests) == 1
+
+
+def test_a_refused_row_is_its_own_fault(server: HostileServer, row: Provider) -> None:
+    """A 422 fails its row alone, and says why without the row's text."""
+    server.play(ranking(*SCORES), reply(422, {"error": "too long: d"}), ranking(*SCORES))
+    done = RerankBatch(row, concurrency=1).rank_rows([ROWS[0], ROWS[0], ROWS[0]])
+    assert [each["error"] is None for each in done] == [True, False, True]
+    assert "422" in done[1]["error"]
+
+
+def test_when_all_are_refused_it_is_not_the_rows(server: HostileServer, row: Provider) -> None:
+    """50 refusals and no answer end the work instead of filling a dead-letter file."""
+    server.play(*[reply(422, "no")] * 60)
+    with pytest.raises(RerankError):
+        RerankBatch(row).rank_rows(ROWS[:1] * 60)
+
+
+def test_an_outage_is_waited_for(server: HostileServer, row: Provider, caplog: pytest.LogCaptureFixture) -> None:
+    """While the provider is out nothing fails: a probe looks whether it is back, then all go on."""
+    back: list[Peer] = []
+
+    async def act(peer: Peer) -> None:
+        if len(peer.seen.body["documents"]) == 1:
+            back.append(peer)
+        await (ranking(*SCORES[: len(peer.seen.body["documents"])]) if back else reply(503, "out"))(peer)
+
+    server.play(act)
+    with caplog.at_level(logging.WARNING, "hosted_rerank"):
+        done = RerankBatch(row, max_retries=0, concurrency=2).rank_rows(ROWS[:1] * 10)
+    assert column(done, "error") == [None] * 10
+    assert len(back) == 1
+    assert FAILURES + 11 <= len(server.requests) <= FAILURES + 12  # one was on its way when the circuit opened
+    assert len([record for record in caplog.records if record.getMessage().startswith("An outage")]) == 1
+
+
+def test_patience_ends(server: HostileServer, row: Provider) -> None:
+    """An outage that lasts longer than it may raises its error."""
+    server.play(*[reply(500, "out")] * 50)
+    with pytest.raises(CircuitOpenError, match="10 requests in a row failed"):
+        RerankBatch(row, max_retries=0, patience=0.2).rank_rows(ROWS[:1] * 20)
+
+
+@pytest.mark.parametrize("bad_at", [0, 8, None])
+def test_a_row_that_breaks_the_server_is_given_up(server: HostileServer, row: Provider, bad_at: int | None) -> None:
+    """Where the provider answers others, or a probe in their place, a row that always fails is at fault itself."""
+
+    async def act(peer: Peer) -> None:
+        body = peer.seen.body
+        await (reply(500, "no") if body["query"] == "bad?" else ranking(*SCORES[: len(body["documents"])]))(peer)
+
+    server.play(act)
+    bad: dict[str, Any] = {"query": "bad?", "documents": ["a", "b", "c"]}
+    rows = [bad] if bad_at is None else ROWS[:1] * 8
+    if bad_at is not None:
+        rows.insert(bad_at, bad)
+    done = RerankBatch(row, max_retries=0, concurrency=1).rank_rows(rows)
+    assert [each["error"] is None for each in done] == [each is not bad for each in rows]
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, AuthenticationError), (404, NotFoundError)])
+def test_what_no_row_is_at_fault_for(
+    server: HostileServer, ranks: RerankBatch, status: int, error: type[RerankError]
+) -> None:
+    """A wrong key or model raises."""
+    server.play(*[reply(status, "no")] * 4)
+    with pytest.raises(error):
+        ranks.rank_rows(ROWS)
+
+
+def test_pickle(server: HostileServer, row: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It travels without a key and without a connection, and reads the environment where it arrives."""
+    ranks = RerankBatch(row, top_n=2)
+    content = pickle.dumps(ranks)
+    assert KEY.encode() not in content
+    assert server.connections == 0
+    monkeypatch.setenv("ACME_API_KEY", "sk-of-the-worker")
+    server.play(ranking(*SCORES))
+    assert len(pickle.loads(content).rank_rows(ROWS[:1])[0]["ranked_ids"]) == 2
+    assert server.requests[0].headers["authorization"] == "Bearer sk-of-the-worker"
+
+
+def test_many_in_flight(server: HostileServer, row: Provider) -> None:
+    """One call keeps many requests under way."""
+    server.play(*[ranking(*SCORES, after=0.3)] * 16)
+    RerankBatch(row, concurrency=16).rank_rows(ROWS[:1] * 16)
+    assert server.connections >= 12
+
+
+class Beside:
+    """A shared pace in the same process, which remembers what it granted."""
+
+    def __init__(self) -> None:
+        self.pace = SharedPace()
+        self.granted = 0
+        self.news: list[News] = []
+
+    async def lease(self, wanted: int, news: Sequence[News]) -> Grant:
+        grant = self.pace.lease(wanted, news)
+        self.granted += len(grant.starts)
+        self.news += news
+        return grant
+
+
+def test_every_request_is_granted(server: HostileServer, row: Provider) -> None:
+    """The parts of a large row and retries are requests too; what is granted and not used is given back."""
+
+    async def act(peer: Peer) -> None:
+        if len(server.requests) == 1:
+            await reply(429, "", retry_after="0.1")(peer)
+        await ranking(*[0.5] * len(peer.seen.body["documents"]))(peer)
+
+    server.play(act)
+    lessor = Beside()
+    rows = [{"query": "one?", "documents": ["a", "b", "c", "d", "e"]}, ROWS[0]]
+    done = RerankBatch(row, batch_size=2, pace=lessor).rank_rows(rows)
+    assert column(done, "error") == [None, None]
+    assert len(server.requests) == 3 + 2 + 1
+    assert lessor.pace.counts() | {"rate": 0} == {"answered": 5, "refused": 1, "rate": 0}
+    assert sorted(each.number for each in lessor.news) == sorted({each.number for each in lessor.news})
+    assert len(lessor.news) == lessor.granted
+
+
+def test_wrong_settings(row: Provider) -> None:
+    """A key in the payload is refused, as is what cannot be right."""
+    with pytest.raises(TypeError, match="environment"):
+        RerankBatch(row, api_key=KEY)
+    with pytest.raises(TypeError, match=r"headers\['X-Api-Key'\]"):
+        RerankBatch(row, headers={"X-Api-Key": KEY})
+    with pytest.raises(TypeError, match="on_error"):
+        RerankBatch(row, on_error="passthrough")
+    with pytest.raises(ValueError, match="concurrency"):
+        RerankBatch(row, concurrency=0)
+    with pytest.raises(TypeError, match="not int"):
+        RerankBatch(row)(7)

@@ -1,0 +1,44 @@
+"""One limit for all workers: near it, hardly over it, whoever comes and goes. Simulated time."""
+
+import pytest
+
+from hosted_rerank.bulk.pace import LEASE, News, SharedPace
+from tests.bulk.simulation import simulate
+
+
+@pytest.mark.parametrize("rate", [20, 50, 200])
+def test_four_workers(rate: float) -> None:
+    """They use 90 % of the limit or more, at most 5 % of the requests are refused, the start included."""
+    found = simulate(4, rate, 60)
+    assert found.share >= 0.9
+    assert found.refused <= 0.05
+
+
+@pytest.mark.parametrize("rate", [100, 1000])
+def test_a_thousand_workers(rate: float) -> None:
+    """What `docs/bulk.md` counts on: 1,000 workers at one limit; the actor is asked less than 2,500 times a second."""
+    found = simulate(1000, rate, 60)
+    assert found.share >= 0.9
+    assert found.refused <= 0.06
+    assert found.leases / 60 < 2500
+
+
+def test_it_is_asked_per_batch() -> None:
+    """Once the rate is known, a worker asks some ten times a second, however many requests it makes."""
+    found = simulate(4, 200, 60)
+    assert found.requests > 10_000
+    assert found.leases < 60 * 4 * 12
+
+
+def test_grants_of_a_lost_worker_come_back() -> None:
+    """What a killed worker was granted is taken back after a while; else the window would fill up for good."""
+    now = [0.0]
+    pace = SharedPace(lambda: now[0])
+    granted = pace.lease(10_000, [])
+    assert len(granted.starts) > 0
+    assert not pace.lease(1, []).starts
+    now[0] = LEASE + 1
+    assert pace.lease(1, []).starts
+    assert not pace.lease(
+        0, [News(granted.starts[0][0], answered=True)]
+    ).starts  # its news comes too late, and is no matter

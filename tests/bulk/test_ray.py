@@ -1,0 +1,127 @@
+"""On real Ray: the same result as in one process, through killed workers and a killed driver, at one limit for all."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosted_rerank.bulk import Job, Progress, RerankBatch, run_job
+from tests.bulk.conftest import serving
+from tests.bulk.test_job import read
+
+on_ray = pytest.importorskip("hosted_rerank.bulk.on_ray", exc_type=ImportError)
+ray = on_ray.ray
+
+Rows = Callable[..., Path]
+# Ray's own: it leaves files and sockets to the collector, and warns of what it will change.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cluster() -> Iterator[None]:
+    """Two CPUs, on this machine."""
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+    root = str(Path(__file__).parents[2])
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": root}})
+    yield
+    ray.shutdown()
+
+
+def job(source: Path, output: Path, address: str, **settings: Any) -> Job:
+    return Job(
+        input=source,
+        output=output,
+        provider="vllm",
+        model="m",
+        settings={"base_url": address},
+        **{"part_rows": 500, **settings},
+    )
+
+
+def test_a_large_job_with_a_killed_worker(rows: Rows, address: str, tmp_path: Path) -> None:
+    """20,000 queries of 20 documents, a worker killed midway: row by row what one process makes of it."""
+    source, killed = rows(20_000), list[int]()
+
+    def told(progress: Progress) -> None:
+        if progress.rows and not killed:
+            found = subprocess.run(["pgrep", "-f", "ray::.*_PartWorker"], capture_output=True, text=True, check=False)
+            killed.extend(int(pid) for pid in found.stdout.split()[:1])
+            assert killed
+            os.kill(killed[0], signal.SIGKILL)
+
+    result = run_job(job(source, tmp_path / "ray", address), engine=on_ray.RayEngine(workers=2), told=told)
+    assert (result.rows, result.failed, result.parts) == (20_000, 0, 40)
+    run_job(job(source, tmp_path / "one", address))
+    outputs = [
+        [path.read_bytes() for path in sorted((tmp_path / name / "parts").glob("*.jsonl"))] for name in ("ray", "one")
+    ]
+    assert outputs[0] == outputs[1]
+
+
+def test_building_block(rows: Rows, address: str) -> None:
+    """`RerankBatch` in `map_batches`, beside what else a pipeline does; with the shared pace as an argument."""
+    dataset = ray.data.read_json(str(rows(200)))
+    pace = on_ray.shared_pace("vllm", "m", base_url=address)
+    ranked = dataset.map_batches(
+        RerankBatch,
+        fn_constructor_args=("vllm", "m"),
+        fn_constructor_kwargs={"base_url": address, "top_n": 2, "pace": pace},
+        batch_size=50,
+        compute=ray.data.ActorPoolStrategy(size=1),
+    )
+    found = sorted(ranked.take_all(), key=lambda row: row["id"])
+    assert [row["id"] for row in found] == list(range(200))
+    assert {len(row["ranked_ids"]) for row in found} == {2}
+
+
+def test_one_limit_for_four_workers(rows: Rows, tmp_path: Path) -> None:
+    """Four workers at 50 requests a second: 90 % of it or more, and at most 5 % refused."""
+    done: list[tuple[float, int]] = []
+    with serving("--rate", "50/s", "--burst", "50", "--latency", "50ms") as address:
+        engine = on_ray.RayEngine(workers=4)
+        run_job(
+            job(rows(1_500, documents=3), tmp_path / "out", address, part_rows=25),
+            engine=engine,
+            told=lambda progress: done.append((time.monotonic(), progress.rows)),
+        )
+        counts = on_ray.shared_pace("vllm", "m", base_url=address).counts()
+    assert counts["answered"] == 1_500
+    assert counts["refused"] <= 0.05 * 1_500
+    middle = [(at, rows) for at, rows in done if 200 <= rows <= 1_400]  # without the start, and the end's stragglers
+    assert (middle[-1][1] - middle[0][1]) / (middle[-1][0] - middle[0][0]) >= 0.9 * 50
+
+
+def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
+    """A driver that is killed leaves whole parts; who resumes does the rest, once."""
+    source = rows(1_500)
+    with serving("--latency", "20ms") as address:
+        options = ["--provider", "vllm", "--model", "m", "--base-url", address, "--part-rows", "50", "--resume"]
+        command = [sys.executable, "-m", "hosted_rerank.cli", "bulk", str(source), str(tmp_path / "out"), *options]
+        with subprocess.Popen([*command, "--engine", "ray", "--workers", "2"], stderr=subprocess.DEVNULL) as driver:
+            end = time.monotonic() + 60
+            while time.monotonic() < end and len(list((tmp_path / "out" / "done").glob("*.json"))) < 4:
+                time.sleep(0.05)
+            driver.send_signal(signal.SIGKILL)
+        assert 4 <= len(list((tmp_path / "out" / "done").glob("*.json"))) < 30
+        time.sleep(1)  # its workers notice
+        done = subprocess.run([*command], check=True, timeout=120, capture_output=True, text=True)
+        assert "1,500 rows in 30 parts" in done.stderr
+        run_job(job(source, tmp_path / "whole", address, part_rows=50))
+    assert read(tmp_path / "out") == read(tmp_path / "whole")
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["provider"] == "vllm"
+
+
+def test_no_key_in_what_travels(rows: Rows, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the pickled job nor the named actor has the key in it."""
+    monkeypatch.setenv("VLLM_API_KEY", "sk-secret-of-this-test")
+    pace = on_ray.shared_pace("vllm", "m", base_url=address)
+    content = ray.cloudpickle.dumps((job(rows(1), tmp_path, address), pace, RerankBatch("vllm", "m", base_url=address)))
+    assert b"sk-secret-of-this-test" not in content
+    assert not [name for name in ray.util.list_named_actors() if "sk-secret" in name]
