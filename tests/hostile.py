@@ -11,6 +11,7 @@ An act is a coroutine function of a `Peer`. After it the connection waits for it
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -76,7 +77,8 @@ class HostileServer:
     _ports: ClassVar[set[int]] = set()
     """Taken once: no test shall meet what the library remembers of an earlier server."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.requests: list[Seen] = []
         self.connections = 0
         """Opened so far."""
@@ -109,7 +111,7 @@ class HostileServer:
             server.close()
             server = await self._listen()
         self._ports.add(port)
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{port}"
         self._ready.set()
         await self._stop.wait()
         server.close()
@@ -119,7 +121,7 @@ class HostileServer:
             await asyncio.wait(self._tasks)
 
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._talk, "127.0.0.1", 0, limit=1 << 20, backlog=1024)
+        return await asyncio.start_server(self._talk, "127.0.0.1", 0, limit=1 << 20, backlog=1024, ssl=self._tls)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(task := asyncio.current_task())

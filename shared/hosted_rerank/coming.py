@@ -2,32 +2,29 @@
 
 import time
 import zlib
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import Mapping
 from email.utils import formatdate
-from typing import Any
 
-from hosted_rerank.attempt import ATTEMPT, Attempt
 from hosted_rerank.wire import ENCODINGS, Lost, Outcome, Reply, Request
-
-LONG, PIECE = 1 << 20, 1 << 18
-"""Bytes of a request that is handed over in pieces, and of a piece."""
 
 
 class Coming:
     """The reply to one attempt, which begins with it."""
 
     def __init__(self, request: Request) -> None:
-        self.attempt = Attempt(time.monotonic() + request.timeout)
-        ATTEMPT.set(self.attempt)
-        self._request = request
+        self.ends = time.monotonic() + request.timeout
+        """When the attempt has to be over."""
+        self.kept = False
+        """Whether it goes over a connection that was kept from an earlier one, and that may be dead."""
+        self._timeout = request.timeout
         self._chunks: list[bytes] = []
         self._room = request.longest_reply
         self._status = 0
-        self._headers: dict[str, str] = {}
+        self._headers: Mapping[str, str] = {}
         self._refused: Lost | None = None
         self._unpack: _Unpacker | None = None
 
-    def begin(self, status: int, headers: Mapping[str, str], *, unpacked: bool) -> bool:
+    def begin(self, status: int, headers: Mapping[str, str], *, unpacked: bool = False) -> bool:
         """Take the status and the headers; whether the body shall be read.
 
         Args:
@@ -35,7 +32,7 @@ class Coming:
             headers: The headers, names in lower case.
             unpacked: Whether the body comes without its content encoding.
         """
-        self._status, self._headers = status, dict(headers)
+        self._status, self._headers = status, headers
         encoding = self._headers.get("content-encoding", "").strip().lower()
         if status < 200:
             self._refused = Lost(f"it answered {status}, which is no reply", time.monotonic())
@@ -57,7 +54,7 @@ class Coming:
         self._room -= len(chunk)
         if self._room < 0:
             self._refuse("its reply is longer than the bound on replies")
-        elif time.monotonic() > self.attempt.ends:
+        elif time.monotonic() > self.ends:
             self._refused = Lost("its reply kept coming in small pieces", time.monotonic(), timed_out=True)
         return self._refused is None
 
@@ -72,17 +69,17 @@ class Coming:
             return self._refused
         body = b"".join(self._chunks) if self._refused is None else b""
         if self._status >= 300 and "date" not in self._headers:
-            self._headers["date"] = formatdate(usegmt=True)
+            self._headers = {**self._headers, "date": formatdate(usegmt=True)}
         return Reply(self._status, self._headers, body, time.monotonic())
 
-    def broken(self, error: BaseException, *, kept: bool) -> Outcome:
-        """What came, where an exception ended it; `kept` says whether the connection may have been a kept one."""
+    def broken(self, error: BaseException) -> Outcome:
+        """What came, where an exception ended it."""
         now, kind = time.monotonic(), type(error).__name__
         if isinstance(error, TimeoutError) or "Timeout" in kind:
-            reason = f"nothing complete within {self._request.timeout:.3g} s"
+            reason = f"nothing complete within {self._timeout:.3g} s"
             self._refused = Lost(reason, now, timed_out=True)
         else:
-            stale = kept and not self.attempt.connected and not self._status
+            stale = self.kept and not self._status
             self._refused = Lost(f"{kind}: {error}" if str(error) else kind, now, stale=stale)
         return self.outcome()
 
@@ -110,23 +107,3 @@ class _Unpacker:
     def is_whole(self) -> bool:
         """Whether the end has come."""
         return self._inflate.eof or self._first
-
-
-def pieces(content: bytes) -> Any:
-    """The body of a request, in pieces if it is long: what is sent is copied on the way, and a piece takes less."""
-    return content if len(content) <= LONG else map(bytes, _views(content))
-
-
-def apieces(content: bytes) -> Any:
-    """The same for awaiting use: between two pieces the event loop serves others."""
-    return content if len(content) <= LONG else _apieces(content)
-
-
-async def _apieces(content: bytes) -> AsyncGenerator[bytes]:
-    for view in _views(content):
-        yield bytes(view)
-
-
-def _views(content: bytes) -> Iterator[memoryview]:
-    whole = memoryview(content)
-    return (whole[start : start + PIECE] for start in range(0, len(content), PIECE))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from hosted_rerank.aiohttp_pool import AwaitingPool
-    from hosted_rerank.pools import BlockingPool
+    from hosted_rerank.awaiting_pool import AwaitingPool
+    from hosted_rerank.blocking_pool import BlockingPool
 
 
 class Connections:
@@ -38,7 +38,7 @@ class Connections:
         with self._lock:
             self._users.add(user)
             if self._blocking is None:
-                from hosted_rerank.pools import BlockingPool  # noqa: PLC0415 - imports httpx
+                from hosted_rerank.blocking_pool import BlockingPool  # noqa: PLC0415 - quick start
 
                 self._blocking = BlockingPool()
             return self._blocking
@@ -52,7 +52,7 @@ class Connections:
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> "AwaitingPool":
         """Open a loop's pool. The loop's end closes it: `asyncio.run` closes the async generators begun in it."""
-        from hosted_rerank.aiohttp_pool import AwaitingPool  # noqa: PLC0415 - aiohttp costs 0.3 s to import
+        from hosted_rerank.awaiting_pool import AwaitingPool  # noqa: PLC0415 - quick start
 
         pool = AwaitingPool()
         closer = self._close_with(loop, pool)
@@ -60,7 +60,7 @@ class Connections:
         await anext(closer)
         for other in [other for other in list(self._loops) if other.is_closed()]:  # ended without asyncio.run's care
             if gone := self._loops.pop(other, None):
-                await gone[0].aclose()
+                gone[0].abandon()
         return pool
 
     async def _close_with(self, loop: asyncio.AbstractEventLoop, pool: "AwaitingPool") -> AsyncGenerator[None]:

@@ -6,10 +6,12 @@ closed. Clients of httpx and of httpx2 are used alike, through what both have, s
 
 import asyncio
 import sys
+from collections.abc import AsyncGenerator
 from typing import Any, Protocol
 
-from hosted_rerank.coming import Coming, apieces
+from hosted_rerank.coming import Coming
 from hosted_rerank.connections import CONNECTIONS
+from hosted_rerank.http1 import ProtocolError, pieces_of
 from hosted_rerank.wire import Outcome, Request, Transport
 
 
@@ -59,24 +61,20 @@ class HttpTransport:
     def send(self, request: Request) -> Outcome:
         """Send a request and return what came of it."""
         coming = Coming(request)
-        lent = self._lent
         try:
-            way = lent or CONNECTIONS.blocking(self)
-            way.send(request, coming)
+            (self._lent or CONNECTIONS.blocking(self)).send(request, coming)
         except failures() as error:
-            return coming.broken(error, kept=lent is None or lent.keeps)
+            return coming.broken(error)
         return coming.outcome()
 
     async def asend(self, request: Request) -> Outcome:
         """Send a request and return what came of it; a cancellation closes the request's connection."""
         coming = Coming(request)
-        lent = self._lent_async
         try:
             async with asyncio.timeout(request.timeout):
-                way = lent or await CONNECTIONS.awaiting(self)
-                await way.send(request, coming)
+                await (self._lent_async or await CONNECTIONS.awaiting(self)).send(request, coming)
         except failures() as error:
-            return coming.broken(error, kept=lent is None or lent.keeps)
+            return coming.broken(error)
         return coming.outcome()
 
     @property
@@ -98,10 +96,11 @@ class _LentBlocking:
 
     def __init__(self, client: BlockingClient) -> None:
         self._client = client
-        self.keeps = False
+        self._keeps = False
         """Whether it has answered, so that it may keep a connection."""
 
     def send(self, request: Request, coming: Coming) -> None:
+        coming.kept = self._keeps
         message = self._client.build_request(
             "POST", request.url, headers=request.headers, content=request.content, timeout=request.timeout
         )
@@ -113,7 +112,7 @@ class _LentBlocking:
                         break
         finally:
             response.close()
-        self.keeps = True
+        self._keeps = True
 
 
 class _LentAwaiting:
@@ -121,12 +120,13 @@ class _LentAwaiting:
 
     def __init__(self, client: AwaitingClient) -> None:
         self._client = client
-        self.keeps = False
+        self._keeps = False
 
     async def send(self, request: Request, coming: Coming) -> None:
+        coming.kept = self._keeps
         length = {"content-length": str(len(request.content))}
         message = self._client.build_request(
-            "POST", request.url, headers={**request.headers, **length}, content=apieces(request.content), timeout=None
+            "POST", request.url, headers={**request.headers, **length}, content=_apieces(request.content), timeout=None
         )
         response = await self._client.send(message, stream=True, follow_redirects=False)
         try:
@@ -136,25 +136,22 @@ class _LentAwaiting:
                         break
         finally:
             await response.aclose()
-        self.keeps = True
+        self._keeps = True
+
+
+async def _apieces(content: bytes) -> AsyncGenerator[bytes]:
+    """The body of a request: between two pieces the event loop serves others."""
+    for piece in pieces_of(b"", content):
+        if piece:
+            yield bytes(piece)
 
 
 def _lower(response: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
 
-_BASES = {
-    "httpcore": ("NetworkError", "ProtocolError", "TimeoutException", "ProxyError", "UnsupportedProtocol"),
-    "httpx": ("RequestError",),
-    "httpx2": ("RequestError",),
-    "aiohttp": ("ClientError",),
-}
-
-
 def failures() -> tuple[type[BaseException], ...]:
-    """What is raised when no reply comes, by whatever libraries are loaded; each has its own classes."""
-    kinds: list[type[BaseException]] = [OSError, UnicodeError]  # a TimeoutError, and a host name that is none
-    for library, names in _BASES.items():
-        if library in sys.modules:
-            kinds.extend(getattr(sys.modules[library], name) for name in names)
-    return tuple(kinds)
+    """What is raised when no reply comes; lent clients, of whatever library is loaded, have their own classes."""
+    loaded = [sys.modules[library] for library in ("httpx", "httpx2") if library in sys.modules]
+    # A TimeoutError is an OSError; a host name that is none is a UnicodeError.
+    return (OSError, UnicodeError, ProtocolError, *(library.RequestError for library in loaded))

@@ -10,9 +10,9 @@ from contextlib import suppress
 import pytest
 
 from hosted_rerank import NoReplyError, RerankError
-from hosted_rerank.aiohttp_pool import AwaitingPool
 from hosted_rerank.connections import Connections
-from hosted_rerank.pools import BlockingPool
+from hosted_rerank.idle import Idle
+from hosted_rerank.route import Origin
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, eventually, ranking, raw, reply, silence
 
@@ -36,14 +36,29 @@ def test_connection_is_made_at_the_first_call(server: HostileServer, acme: Acme,
     assert server.connections == 1
 
 
-async def test_connections_outlive_a_pause_of_a_minute() -> None:
-    """Neither pool lets go of an idle connection within a minute, as httpx's would after 5 s and aiohttp's after 15."""
-    blocking = BlockingPool()
-    assert blocking._client._transport._pool._keepalive_expiry >= 60
-    blocking.close()
-    awaiting = AwaitingPool()
-    assert awaiting._session.connector._keepalive_timeout >= 60
-    await awaiting.aclose()
+def test_idle_connections_outlive_a_pause_of_a_minute() -> None:
+    """An idle connection is kept for more than a minute, the latest is taken first, and old ones are closed."""
+    closed: list[str] = []
+
+    class Connection:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def close(self) -> None:
+            closed.append(self.name)
+
+    origin, idle = Origin("h.example", 443, True, None), Idle[Connection]()
+    for name, since in (("a", 0.0), ("b", 20.0), ("c", 50.0)):
+        idle.give(origin, Connection(name), since)
+    taken = idle.take(origin, 111.0)
+    assert taken is not None
+    assert taken.name == "c"
+    idle.give(origin, taken, 112.0)
+    assert closed == ["a", "b"]
+    assert idle.take(Origin("h.example", 443, False, None), 112.0) is None
+    idle.close()
+    idle.give(origin, Connection("late"), 113.0)
+    assert closed == ["a", "b", "c", "late"]
 
 
 @pytest.mark.parametrize("end", ["hang_up", "reset"])

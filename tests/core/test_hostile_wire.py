@@ -106,7 +106,6 @@ def test_switch_of_protocols(server: HostileServer, acme: Acme, rerank: Rerank) 
         rerank(acme())
 
 
-@pytest.mark.wrong("blocking", reason="httpcore keeps what came after a reply, and reads it as the next one")
 def test_reply_that_nobody_asked_for(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A second reply to one request is never read as the answer to the next."""
     server.play(raw(WHOLE + http(200, ranked(0.9, 0.5, 0.7))), ranking(0.1, 0.3, 0.2))

@@ -1,5 +1,6 @@
 """What an import costs: the core brings neither a framework, nor a model, nor an HTTP stack before it is needed."""
 
+import socket
 import subprocess
 import sys
 
@@ -44,11 +45,15 @@ def test_core_is_light(code: str) -> None:
     assert imported(code) == set()
 
 
-def test_blocking_call_brings_no_aiohttp() -> None:
-    """A blocking call needs httpx, and aiohttp only an awaiting one."""
-    call = "import hosted_rerank as h; r = h.Reranker(h.Provider(name='a', url='http://127.0.0.1:9'), max_retries=0)"
-    blocking = f"{call}\ntry: r.rerank('q', ['a'])\nexcept h.NoReplyError: pass"
-    assert imported(blocking) == {"httpx", "httpcore"}
+@pytest.mark.parametrize("call", ["r.rerank('q', ['a'])", "asyncio.run(r.arerank('q', ['a']))"])
+@pytest.mark.parametrize(("scheme", "brought"), [("http", set[str]()), ("https", {"httpx"})])
+def test_a_call_brings_httpx_for_tls_only(call: str, scheme: str, brought: set[str]) -> None:
+    """A call needs no HTTP client; what httpx knows of certificates is asked for where TLS is spoken."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
+        row = f"h.Provider(name='a', url={url!r})"
+        make = f"import asyncio, hosted_rerank as h\nr = h.Reranker({row}, max_retries=0, timeout=0.3)"
+        assert imported(f"{make}\ntry: {call}\nexcept h.NoReplyError: pass") == brought
 
 
 def test_public_names_are_there() -> None:

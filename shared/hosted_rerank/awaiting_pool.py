@@ -1,0 +1,187 @@
+"""The awaiting connections of one event loop: asyncio's transports, read as the bytes come.
+
+There are no cookies, for a pool serves all rerankers of the process, and one account's cookie must not travel with
+another's request.
+"""
+
+import asyncio
+import socket
+import time
+from typing import cast
+
+from hosted_rerank.coming import Coming
+from hosted_rerank.http1 import ProtocolError, Reading, Tunnel, head_of, pieces_of, tunnel_head
+from hosted_rerank.idle import Idle
+from hosted_rerank.reach import in_turn, tls
+from hosted_rerank.route import Origin, Routes
+from hosted_rerank.wire import Request
+
+
+class AwaitingPool:
+    """The connections of one event loop."""
+
+    def __init__(self) -> None:
+        self._idle: Idle[_Connection] = Idle()
+        self._routes = Routes()
+        self._open: set[_Connection] = set()
+
+    async def send(self, request: Request, coming: Coming) -> None:
+        """Send a request and take what comes; a cancellation ends the connection.
+
+        Raises:
+            OSError: There is no connection, or it broke.
+            ProtocolError: What came is no HTTP, or not all of it.
+        """
+        route = self._routes.find(request.url)
+        reading = Reading(coming)
+        while (connection := self._idle.take(route.origin, time.monotonic())) is not None and connection.is_closing:
+            pass
+        coming.kept = connection is not None
+        connection = connection or await self._connect(route.origin, coming.ends)
+        try:
+            await connection.exchange(head_of(request, route), request.content, reading)
+        except BaseException:
+            connection.close()
+            raise
+        if reading.keeps:
+            self._idle.give(route.origin, connection, time.monotonic())
+        else:
+            connection.close()
+
+    async def _connect(self, origin: Origin, ends: float) -> "_Connection":
+        proxy, loop = origin.proxy, asyncio.get_running_loop()
+        made = await _socket(*((proxy.host, proxy.port) if proxy else (origin.host, origin.port)), ends)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        straight = origin.tls and proxy is None
+        _, connection = await loop.create_connection(
+            lambda: _Connection(self._open, made),
+            sock=made,
+            ssl=tls() if straight else None,
+            server_hostname=origin.host if straight else None,
+        )
+        if origin.tls and proxy is not None:
+            try:
+                await connection.exchange(tunnel_head(origin), b"", Tunnel())
+                await connection.start_tls(origin.host)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        self.abandon()
+        await asyncio.gather(*(connection.over for connection in self._open))
+
+    def abandon(self) -> None:
+        """Close all connections, without a wait for it: their loop may be closed."""
+        self._idle.close()
+        for connection in self._open:
+            connection.close()
+
+
+async def _socket(host: str, port: int, ends: float) -> socket.socket:
+    """Try a host's addresses in turn."""
+    loop, failed = asyncio.get_running_loop(), OSError()
+    for family, address, seconds in in_turn(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM), ends):
+        made = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            made.setblocking(False)
+            async with asyncio.timeout(seconds):
+                await loop.sock_connect(made, address)
+        except OSError as error:
+            made.close()
+            failed = error
+        except BaseException:
+            made.close()
+            raise
+        else:
+            return made
+    raise failed
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; one request at a time is on it."""
+
+    def __init__(self, others: "set[_Connection]", made: socket.socket) -> None:
+        self._others = others
+        self._socket = made
+        self._transport: asyncio.Transport  # set when the connection is made
+        self._loop: asyncio.AbstractEventLoop  # likewise
+        self._reading: Reading | Tunnel  # of the request that is on it
+        self._answer: asyncio.Future[None] | None = None
+        """To the request that is on it, or was last."""
+        self._room: asyncio.Future[None] | None = None
+        """Set while no more should be written."""
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self._transport.is_closing()
+
+    async def exchange(self, head: bytes, content: bytes, reading: Reading | Tunnel) -> None:
+        """Send a request, and read the reply; a server may answer before all of a request has come."""
+        self._reading = reading
+        self._answer = answer = self._loop.create_future()
+        for piece in pieces_of(head, content):
+            if answer.done():
+                reading.keeps = False
+                break
+            self._transport.write(piece)
+            if self._room is not None:
+                await asyncio.wait((self._room, answer), return_when=asyncio.FIRST_COMPLETED)
+        await answer
+
+    async def start_tls(self, host: str) -> None:
+        """Speak TLS from here on."""
+        transport = await self._loop.start_tls(self._transport, self, tls(), server_hostname=host)
+        self._transport = cast(asyncio.Transport, transport)
+
+    def close(self) -> None:
+        """End it, whatever is on it. With its loop already closed, only its socket can be."""
+        if self._loop.is_closed():
+            self._socket.close()
+        else:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._loop = asyncio.get_running_loop()
+        self.over: asyncio.Future[None] = self._loop.create_future()
+        """Done when the connection is no more."""
+        self._others.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None or answer.done():  # nobody asked for that
+            self.close()
+            return
+        try:
+            if self._reading.feed(data):
+                answer.set_result(None)
+        except ProtocolError as error:
+            answer.set_exception(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._others.discard(self)
+        self.over.set_result(None)
+        self.resume_writing()
+        answer = self._answer
+        if answer is None or answer.done():
+            return
+        try:
+            if exc is not None:
+                raise exc
+            self._reading.end()
+        except (OSError, ProtocolError) as error:
+            answer.set_exception(error)
+        else:
+            answer.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._room = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._room is not None:
+            self._room.set_result(None)
+            self._room = None

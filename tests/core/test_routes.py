@@ -1,0 +1,222 @@
+"""The way to a host: TLS, proxies that the environment names, and a host's addresses in turn."""
+
+import asyncio
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+import trustme
+
+from hosted_rerank import NoReplyError, Provider, RequestTooLargeError, Reranker
+from hosted_rerank.reach import in_turn, tls
+from hosted_rerank.route import Origin, route_to
+from tests.conftest import KEY, Rerank
+from tests.hostile import Act, HostileServer, Peer, raw, reply
+
+HOST = "rerank.example"
+
+
+@pytest.fixture
+def _trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[trustme.CA]:
+    """An authority that the process trusts for the time of a test."""
+    authority, pem = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(pem))
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    tls.cache_clear()
+    yield authority
+    tls.cache_clear()
+
+
+@pytest.fixture
+def secure(_trusted: trustme.CA) -> Iterator[HostileServer]:
+    """A server that speaks TLS for `rerank.example` and for this machine."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    _trusted.issue_cert(HOST, "127.0.0.1").configure_cert(context)
+    with HostileServer(context) as server:
+        yield server
+
+
+def asks(url: str, **settings: Any) -> Reranker:
+    row = Provider(name="acme", url=f"{url}/v1/rerank?a=1", plain_http=True)
+    return Reranker(row, api_key=KEY, **{"max_retries": 0, "timeout": 5.0, **settings})
+
+
+def tunnel(target: str) -> Act:
+    """What a proxy does that makes tunnels to one server, whatever it is asked for."""
+    host, port = target.rpartition("//")[2].split(":")
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(1 << 16):
+            sink.write(data)
+        sink.close()
+
+    async def act(peer: Peer) -> None:
+        there, back = await asyncio.open_connection(host, int(port))
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(carry(peer.reader, back))
+                group.create_task(carry(there, peer.writer))
+        except* OSError:
+            pass  # one of them has gone
+        finally:
+            back.transport.abort()
+
+    return act
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[HostileServer]:
+    """A proxy, which the environment names with a user and a password."""
+    with HostileServer() as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, proxy.url.replace("//", "//us%20er:pass@"))
+        yield proxy
+
+
+def test_tls(secure: HostileServer, rerank: Rerank) -> None:
+    """Over TLS connections are kept as well."""
+    reranker = asks(secure.url)
+    for _ in range(3):
+        assert len(rerank(reranker).results) == 3
+    assert (len(secure.requests), secure.connections) == (3, 1)
+
+
+def test_large_request_over_tls(secure: HostileServer, rerank: Rerank) -> None:
+    """What is larger than any buffer arrives whole, and the connection goes on."""
+    reranker = asks(secure.url)
+    for size in (3_000_000, 10):
+        documents = ["a" * size, "b" * size]
+        rerank(reranker, documents=documents)
+        assert secure.requests[-1].body["documents"] == documents
+    assert secure.connections == 1
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1", "localhost"])
+def test_certificate_that_is_not_the_hosts(url: str, secure: HostileServer, rerank: Rerank) -> None:
+    """A certificate of another host, or of an authority that nobody knows, gets neither key nor documents."""
+    if url == "127.0.0.1":
+        tls.cache_clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("SSL_CERT_FILE")
+            tls()
+    with pytest.raises(NoReplyError, match=r"(?i)certificate"):
+        rerank(asks(secure.url.replace("127.0.0.1", url)))
+    assert secure.requests == []
+
+
+BASIC = "Basic dXMgZXI6cGFzcw=="
+
+
+def test_tunnel_through_a_proxy(proxy: HostileServer, secure: HostileServer, rerank: Rerank) -> None:
+    """A proxy is asked for a tunnel, told who asks, and sees nothing of what goes through; the tunnel is kept."""
+    proxy.play(tunnel(secure.url))
+    reranker = asks(f"https://{HOST}")
+    for _ in range(2):
+        assert len(rerank(reranker).results) == 3
+    told = proxy.requests[0]
+    assert (told.method, told.target, len(proxy.requests)) == ("CONNECT", f"{HOST}:443", 1)
+    assert told.headers == {"host": f"{HOST}:443", "proxy-authorization": BASIC}
+    seen = secure.requests[0]
+    assert (seen.target, seen.headers["host"]) == ("/v1/rerank?a=1", HOST)
+    assert "proxy-authorization" not in seen.headers
+
+
+@pytest.mark.parametrize("act", [reply(407, ""), raw(b"220 mail\r\n", end="hang_up"), raw(end="hang_up")])
+def test_proxy_that_refuses(act: Act, proxy: HostileServer, rerank: Rerank) -> None:
+    """A proxy that makes no tunnel is no reply, and the error says so."""
+    proxy.play(act)
+    with pytest.raises(NoReplyError, match="the proxy"):
+        rerank(asks(f"https://{HOST}"))
+
+
+def test_plain_request_through_a_proxy(proxy: HostileServer, rerank: Rerank) -> None:
+    """A proxy is told the whole address of a plain request, and who asks."""
+    reranker = asks(f"http://{HOST}:8080")
+    for _ in range(2):
+        assert len(rerank(reranker).results) == 3
+    seen = proxy.requests[0]
+    assert (seen.target, seen.headers["host"]) == (f"http://{HOST}:8080/v1/rerank?a=1", f"{HOST}:8080")
+    assert (seen.headers["proxy-authorization"], proxy.connections) == (BASIC, 1)
+
+
+def test_proxy_that_is_not_supported(rerank: Rerank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another kind of proxy is an error that says what helps, and shows no password."""
+    monkeypatch.setenv("ALL_PROXY", "socks5://me:s3cr3t@127.0.0.1:1080")
+    with pytest.raises(NoReplyError, match=r"socks5.*lend a client") as caught:
+        rerank(asks(f"https://{HOST}"))
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address as a route; `NO_PROXY` counts."""
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    route = route_to("https://[2001:db8::1]:8443?q=1")
+    assert (route.authority, route.target) == ("[2001:db8::1]:8443", "/?q=1")
+    assert (route.origin.host, route.origin.port, route.origin.tls) == ("2001:db8::1", 8443, True)
+    assert route.origin.proxy is not None
+    assert (route.origin.proxy.host, route.origin.proxy.port) == ("proxy.example", 3128)
+    assert route_to("https://inside.example/a").origin == Origin("inside.example", 443, True, None)
+    assert route_to("http://127.0.0.1/a").origin == Origin("127.0.0.1", 80, False, None)
+
+
+def test_addresses_in_turn() -> None:
+    """While there are others an address has 2 s at most; the last one has the rest; none is an error."""
+    found = [(socket.AF_INET, None, None, None, (name, 80)) for name in "abc"]
+    turns = [(address[0], round(seconds, 1)) for _, address, seconds in in_turn(found, time.monotonic() + 9)]
+    assert turns == [("a", 2.0), ("b", 2.0), ("c", 9.0)]
+    assert next(in_turn(found, time.monotonic() + 0.3))[2] == pytest.approx(0.1, abs=0.01)
+    with pytest.raises(OSError, match="no address"):
+        next(in_turn([], 0.0))
+
+
+def test_next_address_is_tried(
+    server: HostileServer, rerank: Rerank, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a host's first address refuses, the next one is asked, as it is of `localhost` with its two."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.2", 0))  # and does not listen
+        port = int(server.url.rpartition(":")[2])
+        real = socket.getaddrinfo
+
+        def two(host: Any, *arguments: Any, **more: Any) -> Any:
+            if host != HOST:
+                return real(host, *arguments, **more)
+            last = real("127.0.0.1", port, type=socket.SOCK_STREAM)
+            return [(*last[0][:4], nobody.getsockname()), *last]
+
+        monkeypatch.setattr(socket, "getaddrinfo", two)
+        assert len(rerank(asks(f"http://{HOST}:{port}")).results) == 3
+
+
+def test_answer_before_the_request_has_come(rerank: Rerank) -> None:
+    """A server may refuse a large request by its head: its words count, though the rest could not be sent."""
+    with refusing() as url, pytest.raises(RequestTooLargeError):
+        rerank(asks(url), documents=["a" * 20_000_000])
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    """A server that answers 413 as soon as it has read a head."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                made, _ = listening.accept()
+                with made:
+                    made.recv(1 << 12)
+                    made.sendall(b"HTTP/1.1 413 Too large\r\ncontent-length: 0\r\n\r\n")
+                    made.settimeout(1)
+                    while made.recv(1 << 16):
+                        pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    thread.join()
