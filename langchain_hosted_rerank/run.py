@@ -5,11 +5,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.documents import Document
+from pydantic import BaseModel
 
 from hosted_rerank import RerankResponse
 from hosted_rerank.settings import PASSED_KEY
 
-_new, _set = object.__new__, object.__setattr__
+_new = object.__new__
+_slots = vars(BaseModel)
+_fields_of, _set_fields = _slots["__dict__"].__get__, _slots["__dict__"].__set__
+_names_of, _set_names = _slots["__pydantic_fields_set__"].__get__, _slots["__pydantic_fields_set__"].__set__
+_set_extra, _set_private = _slots["__pydantic_extra__"].__set__, _slots["__pydantic_private__"].__set__
 
 
 def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
@@ -18,34 +23,34 @@ def ranked_documents(documents: Sequence[Document], response: RerankResponse, sc
     A score that an earlier stage left under the same key is not ours, so it does not stay.
     """
     copies: list[Document] = []
-    for result in response.results:
-        document = documents[result.index]
-        metadata = dict(document.metadata)
-        if result.error is not None:
-            metadata[PASSED_KEY] = result.error
+    for index, score, error in response.results:
+        document = documents[index]
+        metadata = {**document.metadata}
+        if error is not None:
+            metadata[PASSED_KEY] = error
+        elif score is not None:
+            metadata[score_key] = score
         else:
             metadata.pop(score_key, None)
-            if result.relevance_score is not None:
-                metadata[score_key] = result.relevance_score
         copies.append(_copy(document, metadata))
     return copies
 
 
 def _copy(document: Document, metadata: dict[str, Any]) -> Document:
-    """What `document.model_copy(update={"metadata": metadata})` returns, of a plain document for half of the work."""
+    """What `document.model_copy(update={"metadata": metadata})` returns, of a plain one for half of the work."""
     if type(document) is not Document:
         return document.model_copy(update={"metadata": metadata})
     copied = _new(Document)
-    _set(copied, "__dict__", {**vars(document), "metadata": metadata})
-    _set(copied, "__pydantic_fields_set__", {*document.__pydantic_fields_set__, "metadata"})
-    _set(copied, "__pydantic_extra__", None)
-    _set(copied, "__pydantic_private__", None)
+    _set_fields(copied, {**_fields_of(document), "metadata": metadata})
+    _set_names(copied, {*_names_of(document), "metadata"})
+    _set_extra(copied, None)
+    _set_private(copied, None)
     return copied
 
 
 def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:
     """Return positions and scores as Cohere's and Fireworks' `rerank` methods give them."""
-    return [{"index": result.index, "relevance_score": result.relevance_score} for result in response.results]
+    return [{"index": index, "relevance_score": score} for index, score, _ in response.results]
 
 
 def run_outputs(response: RerankResponse) -> dict[str, Any]:

@@ -30,29 +30,34 @@ def node_texts(
     check_list("nodes", nodes, NodeWithScore)
     if to_text is not None:
         return [to_text(node.node) for node in nodes]
-    return [_content(node.node, mode) for node in nodes]
+    embedded = _embedded if mode == MetadataMode.EMBED else _nothing
+    return [
+        _content(node.node, mode) if (text := embedded(node.node)) is None else text  # the usual case, in little work
+        for node in nodes
+    ]
 
 
 def _content(node: BaseNode, mode: MetadataMode) -> str:
-    plain = node if type(node) is TextNode else None
-    text = plain.text if plain is not None else node.get_content(metadata_mode=MetadataMode.NONE)
-    if mode == MetadataMode.NONE or not text or text.isspace():
-        return text
-    if plain is not None and mode == MetadataMode.EMBED and _has_usual_templates(plain):
-        return _embedded(plain, text)
-    return node.get_content(metadata_mode=mode)
+    text = node.get_content(metadata_mode=MetadataMode.NONE)
+    return text if mode == MetadataMode.NONE or not text or text.isspace() else node.get_content(metadata_mode=mode)
 
 
-def _has_usual_templates(node: TextNode) -> bool:
-    return (node.metadata_template, getattr(node, _SEPARATOR), node.text_template) == _TEMPLATES
+def _nothing(_: BaseNode) -> str | None:
+    return None
 
 
-def _embedded(node: TextNode, text: str) -> str:
+def _embedded(node: BaseNode) -> str | None:
     """What `get_content` says for an embedder, of a plain node with the usual templates, for a tenth of the work."""
-    if not node.metadata:
+    if type(node) is not TextNode:
+        return None
+    fields = vars(node)  # an attribute of a pydantic model costs six times as much
+    if (fields["metadata_template"], fields[_SEPARATOR], fields["text_template"]) != _TEMPLATES:
+        return None
+    text: str = fields["text"]
+    if not fields["metadata"] or not text or text.isspace():
         return text
-    left_out = node.excluded_embed_metadata_keys
-    lines = [f"{name}: {value!s}" for name, value in node.metadata.items() if name not in left_out]
+    left_out = fields["excluded_embed_metadata_keys"]
+    lines = [f"{name}: {value!s}" for name, value in fields["metadata"].items() if name not in left_out]
     metadata = "\n".join(lines).strip()
     return f"{metadata}\n\n{text}".strip() if metadata else text
 

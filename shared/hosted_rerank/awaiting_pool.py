@@ -7,6 +7,7 @@ another's request.
 import asyncio
 import socket
 import time
+from collections.abc import Callable
 from typing import cast
 
 from hosted_rerank.coming import Coming
@@ -21,8 +22,8 @@ class AwaitingPool:
     """The connections of one event loop."""
 
     def __init__(self) -> None:
-        self._idle: Idle[_Connection] = Idle()
         self._routes = Routes()
+        self._idle: Idle[_Connection] = Idle()
         self._open: set[_Connection] = set()
 
     async def send(self, request: Request, coming: Coming) -> None:
@@ -33,20 +34,11 @@ class AwaitingPool:
             ProtocolError: What came is no HTTP, or not all of it.
         """
         route = self._routes.find(request.url)
-        reading = Reading(coming)
         while (connection := self._idle.take(route.origin, time.monotonic())) is not None and connection.is_closing:
             pass
         coming.kept = connection is not None
         connection = connection or await self._connect(route.origin, coming.ends)
-        try:
-            await connection.exchange(head_of(request, route), request.content, reading)
-        except BaseException:
-            connection.close()
-            raise
-        if reading.keeps:
-            self._idle.give(route.origin, connection, time.monotonic())
-        else:
-            connection.close()
+        await connection.exchange(head_of(request, route), request.content, Reading(coming))
 
     async def _connect(self, origin: Origin, ends: float) -> "_Connection":
         proxy, loop = origin.proxy, asyncio.get_running_loop()
@@ -54,18 +46,14 @@ class AwaitingPool:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         straight = origin.tls and proxy is None
         _, connection = await loop.create_connection(
-            lambda: _Connection(self._open, made),
+            lambda: _Connection(made, self._open, lambda free: self._idle.give(origin, free, time.monotonic())),
             sock=made,
             ssl=tls() if straight else None,
             server_hostname=origin.host if straight else None,
         )
         if origin.tls and proxy is not None:
-            try:
-                await connection.exchange(tunnel_head(origin), b"", Tunnel())
-                await connection.start_tls(origin.host)
-            except BaseException:
-                connection.close()
-                raise
+            await connection.exchange(tunnel_head(origin), b"", Tunnel())
+            await connection.start_tls(origin.host)
         return connection
 
     async def aclose(self) -> None:
@@ -83,7 +71,11 @@ class AwaitingPool:
 async def _socket(host: str, port: int, ends: float) -> socket.socket:
     """Try a host's addresses in turn."""
     loop, failed = asyncio.get_running_loop(), OSError()
-    for family, address, seconds in in_turn(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM), ends):
+    try:  # a number needs no thread to look it up
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for family, address, seconds in in_turn(found, ends):
         made = socket.socket(family, socket.SOCK_STREAM)
         try:
             made.setblocking(False)
@@ -101,16 +93,23 @@ async def _socket(host: str, port: int, ends: float) -> socket.socket:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection; one request at a time is on it."""
+    """One connection; one request at a time is on it.
 
-    def __init__(self, others: "set[_Connection]", made: socket.socket) -> None:
-        self._others = others
-        self._socket = made
+    Args:
+        made: Its socket.
+        others: The connections of the pool.
+        free: Takes it back as soon as a reply is over, before whoever waits for that has their turn.
+    """
+
+    def __init__(self, made: socket.socket, others: "set[_Connection]", free: "Callable[[_Connection], None]") -> None:
+        self._socket, self._others, self._free = made, others, free
         self._transport: asyncio.Transport  # set when the connection is made
         self._loop: asyncio.AbstractEventLoop  # likewise
         self._reading: Reading | Tunnel  # of the request that is on it
         self._answer: asyncio.Future[None] | None = None
         """To the request that is on it, or was last."""
+        self._sending = False
+        """Whether a part of the request is not written yet."""
         self._room: asyncio.Future[None] | None = None
         """Set while no more should be written."""
 
@@ -121,21 +120,41 @@ class _Connection(asyncio.Protocol):
 
     async def exchange(self, head: bytes, content: bytes, reading: Reading | Tunnel) -> None:
         """Send a request, and read the reply; a server may answer before all of a request has come."""
-        self._reading = reading
+        self._reading, self._sending = reading, True
         self._answer = answer = self._loop.create_future()
-        for piece in pieces_of(head, content):
-            if answer.done():
-                reading.keeps = False
-                break
-            self._transport.write(piece)
-            if self._room is not None:
-                await asyncio.wait((self._room, answer), return_when=asyncio.FIRST_COMPLETED)
-        await answer
+        try:
+            for piece in pieces_of(head, content):
+                self._transport.write(piece)
+                if self._room is not None:
+                    await asyncio.wait((self._room, answer), return_when=asyncio.FIRST_COMPLETED)
+                if answer.done():
+                    break
+            else:
+                self._sending = False
+            await answer
+        except BaseException:
+            free = isinstance(reading, Reading) and not answer.cancelled() and answer.done() and not answer.exception()
+            if not free:  # else it may have another request on it by now
+                self.close()
+            raise
 
     async def start_tls(self, host: str) -> None:
         """Speak TLS from here on."""
-        transport = await self._loop.start_tls(self._transport, self, tls(), server_hostname=host)
+        try:
+            transport = await self._loop.start_tls(self._transport, self, tls(), server_hostname=host)
+        except BaseException:
+            self.close()
+            raise
         self._transport = cast(asyncio.Transport, transport)
+
+    def _is_over(self) -> None:
+        """Go on to the next request, or end, or become a tunnel."""
+        if isinstance(self._reading, Tunnel):
+            return
+        if self._reading.keeps and not self._sending:
+            self._free(self)
+        else:
+            self.close()
 
     def close(self) -> None:
         """End it, whatever is on it. With its loop already closed, only its socket can be."""
@@ -159,6 +178,7 @@ class _Connection(asyncio.Protocol):
         try:
             if self._reading.feed(data):
                 answer.set_result(None)
+                self._is_over()
         except ProtocolError as error:
             answer.set_exception(error)
 

@@ -176,6 +176,12 @@ class Dialect:
 
     def _scores(self, items: list[Any], sent: int, earlier: Mapping[int, float]) -> dict[int, float]:
         """The scores by index, each checked: a wrong index would give one document another's score."""
+        plain = self.index and self.score and "." not in self.index + self.score and self.document_id is None
+        quick = _quick_scores(items, self.index or "", self.score, sent) if plain and not earlier else None
+        return self._checked_scores(items, sent, earlier) if quick is None else quick
+
+    def _checked_scores(self, items: list[Any], sent: int, earlier: Mapping[int, float]) -> dict[int, float]:
+        """The scores by index, or what is wrong with them."""
         scores = dict(earlier)
         find_index, find_score = _finder(self.index or ""), _finder(self.score)
         kind = dict if self.index or self.score else object
@@ -205,6 +211,19 @@ class Dialect:
             found = at(body, path)
             counts |= found if is_object(found) else {path.rpartition(".")[2]: found}
         return usage_of(counts)
+
+
+def _quick_scores(items: list[Any], index: str, score: str, sent: int) -> dict[int, float] | None:
+    """The scores by index of a reply as it should be, looked at by loops in C; `None` for any other."""
+    try:
+        found: dict[Any, Any] = {item[index]: item[score] for item in items}
+    except (TypeError, KeyError, IndexError):
+        return None
+    scores = found.values()
+    right = len(found) == len(items) and {*map(type, found)} <= {int} and {*map(type, scores)} <= {float}
+    if not right or not isfinite(sum(scores)) or (found and not 0 <= min(found) <= max(found) < sent):
+        return None
+    return found
 
 
 PROMPT_TOKENS = ("prompt_tokens", "input_tokens", "input_token_count")

@@ -9,7 +9,7 @@ blocking and awaiting use share every decision, and each of them can be tested w
 import math
 import random
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -47,7 +47,7 @@ Step: TypeAlias = Wait | Request
 class Answer:
     """What an exchange came to: the ranking, put back to the rows of the plan."""
 
-    scores: Sequence[tuple[int, float]]
+    scores: Mapping[int, float]
     usage: Usage
     model: str | None
     request_id: str | None
@@ -233,9 +233,10 @@ class Exchange:
 
     def _answer(self, reply: Reply, pages: Sequence[Ranking]) -> Answer:
         ranking, rows = pages[-1], self.batch.rows
+        several = len(rows) < len(self.plan.texts)
         usage = ranking.usage if len(pages) == 1 else sum((page.usage for page in pages), Usage())
         return Answer(
-            [(rows[index], score) for index, score in ranking.scores.items()],
+            {rows[index]: score for index, score in ranking.scores.items()} if several else ranking.scores,
             usage,
             ranking.model,
             request_id(reply, self.plan.endpoint, Hidden(self.plan.endpoint.secrets(self.key), ())) or ranking.id,

@@ -13,8 +13,8 @@ from hosted_rerank.wire import Request
 
 LONGEST_HEAD = 100_000
 """Bytes of a reply before its body; some gateways' policies take tens of thousands."""
-LONG, PIECE = 1 << 20, 1 << 18
-"""Bytes of a request that is handed over in pieces, and of a piece."""
+SHORT, PIECE = 1 << 16, 1 << 18
+"""Bytes of a request's body up to which it goes with the head, and of the pieces that a longer one goes in."""
 
 
 class ProtocolError(Exception):
@@ -37,8 +37,8 @@ def tunnel_head(origin: Origin) -> bytes:
 
 
 def pieces_of(head: bytes, content: bytes) -> Iterator[bytes | memoryview]:
-    """Return a request for sending: as one if it is short; else in pieces, between which others have their turn."""
-    if len(content) <= LONG:
+    """Return a request as it is sent: at once, or where that would copy much, in pieces; others may go in between."""
+    if len(content) <= SHORT:
         yield head + content
         return
     yield head

@@ -47,13 +47,19 @@ def merge(work: Work, elapsed: float, passed_over: Sequence[RerankError] = ()) -
 
 def _by_place(work: Work) -> Mapping[int, float]:
     """The scores, by place in the caller's list."""
-    plan, by_row = work.plan, dict(work.known)
-    for answer in work.answers:
-        by_row.update(answer.scores)
+    plan, answers = work.plan, work.answers
+    by_row = answers[0].scores if len(answers) == 1 and not work.known else _together(work)
     if isinstance(plan.places, range):
         return by_row
     scores = {plan.places[row]: score for row, score in by_row.items()}
     return scores | {place: by_row[row] for row, places in plan.copies.items() if row in by_row for place in places}
+
+
+def _together(work: Work) -> Mapping[int, float]:
+    by_row = dict(work.known)
+    for answer in work.answers:
+        by_row.update(answer.scores)
+    return by_row
 
 
 def _unscored(work: Work, *, any_scored: bool) -> list[RerankResult]:

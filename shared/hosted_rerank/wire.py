@@ -8,7 +8,7 @@ Nothing here decides anything. A transport turns a `Request` into an
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from hosted_rerank.display import Line, as_html, as_table
 
@@ -120,11 +120,10 @@ def _sum(a: int | None, b: int | None) -> int | None:
     return b if a is None else a if b is None else a + b
 
 
-@dataclass(frozen=True, slots=True)
-class RerankResult:
-    """One document's place in the answer."""
+class RerankResult(NamedTuple):
+    """One document's place in the answer; a tuple, for there may be thousands of them."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride] - where one value is in a tuple, nobody asks it
     """Position in the documents that were passed in."""
     relevance_score: float | None
     """Higher is more relevant; `RerankResponse.score_kind` tells the scale. `None`: a blank document, which is never

@@ -102,7 +102,7 @@ class Work:
         if isinstance(came, Answer):
             self.answers.append(came)
             if self._pairs is not None:
-                self._pairs.store(came.scores)
+                self._pairs.store(came.scores.items())
             return []
         if isinstance(came, RequestTooLargeError) and came.status is not None and len(batch.rows) > 1:
             return self._halves(batch, came)

@@ -21,7 +21,7 @@ def test_success_at_once() -> None:
     steps, answer = walk(planned(limits=limits(timeout=12)), answered(at=1.0))
     assert isinstance(answer, Answer)
     assert [(step.wait, step.request.timeout) for step in steps] == [(0.0, 12)]
-    assert (answer.scores, answer.attempts) == ([(0, 0.1), (1, 0.3), (2, 0.2)], 1)
+    assert (answer.scores, answer.attempts) == ({0: 0.1, 1: 0.3, 2: 0.2}, 1)
 
 
 def test_every_attempt_is_the_same_request() -> None:
