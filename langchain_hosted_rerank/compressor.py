@@ -8,16 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from langchain_core.callbacks import Callbacks
+from langchain_core.callbacks import AsyncCallbackManager, CallbackManager, Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import RetrieverLike
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from langchain_core.runnables.config import (
-    ensure_config,
-    get_async_callback_manager_for_config,
-    get_callback_manager_for_config,
-    var_child_runnable_config,
-)
+from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
@@ -203,7 +198,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     ) -> RerankResponse:
         """Rerank, as one run of LangChain's tracing where somebody listens to it."""
         reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
-        if not get_callback_manager_for_config(ensure_config(config)).handlers:
+        if not CallbackManager.configure(_callbacks(config)).handlers:
             return rank(reranker, query, texts, wanted)
 
         def call(_: Any) -> Any:
@@ -225,7 +220,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     ) -> RerankResponse:
         """Rerank, as one run of LangChain's tracing where somebody listens to it; awaiting."""
         reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
-        if not get_async_callback_manager_for_config(ensure_config(config)).handlers:
+        if not AsyncCallbackManager.configure(_callbacks(config)).handlers:
             return await arank(reranker, query, texts, wanted)
 
         async def call(_: Any) -> Any:
@@ -262,6 +257,12 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
 
     def _texts(self, documents: Sequence[Document]) -> list[str]:
         return document_texts(documents, self.document_to_text, self.metadata_fields)
+
+
+def _callbacks(config: RunnableConfig | None) -> Callbacks:
+    """The caller's callbacks; those of the run above where the caller gives none."""
+    given = None if config is None else config.get("callbacks")
+    return (var_child_runnable_config.get() or {}).get("callbacks") if given is None else given
 
 
 def _read(given: RerankInput) -> tuple[Sequence[Document], str]:

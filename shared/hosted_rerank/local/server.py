@@ -27,7 +27,7 @@ try:
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
     from starlette.types import Receive, Scope, Send
-    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 except ModuleNotFoundError as missing:
     raise ImportError(f"the local server needs {missing.name}: {INSTALL}", name=missing.name) from missing
 
@@ -151,7 +151,7 @@ class Apis:
         return (FIREWORKS if call.path.startswith("/inference/") else NEBIUS), call
 
 
-class _Protocol(H11Protocol):
+class _Protocol(HttpToolsProtocol):
     """What tells the application of the connection that a request came on, so that it can be broken."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
