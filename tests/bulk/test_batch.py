@@ -10,6 +10,7 @@ import pytest
 from hosted_rerank import AuthenticationError, CircuitOpenError, Dialect, NotFoundError, Provider, RerankError
 from hosted_rerank.bulk import Columns, RerankBatch, SharedPace
 from hosted_rerank.bulk.pace import Grant, News
+from hosted_rerank.bulk.rows import added_to
 from hosted_rerank.health import FAILURES
 from tests.conftest import KEY
 from tests.hostile import HostileServer, Peer, ranking, reply
@@ -32,6 +33,11 @@ def row(server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> Provider:
 def ranks(row: Provider) -> Iterator[RerankBatch]:
     with RerankBatch(row, max_retries=0) as made:
         yield made
+
+
+def rank(ranks: RerankBatch, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The columns that rows get."""
+    return [added_to(row, done, ranks.columns) for row, done in zip(rows, ranks.rank_rows(rows), strict=True)]
 
 
 def column(rows: Any, name: str) -> list[Any]:
@@ -84,7 +90,7 @@ def test_arrow_and_pandas(server: HostileServer, row: Provider) -> None:
 def test_bad_rows(server: HostileServer, ranks: RerankBatch, wrong: dict[str, Any], says: str) -> None:
     """A row that is not what it should be has an error; the others are reranked."""
     server.play(ranking(*SCORES))
-    done = ranks.rank_rows([{**ROWS[0], **wrong}, ROWS[0]])
+    done = rank(ranks, [{**ROWS[0], **wrong}, ROWS[0]])
     assert says in done[0]["error"]
     assert (done[0]["ranked_ids"], done[1]["ranked_ids"], done[1]["error"]) == (None, [1, 2, 0], None)
     assert len(server.requests) == 1
@@ -93,7 +99,7 @@ def test_bad_rows(server: HostileServer, ranks: RerankBatch, wrong: dict[str, An
 def test_a_refused_row_is_its_own_fault(server: HostileServer, row: Provider) -> None:
     """A 422 fails its row alone, and says why without the row's text."""
     server.play(ranking(*SCORES), reply(422, {"error": "too long: d"}), ranking(*SCORES))
-    done = RerankBatch(row, concurrency=1).rank_rows([ROWS[0], ROWS[0], ROWS[0]])
+    done = rank(RerankBatch(row, concurrency=1), [ROWS[0], ROWS[0], ROWS[0]])
     assert [each["error"] is None for each in done] == [True, False, True]
     assert "422" in done[1]["error"]
 
@@ -102,7 +108,7 @@ def test_when_all_are_refused_it_is_not_the_rows(server: HostileServer, row: Pro
     """50 refusals and no answer end the work instead of filling a dead-letter file."""
     server.play(*[reply(422, "no")] * 60)
     with pytest.raises(RerankError):
-        RerankBatch(row).rank_rows(ROWS[:1] * 60)
+        rank(RerankBatch(row), ROWS[:1] * 60)
 
 
 def test_an_outage_is_waited_for(server: HostileServer, row: Provider, caplog: pytest.LogCaptureFixture) -> None:
@@ -116,7 +122,7 @@ def test_an_outage_is_waited_for(server: HostileServer, row: Provider, caplog: p
 
     server.play(act)
     with caplog.at_level(logging.WARNING, "hosted_rerank"):
-        done = RerankBatch(row, max_retries=0, concurrency=2).rank_rows(ROWS[:1] * 10)
+        done = rank(RerankBatch(row, max_retries=0, concurrency=2), ROWS[:1] * 10)
     assert column(done, "error") == [None] * 10
     assert len(back) == 1
     assert FAILURES + 11 <= len(server.requests) <= FAILURES + 12  # one was on its way when the circuit opened
@@ -127,7 +133,7 @@ def test_patience_ends(server: HostileServer, row: Provider) -> None:
     """An outage that lasts longer than it may raises its error."""
     server.play(*[reply(500, "out")] * 50)
     with pytest.raises(CircuitOpenError, match="10 requests in a row failed"):
-        RerankBatch(row, max_retries=0, patience=0.2).rank_rows(ROWS[:1] * 20)
+        rank(RerankBatch(row, max_retries=0, patience=0.2), ROWS[:1] * 20)
 
 
 @pytest.mark.parametrize("bad_at", [0, 8, None])
@@ -143,7 +149,7 @@ def test_a_row_that_breaks_the_server_is_given_up(server: HostileServer, row: Pr
     rows = [bad] if bad_at is None else ROWS[:1] * 8
     if bad_at is not None:
         rows.insert(bad_at, bad)
-    done = RerankBatch(row, max_retries=0, concurrency=1).rank_rows(rows)
+    done = rank(RerankBatch(row, max_retries=0, concurrency=1), rows)
     assert [each["error"] is None for each in done] == [each is not bad for each in rows]
 
 
@@ -154,7 +160,7 @@ def test_what_no_row_is_at_fault_for(
     """A wrong key or model raises."""
     server.play(*[reply(status, "no")] * 4)
     with pytest.raises(error):
-        ranks.rank_rows(ROWS)
+        rank(ranks, ROWS)
 
 
 def test_pickle(server: HostileServer, row: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,14 +171,14 @@ def test_pickle(server: HostileServer, row: Provider, monkeypatch: pytest.Monkey
     assert server.connections == 0
     monkeypatch.setenv("ACME_API_KEY", "sk-of-the-worker")
     server.play(ranking(*SCORES))
-    assert len(pickle.loads(content).rank_rows(ROWS[:1])[0]["ranked_ids"]) == 2
+    assert len(rank(pickle.loads(content), ROWS[:1])[0]["ranked_ids"]) == 2
     assert server.requests[0].headers["authorization"] == "Bearer sk-of-the-worker"
 
 
 def test_many_in_flight(server: HostileServer, row: Provider) -> None:
     """One call keeps many requests under way."""
     server.play(*[ranking(*SCORES, after=0.3)] * 16)
-    RerankBatch(row, concurrency=16).rank_rows(ROWS[:1] * 16)
+    rank(RerankBatch(row, concurrency=16), ROWS[:1] * 16)
     assert server.connections >= 12
 
 
@@ -202,7 +208,7 @@ def test_every_request_is_granted(server: HostileServer, row: Provider) -> None:
     server.play(act)
     lessor = Beside()
     rows = [{"query": "one?", "documents": ["a", "b", "c", "d", "e"]}, ROWS[0]]
-    done = RerankBatch(row, batch_size=2, pace=lessor).rank_rows(rows)
+    done = rank(RerankBatch(row, batch_size=2, pace=lessor), rows)
     assert column(done, "error") == [None, None]
     assert len(server.requests) == 3 + 2 + 1
     assert lessor.pace.counts() | {"rate": 0} == {"answered": 5, "refused": 1, "rate": 0}

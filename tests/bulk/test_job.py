@@ -104,6 +104,20 @@ def test_bad_rows_and_a_large_one(rows: Rows, address: str, tmp_path: Path) -> N
     ]
 
 
+def test_a_line_goes_on_as_it_is(address: str, tmp_path: Path) -> None:
+    """What a row has besides is kept to the byte: long numbers, their form, odd letters, a mark at the file's start."""
+    source = tmp_path / "odd.jsonl"
+    line = '{"id": 123456789012345678901234567890, "x": 1.10, "y": "\\u00e4 \u00e4",  "query": "q?", "documents": ["a"]'
+    source.write_text(f"{line}}}\n", encoding="utf-8-sig")
+    run_job(job(source, tmp_path / "out", address))
+    (written,) = (tmp_path / "out" / "parts").iterdir()
+    assert written.read_text("utf-8").startswith(f'{line},"ranked_ids":[')
+    again = tmp_path / "again.jsonl"
+    again.write_bytes(written.read_bytes())
+    run_job(job(again, tmp_path / "twice", address))
+    assert read(tmp_path / "twice")[0]["error"] is None
+
+
 def test_resume(rows: Rows, address: str, tmp_path: Path) -> None:
     """What is done is not done again; another job's folder, and a job's own without asking, are refused."""
     source = rows(200)

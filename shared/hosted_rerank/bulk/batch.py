@@ -12,7 +12,7 @@ from typing import Any
 
 from hosted_rerank.address import is_credential
 from hosted_rerank.bulk.pace import Granted, Lessor
-from hosted_rerank.bulk.rows import COLUMNS, Added, Columns, Done, added_to, rows_of, with_columns, wrong_row
+from hosted_rerank.bulk.rows import COLUMNS, Columns, Done, added_to, rows_of, with_columns, wrong_row
 from hosted_rerank.checks import check_count
 from hosted_rerank.closing import Closing
 from hosted_rerank.connections import CONNECTIONS
@@ -92,13 +92,15 @@ class RerankBatch(Closing):
 
     def __call__(self, batch: Any) -> Any:
         """Return the batch with its rows' rankings added."""
-        return with_columns(batch, self.rank_rows(rows_of(batch)), self.columns)
+        rows = rows_of(batch)
+        added = [added_to(row, done, self.columns) for row, done in zip(rows, self.rank_rows(rows), strict=True)]
+        return with_columns(batch, added, self.columns)
 
-    def rank_rows(self, rows: Sequence[Mapping[str, Any]], told: Callable[[Done], None] | None = None) -> list[Added]:
-        """Return what rows get, in their order; `told` hears of each as soon as it is done."""
+    def rank_rows(self, rows: Sequence[Mapping[str, Any]], told: Callable[[Done], None] | None = None) -> list[Done]:
+        """Return what became of rows, in their order; `told` hears of each as soon as it is done."""
         run = _Run(self, self._reranker, rows, told)
         CONNECTIONS.in_background(run.finish())
-        return [added_to(row, done, self.columns) for row, done in zip(rows, run.done, strict=True)]
+        return run.done
 
     @property
     def rate(self) -> float:

@@ -14,10 +14,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import orjson
+
 from hosted_rerank.bulk.batch import CONCURRENCY, RerankBatch, check_settings
 from hosted_rerank.bulk.pace import Lessor
-from hosted_rerank.bulk.parts import BAD, Input, Part, open_input
-from hosted_rerank.bulk.rows import COLUMNS, Added, Columns, Done, with_columns
+from hosted_rerank.bulk.parts import Input, Part, Row, open_input
+from hosted_rerank.bulk.rows import COLUMNS, Added, Columns, Done, added_to, with_columns
 from hosted_rerank.checks import check_count
 from hosted_rerank.errors import RerankError
 
@@ -263,48 +265,49 @@ class Worker:
         job = self._job
         if (before := done_before(job, part)) is not None:
             return before  # by a worker that was killed right after it
-        rows = self._input.read(part)
-        readable = [each for each in rows if BAD not in each]
-        ranked = iter(self._batch.rank_rows(readable, row))
-        own = self._input.columns
-        added: list[Added] = [{str(own.error or BAD): each[BAD]} if BAD in each else next(ranked) for each in rows]
-        failed = {place: why for place, each in enumerate(added) if (why := each.get(own.error or BAD)) is not None}
-        good = [place for place in range(len(rows)) if place not in failed]
+        rows, own = self._input.read(part), self._input.columns
+        ranked = iter(self._batch.rank_rows([each.fields for each in rows if each.wrong is None], row))
+        done = [next(ranked) if each.wrong is None else Done(error=each.wrong) for each in rows]
+        failed = {at: each.error for at, each in enumerate(done) if each.error is not None}
+        good = [at for at in range(len(rows)) if at not in failed]
+        added = {at: added_to(rows[at].fields, done[at], own) for at in good}
         name = f"{part.number:08}"
-        self._write(name, [rows[place] for place in good], [added[place] for place in good])
+        self._write(name, [rows[at] for at in good], list(added.values()))
         if job.trec:
-            lines = "".join(line for at in good for line in self._run_lines(part, at, rows[at], added[at]))
+            lines = "".join(line for at in good for line in self._run_lines(part, at, rows[at].fields, done[at]))
             write_whole(job.output / "runs" / f"{name}.run", lines.encode())
         if failed:
-            letters = [{"part": part.number, "row": at, "reason": why, "input": rows[at]} for at, why in failed.items()]
-            write_whole(job.output / "dead-letter" / f"{name}.jsonl", _lines(letters))
-        tokens = sum(each.get(own.tokens or "") or 0 for each in added)
+            letters = (_letter(part.number, at, why, rows[at]) for at, why in failed.items())
+            write_whole(job.output / "dead-letter" / f"{name}.jsonl", b"".join(letters))
+        tokens = sum(each.tokens or 0 for each in done)
         result = PartResult(part.number, len(rows), len(failed), tokens)
         write_whole(job.output / "done" / f"{name}.json", json.dumps(asdict(result)).encode())
         return result
 
-    def _write(self, name: str, rows: Sequence[dict[str, Any]], added: Sequence[Added]) -> None:
+    def _write(self, name: str, rows: Sequence[Row], added: Sequence[Added]) -> None:
         path, own = self._job.output / "parts" / f"{name}.{self._job.suffix}", self._input.columns
         if self._job.suffix == "jsonl":
-            write_whole(path, _lines([{**row, **more} for row, more in zip(rows, added, strict=True)]))
+            lines = (row.json_with(more) + b"\n" for row, more in zip(rows, added, strict=True))
+            write_whole(path, b"".join(lines))
             return
         pa: Any = import_module("pyarrow")  # untyped, and an extra
         pq: Any = import_module("pyarrow.parquet")
         sink = pa.BufferOutputStream()
-        pq.write_table(with_columns(pa.Table.from_pylist(list(rows)), added, own), sink)
+        pq.write_table(with_columns(pa.Table.from_pylist([row.fields for row in rows]), added, own), sink)
         write_whole(path, sink.getvalue().to_pybytes())
 
-    def _run_lines(self, part: Part, at: int, row: Mapping[str, Any], added: Added) -> Iterator[str]:
+    def _run_lines(self, part: Part, at: int, row: Mapping[str, Any], done: Done) -> Iterator[str]:
         """A row as lines of a TREC run."""
-        own = self._input.columns
-        name = row.get("query_id") or row.get("id") or f"{part.number}-{at}"
-        pairs = zip(added.get(own.ranked or "") or (), added.get(own.scores or "") or (), strict=True)
-        for rank, (document, score) in enumerate(pairs, 1):
-            yield f"{name} Q0 {document} {rank} {float('-inf') if score is None else score!r} hosted-rerank\n"
+        ids = self._input.columns.ids
+        query = row.get("query_id") or row.get("id") or f"{part.number}-{at}"
+        for rank, (index, score, _) in enumerate(done.response.results if done.response else (), 1):
+            document = index if ids is None else row[ids][index]
+            yield f"{query} Q0 {document} {rank} {float('-inf') if score is None else score!r} hosted-rerank\n"
 
 
-def _lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+def _letter(part: int, at: int, why: str, row: Row) -> bytes:
+    """A line of a dead-letter file."""
+    return orjson.dumps({"part": part, "row": at, "reason": why})[:-1] + b',"input":' + row.as_json() + b"}\n"
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -4,8 +4,8 @@ Read are JSONL (a row a line), Parquet, and a folder in BEIR's layout with a TRE
 A part is a few numbers, so that a driver holds many and sends them cheaply.
 """
 
-import json
 import sqlite3
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,11 +13,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
-from hosted_rerank.body import is_object
-from hosted_rerank.bulk.rows import Columns
+import orjson
 
-BAD = "__bad__"
-"""What a row that cannot be read has in place of its columns: why."""
+from hosted_rerank.body import is_object, parse
+from hosted_rerank.bulk.rows import Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,29 @@ class Part:
     """The row group, of Parquet."""
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of an input."""
+
+    fields: Mapping[str, Any]
+    raw: bytes | None = None
+    """The line that it came as, which goes on as it is: to write it anew could change numbers, and takes longer."""
+    wrong: str | None = None
+    """Why it cannot be asked for."""
+
+    def json_with(self, added: Mapping[str, Any]) -> bytes:
+        """Return it as JSON, with columns added."""
+        if self.raw is None or not self.fields or not self.fields.keys().isdisjoint(added):
+            return orjson.dumps({**self.fields, **added}, default=str)
+        return self.raw[:-1] + b"," + orjson.dumps(added)[1:]
+
+    def as_json(self) -> bytes:
+        """Return it as JSON; a line that is none as a string."""
+        if self.raw is None:
+            return orjson.dumps(self.fields, default=str)
+        return self.raw if self.fields else orjson.dumps(self.raw.decode("utf-8", "replace"))
+
+
 class Input(Protocol):
     """What a job reads."""
 
@@ -44,7 +66,7 @@ class Input(Protocol):
         """Cut the input into parts of so many rows."""
         ...
 
-    def read(self, part: Part) -> list[dict[str, Any]]:
+    def read(self, part: Part) -> list[Row]:
         """Return the rows of a part."""
         ...
 
@@ -84,13 +106,13 @@ def _stamp(path: Path) -> list[Any]:
     return [path.name, stat.st_size, stat.st_mtime_ns]
 
 
-def _load(line: bytes) -> dict[str, Any]:
+def _row(line: bytes) -> Row:
     """A line's row, or why it is none."""
-    try:
-        row: Any = json.loads(line)
-    except ValueError:
-        return {BAD: "the line is not JSON"}
-    return row if is_object(row) else {BAD: "the line is not a JSON object"}
+    raw = line.strip().removeprefix(BOM_UTF8)
+    fields, is_json = parse(raw)
+    if not is_json:
+        return Row({}, raw, "the line is not JSON")
+    return Row(fields, raw) if is_object(fields) else Row({}, raw, "the line is not a JSON object")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +135,14 @@ class JsonLines:
         if count:
             yield Part(number, start, count)
 
-    def read(self, part: Part) -> list[dict[str, Any]]:
+    def read(self, part: Part) -> list[Row]:
         """Return the rows of a part."""
-        rows: list[dict[str, Any]] = []
+        rows: list[Row] = []
         with self.path.open("rb") as file:
             file.seek(part.start)
             while len(rows) < part.rows and (line := file.readline()):
                 if line.strip():
-                    rows.append(_load(line))
+                    rows.append(_row(line))
         return rows
 
     def stamp(self) -> list[Any]:
@@ -145,15 +167,15 @@ class ParquetFile:
                 yield Part(number, start, min(rows, count - start), group)
                 number += 1
 
-    def read(self, part: Part) -> list[dict[str, Any]]:
+    def read(self, part: Part) -> list[Row]:
         """Return the rows of a part; no more of the file is in memory than they."""
         pq: Any = import_module("pyarrow.parquet")  # untyped, and an extra
-        seen, rows = 0, list[dict[str, Any]]()
+        seen, rows = 0, list[Row]()
         for batch in pq.ParquetFile(self.path).iter_batches(part.rows, [part.group]):
             skipped = max(0, part.start - seen)
             seen += batch.num_rows
             if seen > part.start:
-                rows += batch.slice(skipped, part.rows - len(rows)).to_pylist()
+                rows += map(Row, batch.slice(skipped, part.rows - len(rows)).to_pylist())
             if len(rows) == part.rows:
                 break
         return rows
@@ -215,7 +237,7 @@ class BeirFolder:
         database.close()
         making.replace(index)
 
-    def read(self, part: Part) -> list[dict[str, Any]]:
+    def read(self, part: Part) -> list[Row]:
         """Return the rows of a part."""
         with self.run.open("rb") as file:
             file.seek(part.start)
@@ -231,27 +253,34 @@ class BeirFolder:
                 if place is None:
                     return None
                 files[kind].seek(place[0])
-                row = json.loads(files[kind].readline())
+                row = _row(files[kind].readline()).fields
                 return f"{row.get('title') or ''} {row.get('text') or ''}".strip()
 
             rows = [self._row(query, lines, text) for query, lines in groups]
         database.close()
         return rows
 
-    def _row(self, query: str, lines: Sequence[Sequence[str]], text: Any) -> dict[str, Any]:
-        if any(len(words) < 5 for words in lines):
-            return {BAD: f"a line of query {query} is no line of a TREC run"}
-        best = sorted(lines, key=lambda words: float(words[4]), reverse=True)
+    def _row(self, query: str, lines: Sequence[Sequence[str]], text: Any) -> Row:
+        if any(len(words) < 5 or _number(words[4]) is None for words in lines):
+            return Row({"query_id": query}, wrong=f"a line of query {query} is no line of a TREC run")
+        best = sorted(lines, key=lambda words: _number(words[4]) or 0.0, reverse=True)
         ids = [words[2] for words in best]
         documents = [text("corpus", name) for name in ids]
         row = {"query_id": query, "query": text("queries", query), "document_ids": ids, "documents": documents}
         if missing := [name for name, found in zip(ids, documents, strict=True) if found is None]:
-            return row | {BAD: f"documents {', '.join(missing[:5])} are not in the corpus"}
-        return row
+            return Row(row, wrong=f"documents {', '.join(missing[:5])} are not in the corpus")
+        return Row(row)
 
     def stamp(self) -> list[Any]:
         """Return what tells this input from another one."""
         return [_stamp(path) for path in (self.run, self.path / "corpus.jsonl", self.path / "queries.jsonl")]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _offsets(folder: Path, kind: str) -> Iterator[tuple[str, str, int]]:
@@ -260,8 +289,8 @@ def _offsets(folder: Path, kind: str) -> Iterator[tuple[str, str, int]]:
     with path.open("rb") as file:
         for line in file:
             if line.strip():
-                row = _load(line)
-                if not isinstance(row, Mapping) or "_id" not in row:
+                row = _row(line).fields
+                if "_id" not in row:
                     raise ValueError(f"{path}: the line at byte {at} is not a JSON object with an _id")
                 yield kind, str(row["_id"]), at
             at += len(line)
