@@ -19,7 +19,7 @@ pytest.importorskip("hosted_rerank.local.server", exc_type=ImportError)
 @contextmanager
 def serving(*options: str) -> Iterator[str]:
     """`hosted-rerank serve --instant`; the address of its vLLM API."""
-    command = [sys.executable, "-m", "hosted_rerank.cli", "serve", "--port", "0", "--instant", *options]
+    command = [sys.executable, "-m", "hosted_rerank.cli", "serve", "--port", "0", "--instant", "--quiet", *options]
     with TemporaryFile("w+") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             url = None

@@ -29,6 +29,7 @@ def serve(
         str, typer.Option(help="What goes wrong, and how often: 429=0.05,reset=0.01,truncated=0.01.")
     ] = "",
     seed: Annotated[int | None, typer.Option(help="Of the chances, to have them again.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Log no requests.")] = False,
 ) -> None:
     """Serve the embedded model through every rerank API of the table, each below /<provider>."""
     with explained():
@@ -54,7 +55,7 @@ def serve(
         if not api_key and not _is_loopback(host):
             typer.echo(f"Anyone who reaches {host} can use this server: --api-key asks for a key.", err=True)
         try:
-            serve_apis(port, host, api_key or None, day)
+            serve_apis(port, host, api_key or None, day, log_requests=not quiet)
         except OSError as error:
             reason = str(error.strerror).partition(" (")[0]  # what follows repeats the address
             fail(f"cannot listen on {host}, port {port}: {reason}. Another --port or --host may be free.")

@@ -46,12 +46,17 @@ def app(api_key: str | None = None, conditions: Conditions | None = None) -> Sta
 
 
 def serve(
-    port: int = 8787, host: str = "127.0.0.1", api_key: str | None = None, conditions: Conditions | None = None
+    port: int = 8787,
+    host: str = "127.0.0.1",
+    api_key: str | None = None,
+    conditions: Conditions | None = None,
+    *,
+    log_requests: bool = True,
 ) -> None:
     """Serves until interrupted or terminated. Port 0 takes a free one. Raises `OSError` if the port is taken."""
     with _listen(host, port) as listener:
         print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)} (as others below /<provider>)", flush=True)
-        config = _config(app(api_key, conditions), timeout_graceful_shutdown=5)
+        config = _config(app(api_key, conditions), access_log=log_requests, timeout_graceful_shutdown=5)
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once all is closed
             uvicorn.Server(config).run(sockets=[listener])
 
