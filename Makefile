@@ -2,7 +2,7 @@
 # make test   sets everything up in .venv and runs the tests
 # make test-third-party   the vendors' SDKs and other packages against the local server, in an environment of their own
 # make test-servers       our client against a server that others wrote (infinity), likewise; slow
-# make bench  side by side with peers, in an environment of their own; takes some 20 minutes, and valgrind for instructions
+# make bench  side by side with peers, in an environment of their own; takes some 25 minutes, and valgrind for instructions
 # make check  lint, types and import contracts
 PYTHON ?= python3
 VENV ?= .venv
@@ -26,7 +26,7 @@ test-servers: $(VENV)/test $(VENV)-infinity/made
 	INFINITY=$(VENV)-infinity/bin/infinity_emb $(BIN)/python -m pytest tests/third_party -m slow
 
 bench: $(VENV)-bench/made
-	$(VENV)-bench/bin/python -m pip --quiet install --editable '.[langchain,llamaindex,local]' --group bench
+	$(VENV)-bench/bin/python -m pip --quiet install --editable '.[langchain,llamaindex,local,ray]' --group bench
 	$(VENV)-bench/bin/python -m benchmarks
 
 check: $(VENV)/check

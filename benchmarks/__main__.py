@@ -299,12 +299,28 @@ def footprint(quick: bool) -> None:
             found("import hosted_rerank", "core", "ms CPU over bare Python", result["import"] * 1000, 20)
 
 
+def bulk(quick: bool) -> None:
+    """A job on Ray with more and more actors, each with eight requests under way, against a server that takes 100 ms."""
+    rates = dict[int, float]()
+    for workers in (1, 2) if quick else (1, 2, 4):
+        with stub(latency=0.1) as url:
+            result = measure("bulk", "core", url, "--documents=20", f"--workers={workers}")
+        if result is None:
+            continue
+        rates[workers] = result["rate"]
+        work = f"bulk on Ray, {workers} actor{'s' if workers > 1 else ''}"
+        found(work, "core", "rows a second", rates[workers])
+        if workers > 1:
+            found(work, "core", "times one actor's", rates[workers] / rates[1], 0.9 * workers, at_least=True)
+
+
 WORKS: dict[str, Callable[[bool], None]] = {
     "storms": storms,
     "split": split,
     "limits": limits,
     "footprint": footprint,
     "far": far,
+    "bulk": bulk,
     "instructions": instructions,
 }
 

@@ -10,12 +10,14 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 import warnings
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from benchmarks.clients import CLIENTS, Client, make, texts
@@ -152,6 +154,34 @@ def _is_socket(fd: str) -> bool:
         return False
 
 
+def bulk(url: str, documents: int, workers: int) -> dict[str, Any]:
+    """Rerank rows with actors on Ray, eight requests of each under way; measured once all of them work."""
+    from hosted_rerank.bulk import Job, run_job
+    from hosted_rerank.bulk.on_ray import RayEngine, ray
+
+    each, parts = 80, 15
+    texts_of_a_row = texts(documents, 200)
+    seen: list[tuple[float, int]] = []
+    os.environ["FIREWORKS_API_KEY"] = "k"
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows.jsonl"
+        row = {"query": "Which animal sleeps through the winter?", "documents": texts_of_a_row}
+        rows.write_text((json.dumps(row) + "\n") * (each * parts * workers))
+        settings = {"base_url": url}
+        job = Job(
+            input=rows,
+            output=Path(folder) / "out",
+            concurrency=8,
+            part_rows=each,
+            settings=settings,
+        )
+        run_job(job, engine=RayEngine(workers), told=lambda now: seen.append((time.monotonic(), now.rows)))
+    ray.shutdown()
+    (begun, first), (ended, last) = next(now for now in seen if now[1] >= each * workers), seen[-1]
+    return {"rate": (last - first) / (ended - begun)}
+
+
 def construct() -> dict[str, Any]:
     """Measure how long a reranker takes to make, and what importing the package costs."""
     from hosted_rerank import Reranker
@@ -183,12 +213,16 @@ def main() -> None:
     parser.add_argument("--top-n", type=int, default=10)
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--waves", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--pause", type=float, default=0.0)
     parser.add_argument("--settings", type=json.loads, default={})
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     if asked.work == "construct":
         print(json.dumps(construct()))
+        return
+    if asked.work == "bulk":
+        print(json.dumps(bulk(asked.url, asked.documents, asked.workers)))
         return
     documents = texts(asked.documents, asked.size)
     client = make(asked.client, asked.url, documents, asked.top_n or None, **asked.settings)

@@ -87,7 +87,7 @@ class HostileServer:
         self.left = 0
         """Connections that the client ended while an act waited for that."""
         self._acts: list[Act] = [ranking()]
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -115,16 +115,21 @@ class HostileServer:
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for task in self._tasks:
+        for task, writer in self._talks.items():
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+            writer.transport.abort()  # a task that never had its turn would leave it open
+        if self._talks:
+            await asyncio.wait(self._talks)
 
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._talk, "127.0.0.1", 0, limit=1 << 20, backlog=1024, ssl=self._tls)
+        return await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 20, backlog=1024, ssl=self._tls)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._talk(reader, writer))
+        self._talks[task] = writer
+        task.add_done_callback(self._talks.pop)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks.add(task := asyncio.current_task())
         self.connections += 1
         self.open += 1
         number = self.connections
@@ -143,7 +148,6 @@ class HostileServer:
             await writer.wait_closed()
         except (OSError, asyncio.CancelledError):
             writer.transport.abort()
-        self._tasks.discard(task)
 
     @staticmethod
     async def _read(reader: asyncio.StreamReader, connection: int) -> Seen:

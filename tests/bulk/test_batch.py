@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from hosted_rerank import AuthenticationError, CircuitOpenError, Dialect, NotFoundError, Provider, RerankError
+from hosted_rerank import (
+    AuthenticationError,
+    CircuitOpenError,
+    Dialect,
+    MalformedReplyError,
+    NotFoundError,
+    Provider,
+    RerankError,
+)
 from hosted_rerank.bulk import Columns, RerankBatch, SharedPace
 from hosted_rerank.bulk.pace import Grant, News
 from hosted_rerank.bulk.rows import added_to
@@ -160,6 +168,13 @@ def test_what_no_row_is_at_fault_for(
     """A wrong key or model raises."""
     server.play(*[reply(status, "no")] * 4)
     with pytest.raises(error):
+        rank(ranks, ROWS)
+
+
+def test_a_server_that_is_not_the_provider(server: HostileServer, ranks: RerankBatch) -> None:
+    """Replies that are no rankings, to a probe as well, are no outage to wait for."""
+    server.play(reply(200, {"welcome": "to another API"}))
+    with pytest.raises(MalformedReplyError):
         rank(ranks, ROWS)
 
 

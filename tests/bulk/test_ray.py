@@ -82,20 +82,20 @@ def test_building_block(rows: Rows, address: str) -> None:
 
 
 def test_one_limit_for_four_workers(rows: Rows, tmp_path: Path) -> None:
-    """Four workers at 50 requests a second: 90 % of it or more, and at most 5 % refused."""
-    done: list[tuple[float, int]] = []
-    with serving("--rate", "50/s", "--burst", "50", "--latency", "50ms") as address:
-        engine = on_ray.RayEngine(workers=4)
+    """Four workers at 30 requests a second: 90 % of it or more, and at most 5 % refused."""
+    seen: list[tuple[float, int]] = []
+    with serving("--rate", "30/s", "--burst", "30", "--latency", "50ms") as address:
+        pace = on_ray.shared_pace("vllm", "m", base_url=address)
         run_job(
-            job(rows(1_000, documents=3), tmp_path / "out", address, part_rows=20),
-            engine=engine,
-            told=lambda progress: done.append((time.monotonic(), progress.rows)),
+            job(rows(600, documents=3), tmp_path / "out", address, part_rows=10),
+            engine=on_ray.RayEngine(workers=4),
+            told=lambda _: seen.append((time.monotonic(), pace.counts()["answered"])),
         )
-        counts = on_ray.shared_pace("vllm", "m", base_url=address).counts()
-    assert counts["answered"] == 1_000
-    assert counts["refused"] <= 0.05 * 1_000
-    middle = [(at, rows) for at, rows in done if 160 <= rows <= 900]  # without the start, and the end's stragglers
-    assert (middle[-1][1] - middle[0][1]) / (middle[-1][0] - middle[0][0]) >= 0.9 * 50
+        counts = pace.counts()
+    assert counts["answered"] == 600
+    assert counts["refused"] <= 0.05 * 600
+    middle = [(at, answered) for at, answered in seen if 100 <= answered <= 500]  # after the start, before stragglers
+    assert (middle[-1][1] - middle[0][1]) / (middle[-1][0] - middle[0][0]) >= 0.9 * 30
 
 
 def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:

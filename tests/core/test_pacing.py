@@ -168,6 +168,54 @@ def test_limit_that_moves() -> None:
         now += seconds
 
 
+def rate_after(pacer: Pacer, now: float) -> tuple[float, float]:
+    """The rate that was learned from a storm at 100 a second, and when the storm was over."""
+    seconds, _ = simulate(pacer, Bucket(100, 100), 600, now)
+    return pacer.pace.rate, now + seconds
+
+
+def test_refusal_that_says_nothing_may_be_by_chance() -> None:
+    """A 429 without `Retry-After` holds nobody else, and one of twenty teaches nothing; many do."""
+    pacer = Pacer(Rate())
+    learned, now = rate_after(pacer, 0.0)
+    for number in range(200):
+        ticket = go(pacer, now)
+        if number % 20 == 10:
+            pacer.refused(ticket, now)
+            assert pacer.held(now) == 0
+        else:
+            pacer.answered(ticket, now)
+        now += 0.05
+    assert pacer.pace.rate >= learned
+    for _ in range(10):
+        pacer.refused(go(pacer, now), now)
+        now += 1.0
+    assert pacer.pace.rate < learned / 2
+
+
+def test_rate_that_is_not_used_is_not_raised() -> None:
+    """A bound grows only while it holds requests up; a quiet hour, or a quiet year, tells nothing."""
+    pacer = Pacer(Rate())
+    learned, now = rate_after(pacer, 0.0)
+    for _ in range(1_000):
+        now += 3.6
+        pacer.answered(go(pacer, now), now)
+    assert pacer.pace.rate == pytest.approx(learned, rel=0.1)
+    now += 3e7
+    seconds, refused = simulate(pacer, Bucket(100, 100), 600, now)
+    assert 600 / seconds >= 0.9 * 100
+    assert refused <= 60
+
+
+def test_quota_of_a_refusal_counts() -> None:
+    """A refusal that says when there is more, by the headers of the quota alone, is not asked again before."""
+    pacer = Pacer(Rate())
+    pacer.refused(go(pacer, 0.0), 0.1, None, Quota(0, 4.0))
+    other = Ticket()
+    assert pacer.admit(other, 0.2) == pytest.approx(3.9)
+    assert pacer.admit(other, 4.2) == 0
+
+
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [

@@ -57,8 +57,8 @@ def tunnel(target: str) -> Act:
 
     async def act(peer: Peer) -> None:
         there, back = await asyncio.open_connection(host, int(port))
-        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
         try:
+            await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
             async with asyncio.TaskGroup() as group:
                 group.create_task(carry(peer.reader, back))
                 group.create_task(carry(there, peer.writer))

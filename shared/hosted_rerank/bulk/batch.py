@@ -20,6 +20,7 @@ from hosted_rerank.errors import (
     PASSABLE,
     CircuitOpenError,
     InvalidRequestError,
+    MalformedReplyError,
     NotFoundError,
     PaymentRequiredError,
     RateLimitError,
@@ -51,7 +52,8 @@ class RerankBatch(Closing):
 
     Rows come as a dict of columns (Ray Data's NumPy batches), a pandas DataFrame (Spark's `mapInPandas`) or an Arrow
     table. A row that fails for good (too long, refused, not what it should be) has `error` set and no ranking. An
-    outage of the provider fails no row: everything waits until it is over. A wrong key, model or account raises.
+    outage of the provider fails no row: everything waits until it is over. A wrong key, model or account raises, and so
+    does a server that speaks otherwise than the provider.
 
     Args:
         provider: A name, or a `Provider` of your own.
@@ -194,9 +196,9 @@ class _Run:
         """Ask for one row after the other."""
         while self.waiting:
             row = self.waiting.popleft()
+            if row.failures == TRIES:  # is it the row, or is the provider out?
+                await self._wait_for_answer()
             try:
-                if row.failures == TRIES:  # is it the row, or is the provider out?
-                    await self._wait_for_answer()
                 response = await self._ask(row)
             except InvalidRequestError as error:
                 self._refused(row, error)
@@ -238,8 +240,8 @@ class _Run:
                     rest = min(rest * 2, LONGEST_REST)
                 try:
                     await self.reranker.arerank(_PROBE, [_PROBE])
-                except (NotFoundError, PaymentRequiredError):
-                    raise
+                except (NotFoundError, PaymentRequiredError, MalformedReplyError):
+                    raise  # somebody is there, and it is not who was meant
                 except PASSABLE as still:
                     error = still
                 else:

@@ -276,9 +276,12 @@ class Worker:
         if job.trec:
             lines = "".join(line for at in good for line in self._run_lines(part, at, rows[at].fields, done[at]))
             write_whole(job.output / "runs" / f"{name}.run", lines.encode())
+        dead = job.output / "dead-letter" / f"{name}.jsonl"
         if failed:
             letters = (_letter(part.number, at, why, rows[at]) for at, why in failed.items())
-            write_whole(job.output / "dead-letter" / f"{name}.jsonl", b"".join(letters))
+            write_whole(dead, b"".join(letters))
+        else:
+            dead.unlink(missing_ok=True)  # of a try that was killed before it was done
         tokens = sum(each.tokens or 0 for each in done)
         result = PartResult(part.number, len(rows), len(failed), tokens)
         write_whole(job.output / "done" / f"{name}.json", json.dumps(asdict(result)).encode())

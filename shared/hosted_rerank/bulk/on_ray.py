@@ -4,6 +4,7 @@ Scheduling, retries after a lost worker and back-pressure are Ray's. This is the
 """
 
 import hashlib
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -61,6 +62,7 @@ class _PartWorker:
 
     def __init__(self, job: Job, pace: RayPace) -> None:
         self._worker = Worker(job, pace)
+        logging.getLogger("hosted_rerank").addHandler(logging.StreamHandler())  # Ray brings it to who waits
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         part = Part(**{name: int(values[0]) for name, values in batch.items()})
@@ -86,7 +88,7 @@ class RayEngine:
         """Yield what became of each part, as they are done."""
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of what it will change
         if not ray.is_initialized():
-            ray.init(address=self.address, log_to_driver=False, include_dashboard=False)
+            ray.init(address=self.address, include_dashboard=False)
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
         self._pace = shared_pace(job.provider, job.model, **job.settings)

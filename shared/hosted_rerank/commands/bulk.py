@@ -1,5 +1,6 @@
 """`hosted-rerank bulk`."""
 
+import logging
 import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
@@ -87,7 +89,7 @@ def _engine(name: str, workers: int, address: str | None) -> "Engine | None":
 
 @contextmanager
 def _bar(console: Console) -> Generator[Callable[["Progress"], None]]:
-    """A bar with rows, tokens, the API's limit and the time left, on a terminal."""
+    """A bar with rows, tokens, the API's limit and the time left, on a terminal; above it, why a job stands still."""
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
@@ -103,7 +105,12 @@ def _bar(console: Console) -> Generator[Callable[["Progress"], None]]:
             more = ", ".join([f"{progress.tokens:,} tokens", limit, *_failed(progress.failed)])
             bar.update(task, total=progress.total, completed=progress.rows, more=more)
 
-        yield show
+        logger, warnings = logging.getLogger("hosted_rerank"), RichHandler(logging.WARNING, console, show_path=False)
+        logger.addHandler(warnings)
+        try:
+            yield show
+        finally:
+            logger.removeHandler(warnings)
 
 
 def _failed(rows: int) -> list[str]:
