@@ -1,6 +1,9 @@
 """The README's code runs as it is written."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +16,8 @@ from hosted_rerank.catalogue import markdown
 server = pytest.importorskip("hosted_rerank.local.server", exc_type=ImportError)
 
 README = Path(__file__).parents[1] / "README.md"
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+TEXT = README.read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +27,46 @@ def address() -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda code: code.splitlines()[0])
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(code, marks=pytest.mark.filterwarnings("ignore") if "import ray" in code else ())
+        for code in EXAMPLES
+    ],
+    ids=lambda code: code.splitlines()[0],
+)
 def test_example_runs(example: str, address: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each Python block of the README runs on its own, against a free port in place of 8787."""
-    exec(compile(example.replace("http://127.0.0.1:8787", address), README.name, "exec"), {})
+    ray = pytest.importorskip("ray") if "import ray" in example else None
+    try:
+        exec(compile(example.replace("http://127.0.0.1:8787", address), README.name, "exec"), {})
+    finally:
+        if ray is not None:
+            ray.shutdown()
     assert ("print(" in example and "except" not in example) == bool(capsys.readouterr().out)
+
+
+def test_bulk_runs(tmp_path: Path) -> None:
+    """What the README's section on bulk has one type runs as it is written, but for what is installed already."""
+    pytest.importorskip("pyarrow")
+    _, section = TEXT.split("\n## Bulk\n")
+    commands = section.split("```console\n")[1].split("```")[0]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", re.sub("(?m)^pip .*", "", commands)],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '"ranked_ids":[1]' in done.stdout
+    assert "1 row in 1 part" in done.stderr
 
 
 def test_table_of_providers_is_the_codes_own() -> None:
     """The README's table says what the rows say; `hosted-rerank providers --markdown` writes it anew."""
-    assert markdown() in README.read_text(encoding="utf-8")
+    assert markdown() in TEXT
 
 
 def test_there_are_examples_for_both_frameworks() -> None:

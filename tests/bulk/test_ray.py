@@ -21,7 +21,7 @@ ray = on_ray.ray
 
 Rows = Callable[..., Path]
 # Ray's own: it leaves files and sockets to the collector, and warns of what it will change.
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module", autouse=True)

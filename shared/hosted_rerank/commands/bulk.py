@@ -72,11 +72,14 @@ def bulk(
                 result = run_job(job, resume=resume, engine=_engine(engine, workers, address), told=show)
             except JobError as error:
                 fail(str(error))
-    parts = f"{result.parts:,} part{'' if result.parts == 1 else 's'}"
-    said = f"{result.rows:,} rows in {parts}, {result.tokens:,} tokens"
+    said = f"{_many(result.rows, 'row')} in {_many(result.parts, 'part')}, {_many(result.tokens, 'token')}"
     console.print(said + (f", {result.failed:,} failed: {output / 'dead-letter'}" if result.failed else ""))
     if result.failed:
         raise typer.Exit(BAD_ROWS)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _engine(name: str, workers: int, address: str | None) -> "Engine | None":
