@@ -125,6 +125,9 @@ class HostileServer:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 20, backlog=1024, ssl=self._tls)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._stop.is_set():  # whoever comes now, be it another process that asks for an earlier server at this port
+            writer.transport.abort()
+            return
         task = self._loop.create_task(self._talk(reader, writer))
         self._talks[task] = writer
         task.add_done_callback(self._talks.pop)
