@@ -1,8 +1,11 @@
 """Fixtures for talking to a hostile server, each time blocking and awaiting."""
 
 import asyncio
+import gc
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -50,6 +53,23 @@ def acme(server: HostileServer) -> Iterator[Acme]:
         reranker.close()
 
 
+@pytest.fixture
+def alone() -> None:
+    """Nobody else needs the connections: a reranker that an earlier test forgot may wait for the collector."""
+    gc.collect()
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """Real Ray with two CPUs, on this machine."""
+    ray: Any = pytest.importorskip("ray")
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+    environment = {"env_vars": {"PYTHONPATH": str(Path(__file__).parents[1])}}
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=environment)
+    yield
+    ray.shutdown()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Tests go to whichever worker is free, but those on Ray to one, first of all: a cluster takes 15 s to start."""
@@ -63,6 +83,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "ray: on real Ray")
     config.addinivalue_line("markers", "slow: starts a server of somebody else's, in an environment of its own")
     config.addinivalue_line("markers", "wrong(way, reason): a known fault of one way, blocking or awaiting; strict")
 

@@ -27,22 +27,21 @@ def address() -> Iterator[str]:
         yield url
 
 
+ON_RAY = (pytest.mark.ray, pytest.mark.filterwarnings("ignore"))
+
+
 @pytest.mark.parametrize(
     "example",
-    [
-        pytest.param(code, marks=pytest.mark.filterwarnings("ignore") if "import ray" in code else ())
-        for code in EXAMPLES
-    ],
+    [pytest.param(code, marks=ON_RAY if "import ray" in code else ()) for code in EXAMPLES],
     ids=lambda code: code.splitlines()[0],
 )
-def test_example_runs(example: str, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_example_runs(
+    example: str, address: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each Python block of the README runs on its own, against a free port in place of 8787."""
-    ray = pytest.importorskip("ray") if "import ray" in example else None
-    try:
-        exec(compile(example.replace("http://127.0.0.1:8787", address), README.name, "exec"), {})
-    finally:
-        if ray is not None:
-            ray.shutdown()
+    if "import ray" in example:
+        request.getfixturevalue("ray_cluster")
+    exec(compile(example.replace("http://127.0.0.1:8787", address), README.name, "exec"), {})
     assert ("print(" in example and "except" not in example) == bool(capsys.readouterr().out)
 
 

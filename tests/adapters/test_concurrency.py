@@ -1,7 +1,6 @@
 """Many calls at once: awaiting ones on one event loop, on several, blocking ones in threads, and cancelled ones."""
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -135,9 +134,9 @@ async def test_one_of_many_is_cancelled(host: ModuleType, asking: Asking, server
         await first
 
 
+@pytest.mark.usefixtures("alone")
 async def test_context_managers(host: ModuleType, asking: Asking, server: HostileServer) -> None:
     """Both kinds of `with` give the reranker and close its connections; a later call opens what it needs."""
-    gc.collect()  # a forgotten reranker of an earlier test would need the connections too
     with asking(host.FireworksRerank) as reranker:
         host.rank(reranker, host.candidates(*TEXTS))
     async with reranker as same:

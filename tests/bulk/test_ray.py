@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,7 @@ ray = on_ray.ray
 
 Rows = Callable[..., Path]
 # Ray's own: it leaves files and sockets to the collector, and warns of what it will change.
-pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cluster() -> Iterator[None]:
-    """Two CPUs, on this machine."""
-    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
-    root = str(Path(__file__).parents[2])
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": root}})
-    yield
-    ray.shutdown()
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.filterwarnings("ignore")]
 
 
 def job(source: Path, output: Path, address: str, **settings: Any) -> Job:
@@ -104,7 +94,8 @@ def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
     with serving("--latency", "20ms") as address:
         options = ["--provider", "vllm", "--model", "m", "--base-url", address, "--part-rows", "50", "--resume"]
         command = [sys.executable, "-m", "hosted_rerank.cli", "bulk", str(source), str(tmp_path / "out"), *options]
-        with subprocess.Popen([*command, "--engine", "ray", "--workers", "2"], stderr=subprocess.DEVNULL) as driver:
+        on_cluster = ["--engine", "ray", "--workers", "2", "--address", "auto"]
+        with subprocess.Popen([*command, *on_cluster], stderr=subprocess.DEVNULL) as driver:
             end = time.monotonic() + 60
             while time.monotonic() < end and len(list((tmp_path / "out" / "done").glob("*.json"))) < 4:
                 time.sleep(0.05)

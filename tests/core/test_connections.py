@@ -110,6 +110,7 @@ def test_connection_with_an_unread_rest_is_not_used_again(server: HostileServer,
     assert server.connections == 2
 
 
+@pytest.mark.usefixtures("alone")
 def test_closing_closes_and_does_not_end(way: str, server: HostileServer, acme: Acme) -> None:
     """After `close` and `aclose` the connections are closed; the next call opens new ones."""
     reranker = acme()
@@ -131,6 +132,7 @@ def test_closing_closes_and_does_not_end(way: str, server: HostileServer, acme: 
     reranker.close()
 
 
+@pytest.mark.usefixtures("alone")
 def test_context_managers(server: HostileServer, acme: Acme) -> None:
     """Both kinds of `with` close what was opened within, and give the reranker itself."""
     reranker = acme()
