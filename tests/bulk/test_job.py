@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from hosted_rerank.bulk import Job, run_job
-from hosted_rerank.bulk.job import JobError
+from hosted_rerank.bulk import Job, JobError, run_job
 from hosted_rerank.commands import commands
 from tests.bulk.conftest import serving
 from tests.hostile import HostileServer, reply

@@ -12,10 +12,11 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
-from hosted_rerank.bulk.job import Job, PartResult, Worker
+from hosted_rerank.bulk.job import Job, PartResult
 from hosted_rerank.bulk.pace import Grant, News, SharedPace
 from hosted_rerank.bulk.parts import Part
 from hosted_rerank.bulk.rows import Done
+from hosted_rerank.bulk.worker import Worker
 from hosted_rerank.reranker import Reranker
 
 try:

@@ -49,8 +49,7 @@ def bulk(
     row_of(provider)
     console = Console(stderr=True)
     with explained():
-        from hosted_rerank.bulk.job import Job, JobError, run_job  # noqa: PLC0415 - quick help
-        from hosted_rerank.bulk.rows import Columns  # noqa: PLC0415 - likewise
+        from hosted_rerank.bulk import Columns, Job, JobError, run_job  # noqa: PLC0415 - quick help
 
         settings = {"base_url": base_url, "instruction": instruction}
         job = Job(
