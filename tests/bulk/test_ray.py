@@ -8,13 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hosted_rerank.bulk import Job, Progress, RerankBatch, run_job
+from hosted_rerank.bulk import Progress, RerankBatch, run_job
 from tests.bulk.conftest import serving
-from tests.bulk.test_job import read
+from tests.bulk.test_job import job, read
 
 on_ray = pytest.importorskip("hosted_rerank.bulk.on_ray", exc_type=ImportError)
 ray = on_ray.ray
@@ -22,17 +21,6 @@ ray = on_ray.ray
 Rows = Callable[..., Path]
 # Ray's own: it leaves files and sockets to the collector, and warns of what it will change.
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.filterwarnings("ignore")]
-
-
-def job(source: Path, output: Path, address: str, **settings: Any) -> Job:
-    return Job(
-        input=source,
-        output=output,
-        provider="vllm",
-        model="m",
-        settings={"base_url": address},
-        **{"part_rows": 500, **settings},
-    )
 
 
 def test_a_large_job_with_a_killed_worker(rows: Rows, address: str, tmp_path: Path) -> None:
@@ -46,9 +34,11 @@ def test_a_large_job_with_a_killed_worker(rows: Rows, address: str, tmp_path: Pa
             assert killed
             os.kill(killed[0], signal.SIGKILL)
 
-    result = run_job(job(source, tmp_path / "ray", address), engine=on_ray.RayEngine(workers=2), told=told)
+    result = run_job(
+        job(source, tmp_path / "ray", address, part_rows=500), engine=on_ray.RayEngine(workers=2), told=told
+    )
     assert (result.rows, result.failed, result.parts) == (20_000, 0, 40)
-    run_job(job(source, tmp_path / "one", address))
+    run_job(job(source, tmp_path / "one", address, part_rows=500))
     outputs = [
         [path.read_bytes() for path in sorted((tmp_path / name / "parts").glob("*.jsonl"))] for name in ("ray", "one")
     ]
@@ -104,7 +94,7 @@ def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
         time.sleep(1)  # its workers notice
         done = subprocess.run([*command], check=True, timeout=120, capture_output=True, text=True)
         assert "1,500 rows in 30 parts" in done.stderr
-        run_job(job(source, tmp_path / "whole", address, part_rows=50))
+        run_job(job(source, tmp_path / "whole", address))
     assert read(tmp_path / "out") == read(tmp_path / "whole")
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["provider"] == "vllm"
 
