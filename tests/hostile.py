@@ -120,6 +120,8 @@ class HostileServer:
             writer.transport.abort()  # a task that never had its turn would leave it open
         if self._talks:
             await asyncio.wait(self._talks)
+        for _ in range(10):  # whoever was being taken in is turned away, and that takes some turns of the loop
+            await asyncio.sleep(0)
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 20, backlog=1024, ssl=self._tls)
