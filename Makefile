@@ -15,7 +15,8 @@ demo: $(VENV)/demo
 	$(BIN)/hosted-rerank demo
 
 test: $(VENV)/test
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto -m "not ray"
+	$(BIN)/python -m pytest -m ray tests/bulk tests/test_readme.py
 
 test-third-party: $(VENV)-third-party/made
 	$(VENV)-third-party/bin/python -m pip --quiet install --editable '.[local]' --group third-party

@@ -70,20 +70,10 @@ def ray_cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests go to whichever worker is free, but those on Ray to one, first of all: a cluster takes 15 s to start."""
-    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - the tests run without xdist too
-
-    class OneCluster(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return "ray" if "test_ray" in nodeid or "import ray" in nodeid else nodeid
-
-    return OneCluster(config, log)
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "ray: on real Ray")
+    config.addinivalue_line(
+        "markers", "ray: on real Ray; run by themselves, for how near they come to a limit is a matter of time"
+    )
     config.addinivalue_line("markers", "slow: starts a server of somebody else's, in an environment of its own")
     config.addinivalue_line("markers", "wrong(way, reason): a known fault of one way, blocking or awaiting; strict")
 
