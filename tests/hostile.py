@@ -106,30 +106,31 @@ class HostileServer:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await self._listen()
+        server = await self._bind()
         while (port := server.sockets[0].getsockname()[1]) in self._ports:
             server.close()
-            server = await self._listen()
+            server = await self._bind()
         self._ports.add(port)
+        await server.start_serving()
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{port}"
         self._ready.set()
         await self._stop.wait()
+        self._loop.remove_reader(server.sockets[0])  # nobody is taken in any more
+        for _ in range(3):  # whoever is being taken in has the turns for it: a closed server would leave them open
+            await asyncio.sleep(0)
         server.close()
         for task, writer in self._talks.items():
             task.cancel()
             writer.transport.abort()  # a task that never had its turn would leave it open
         if self._talks:
             await asyncio.wait(self._talks)
-        for _ in range(10):  # whoever was being taken in is turned away, and that takes some turns of the loop
-            await asyncio.sleep(0)
 
-    async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 20, backlog=1024, ssl=self._tls)
+    async def _bind(self) -> asyncio.Server:
+        return await asyncio.start_server(
+            self._accept, "127.0.0.1", 0, limit=1 << 20, backlog=1024, ssl=self._tls, start_serving=False
+        )
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._stop.is_set():  # whoever comes now, be it another process that asks for an earlier server at this port
-            writer.transport.abort()
-            return
         task = self._loop.create_task(self._talk(reader, writer))
         self._talks[task] = writer
         task.add_done_callback(self._talks.pop)
