@@ -142,10 +142,28 @@ def _core(url: str, documents: Sequence[str], top_n: int | None, **settings: Any
     )
 
 
+_METADATA = {
+    "source": "papers/paper.pdf",
+    "title": "A paper",
+    "author": "A. Writer",
+    "creationdate": "2026-01-31T12:00:00+00:00",
+    "total_pages": 1000,
+    "start_index": 0,
+}
+"""What a PDF loader and a splitter of LangChain's leave on a document, with its page; what is returned carries it."""
+
+
 def _langchain(reranker: Any, documents: Sequence[str]) -> Client:
     from langchain_core.documents import Document
 
-    pages = [Document(page_content=text, metadata={"source": f"{number}.txt"}) for number, text in enumerate(documents)]
+    pages = [
+        Document(
+            id=f"paper-{number}",
+            page_content=text,
+            metadata=_METADATA | {"page": number, "page_label": f"{number + 1}"},
+        )
+        for number, text in enumerate(documents)
+    ]
     return Client(lambda: reranker.compress_documents(pages, QUERY), lambda: reranker.acompress_documents(pages, QUERY))
 
 

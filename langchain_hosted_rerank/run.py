@@ -12,8 +12,7 @@ from hosted_rerank.settings import PASSED_KEY
 
 _new = object.__new__
 _slots = vars(BaseModel)
-_fields_of, _set_fields = _slots["__dict__"].__get__, _slots["__dict__"].__set__
-_names_of, _set_names = _slots["__pydantic_fields_set__"].__get__, _slots["__pydantic_fields_set__"].__set__
+_set_fields, _set_names = _slots["__dict__"].__set__, _slots["__pydantic_fields_set__"].__set__
 _set_extra, _set_private = _slots["__pydantic_extra__"].__set__, _slots["__pydantic_private__"].__set__
 
 
@@ -40,9 +39,10 @@ def _copy(document: Document, metadata: dict[str, Any]) -> Document:
     """What `document.model_copy(update={"metadata": metadata})` returns, of a plain one for half of the work."""
     if type(document) is not Document:
         return document.model_copy(update={"metadata": metadata})
-    copied = _new(Document)
-    _set_fields(copied, {**_fields_of(document), "metadata": metadata})
-    _set_names(copied, {*_names_of(document), "metadata"})
+    copied, fields = _new(Document), document.__dict__.copy()
+    fields["metadata"] = metadata
+    _set_fields(copied, fields)
+    _set_names(copied, {*document.__pydantic_fields_set__, "metadata"})
     _set_extra(copied, None)
     _set_private(copied, None)
     return copied

@@ -105,7 +105,7 @@ class _Connection(asyncio.Protocol):
         self._socket, self._others, self._free = made, others, free
         self._transport: asyncio.Transport  # set when the connection is made
         self._loop: asyncio.AbstractEventLoop  # likewise
-        self._reading: Reading | Tunnel  # of the request that is on it
+        self._reading: Reading | Tunnel  # set while a request is on it
         self._answer: asyncio.Future[None] | None = None
         """To the request that is on it, or was last."""
         self._sending = False
@@ -152,6 +152,7 @@ class _Connection(asyncio.Protocol):
         if isinstance(self._reading, Tunnel):
             return
         if self._reading.keeps and not self._sending:
+            del self._reading  # which holds the whole reply
             self._free(self)
         else:
             self.close()

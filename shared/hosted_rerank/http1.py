@@ -112,6 +112,8 @@ class Reading:
             raise ProtocolError("the head of its reply does not end")
         if self._surplus:
             self.keeps = False
+        if self.over:
+            del self._parser  # it holds this one as well, and a reply should not have to wait for the collector
         return self.over
 
     def end(self) -> None:

@@ -10,11 +10,14 @@ from contextlib import suppress
 import pytest
 
 from hosted_rerank import NoReplyError, RerankError
+from hosted_rerank.coming import Coming
 from hosted_rerank.connections import Connections
 from hosted_rerank.idle import Idle
 from hosted_rerank.route import Origin
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, eventually, ranking, raw, reply, silence
+
+OURS = ("hosted_rerank", "httptools")
 
 
 def test_connection_is_kept(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
@@ -34,6 +37,27 @@ def test_connection_is_made_at_the_first_call(server: HostileServer, acme: Acme,
     assert server.connections == 0
     rerank(reranker)
     assert server.connections == 1
+
+
+def test_answered_call_leaves_nothing_to_the_collector(acme: Acme, rerank: Rerank) -> None:
+    """A request and its reply, which may be megabytes, are freed as the call ends, on a kept connection too."""
+    reranker = acme()
+    gc.collect()
+    before = sum(type(found) is Coming for found in gc.get_objects())
+    rerank(reranker)
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        rerank(reranker)
+        gc.collect()
+        left = Counter(type(found).__qualname__ for found in gc.garbage if type(found).__module__.startswith(OURS))
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == {}
+    assert sum(type(found) is Coming for found in gc.get_objects()) == before
 
 
 def test_idle_connections_outlive_a_pause_of_a_minute() -> None:
