@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from hosted_rerank.bulk import Job, JobError, run_job
+from hosted_rerank.bulk import Columns, Job, JobError, run_job
+from hosted_rerank.bulk.job import Progress
 from hosted_rerank.commands import commands
 from tests.bulk.conftest import serving
-from tests.hostile import HostileServer, reply
+from tests.hostile import HostileServer, Peer, ranking, reply
 
 Rows = Callable[..., Path]
 
@@ -46,7 +47,7 @@ def test_jsonl(rows: Rows, address: str, tmp_path: Path) -> None:
     assert all(sorted(row["relevance_scores"], reverse=True) == row["relevance_scores"] for row in found)
     lines = (tmp_path / "out" / "run.trec").read_text().splitlines()
     assert len(lines) == 690
-    assert lines[0].split()[:2] == ["0-0", "Q0"]
+    assert [line.split()[0] for line in lines[::3]] == [str(number) for number in range(230)]
     assert not list((tmp_path / "out").rglob(".*"))
 
 
@@ -64,6 +65,45 @@ def test_parquet(rows: Rows, address: str, tmp_path: Path) -> None:
     assert pa.concat_tables(map(pq.read_table, paths)).to_pylist() == read(tmp_path / "a")
 
 
+def test_parquet_keeps_its_types(address: str, tmp_path: Path) -> None:
+    """Columns of Parquet come out as they are, whatever their types, from parts of any size and from empty ones."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {
+        "query": pa.array(["a?", "", "c?"]),
+        "documents": pa.array([["x", "y"]] * 3),
+        "names": pa.array([["one", "two"]] * 3, pa.list_(pa.string(), 2)),
+        "map": pa.array([[("k", 1)]] * 3, pa.map_(pa.string(), pa.int64())),
+        "large": pa.array([2**64 - 1] * 3, pa.uint64()),
+        "when": pa.array([1, 2, 3], pa.timestamp("ns")),
+        "none": pa.array([None, None, 1.5], pa.float32()),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    given = pq.read_table(tmp_path / "rows.parquet")
+    settings = {"part_rows": 1, "columns": Columns(ids="names"), "top_n": 1}
+    assert run_job(job(tmp_path / "rows.parquet", tmp_path / "out", address, **settings)).failed == 1
+    paths = sorted((tmp_path / "out" / "parts").iterdir())
+    found = pa.concat_tables(map(pq.read_table, paths))
+    assert found.select(given.column_names).equals(given.take([0, 2]))
+    assert found.column("ranked_ids").type == pa.list_(pa.string())
+
+
+def test_jsonl_to_parquet(rows: Rows, address: str, tmp_path: Path) -> None:
+    """A column that only some rows have is kept; one of several types ends the job, by its name and without a value."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    source = rows(3)
+    source.write_text(source.read_text() + '{"query": "q?", "documents": ["a"], "extra": "precious"}\n')
+    run_job(job(source, tmp_path / "out", address, format="parquet"))
+    table = pq.read_table(tmp_path / "out" / "parts" / "00000000.parquet")
+    assert table.column("extra").to_pylist() == [None, None, None, "precious"]
+    source.write_text(source.read_text() + '{"query": "q?", "documents": ["a"], "extra": 5}\n')
+    with pytest.raises(JobError, match="'extra'") as caught:
+        run_job(job(source, tmp_path / "again", address, format="parquet"))
+    assert "precious" not in str(caught.value)
+    source.write_text("{}\n")
+    columns = Columns(ids="names")
+    assert run_job(job(source, tmp_path / "none", address, format="parquet", columns=columns)).failed == 1
+
+
 def test_beir_folder_and_run(address: str, tmp_path: Path) -> None:
     """A row for each query of a TREC run, with its documents; one that names an unknown document is set aside."""
     data = tmp_path / "data"
@@ -72,17 +112,18 @@ def test_beir_folder_and_run(address: str, tmp_path: Path) -> None:
         "".join(json.dumps({"_id": f"d{n}", "text": f"text {n}"}) + "\n" for n in range(30))
     )
     (data / "queries.jsonl").write_text(
-        "".join(json.dumps({"_id": f"q{n}", "text": f"what {n}?"}) + "\n" for n in range(7))
+        "".join(json.dumps({"_id": f"q{n}", "text": f"what {n}?"}) + "\n" for n in range(8))
     )
     lines = [f"q{q} Q0 d{(q * 3 + place) % 30} {place} {-place} bm25\n" for q in range(7) for place in range(5)]
-    (tmp_path / "first.run").write_text("".join(lines) + "q9 Q0 d99 1 1.0 bm25\n")
+    (tmp_path / "first.run").write_text("".join(lines) + "q7 Q0 d99 1 1.0 bm25\nq9 Q0 d1 1 1.0 bm25\n")
     result = run_job(job(data, tmp_path / "out", address, run=tmp_path / "first.run", part_rows=3, trec=True))
-    assert (result.rows, result.failed) == (8, 1)
+    assert (result.rows, result.failed) == (9, 2)
     found = read(tmp_path / "out")
     assert [row["query_id"] for row in found] == [f"q{n}" for n in range(7)]
     assert found[1]["documents"][0] == "text 3"
     assert set(found[1]["ranked_ids"]) == set(found[1]["document_ids"])
-    assert read(tmp_path / "out", "dead-letter")[0]["reason"] == "documents d99 are not in the corpus"
+    reasons = [letter["reason"] for letter in read(tmp_path / "out", "dead-letter")]
+    assert reasons == ["documents d99 are not in the corpus", "query q9 is not in queries.jsonl"]
     assert (tmp_path / "out" / "run.trec").read_text().split()[0] == "q0"
 
 
@@ -96,7 +137,7 @@ def test_bad_rows_and_a_large_one(rows: Rows, address: str, tmp_path: Path) -> N
     assert (result.rows, result.failed) == (8, 4)
     assert [row["id"] for row in read(tmp_path / "out")] == [0, 1, 2, "large"]
     assert [letter["reason"] for letter in read(tmp_path / "out", "dead-letter")] == [
-        "the line is not JSON",
+        "the line is not JSON, to which neither NaN nor half a surrogate pair belongs",
         "the line is not a JSON object",
         "'documents' is no list of texts",
         "'documents' holds something that is no text",
@@ -129,6 +170,104 @@ def test_resume(rows: Rows, address: str, tmp_path: Path) -> None:
     (tmp_path / "out" / "done" / "00000002.json").unlink()
     result = run_job(first, resume=True)
     assert (result.rows, result.parts, result.resumed) == (200, 4, 3)
+
+
+def test_what_somebody_moved_away_is_done_again(rows: Rows, address: str, tmp_path: Path) -> None:
+    """A part is done if what it wrote is there."""
+    first = job(rows(200), tmp_path / "out", address, trec=True)
+    run_job(first)
+    (tmp_path / "out" / "parts" / "00000001.jsonl").unlink()
+    (tmp_path / "out" / "runs" / "00000003.run").unlink()
+    assert run_job(first, resume=True).resumed == 2
+    assert len(read(tmp_path / "out")) == 200
+
+
+def test_folder_of_a_first_try(server: HostileServer, rows: Rows, address: str, tmp_path: Path) -> None:
+    """A job that came to nothing does not hold the folder against another one; one that is under way does."""
+    source, out = rows(100), tmp_path / "out"
+    server.play(reply(401, "no"))
+    with pytest.raises(JobError):
+        run_job(job(source, out, server.url))
+    second = job(source, out, address)
+    refused: list[str] = []
+
+    def intrude(_: Progress) -> None:
+        if not refused:
+            with pytest.raises(FileExistsError) as caught:
+                run_job(second, resume=True)
+            refused.append(str(caught.value))
+
+    assert run_job(second, told=intrude).rows == 100
+    assert "another process" in refused[0]
+
+
+@pytest.mark.parametrize("url", ["http://user:sekret-word@127.0.0.1", "http://127.0.0.1/?api_key=sekret-word"])
+def test_secret_in_an_address(url: str, rows: Rows, tmp_path: Path) -> None:
+    """A job that cannot be is refused before anything of it is written."""
+    with pytest.raises((ValueError, TypeError)):
+        run_job(job(rows(1), tmp_path / "out", url))
+    assert not (tmp_path / "out").exists()
+
+
+def test_refused_rows_at_the_start(server: HostileServer, rows: Rows, tmp_path: Path) -> None:
+    """Refused rows are set aside however many there are, as long as others are answered; where none is, it ends."""
+
+    async def act(peer: Peer) -> None:
+        wrong = any(f'"question {number}"' in peer.seen.content.decode() for number in range(60))
+        await (reply(400, {"message": "too long"}) if wrong else ranking())(peer)
+
+    server.play(act)
+    result = run_job(job(rows(100, documents=2), tmp_path / "out", server.url, part_rows=20))
+    assert (result.rows, result.failed) == (100, 60)
+    server.play(reply(400, {"message": "no"}))
+    with pytest.raises(JobError, match="InvalidRequestError"):
+        run_job(job(rows(200, documents=2), tmp_path / "all", server.url, part_rows=20))
+
+
+def test_404_in_between(server: HostileServer, rows: Rows, tmp_path: Path) -> None:
+    """One 404 among answers is a gateway's, and passes; nothing but 404 ends the job."""
+    server.play(ranking(), reply(404, "no route"), ranking())
+    settings = {"concurrency": 1}
+    assert run_job(job(rows(5, documents=2), tmp_path / "out", server.url, **settings)).failed == 0
+    server.play(reply(404, "no such model"))
+    with pytest.raises(JobError, match="NotFoundError"):
+        run_job(job(rows(6, documents=2), tmp_path / "all", server.url, **settings))
+
+
+def test_run_that_is_not_in_order(address: str, tmp_path: Path) -> None:
+    """Lines of a query that do not stand together would make two rankings of it; any folder's name will do."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "corpus.jsonl").write_text('{"_id": "d1", "text": "a"}\n{"_id": "d2", "text": "b"}\n')
+    (data / "queries.jsonl").write_text('{"_id": "q0", "text": "what?"}\n{"_id": "q1", "text": "who?"}\n')
+    run = tmp_path / "first.run"
+    run.write_text("q0 Q0 d1 1 2 x\nq1 Q0 d1 1 2 x\nq0 Q0 d2 2 1 x\n")
+    with pytest.raises(ValueError, match="sort the run"):
+        run_job(job(data, tmp_path / "out", address, run=run))
+    run.write_text("\ufeffq0\tQ0\td1 1 2 x\nq1 Q0 d\udcff 1 2 x\n", encoding="utf-8", errors="surrogateescape")
+    result = run_job(job(data, tmp_path / "a#1 %41?", address, run=run))
+    assert (result.rows, result.failed) == (2, 1)
+
+
+def test_ids_of_a_trec_run(address: str, tmp_path: Path) -> None:
+    """An id that would break the lines of a run is set aside."""
+    source = tmp_path / "rows.jsonl"
+    named = [{"id": name, "query": "q?", "documents": ["a"], "names": ["n"]} for name in (0, "a b", "x\ny", {"a": 1})]
+    named.append({"query": "q?", "documents": ["a"], "names": ["two words"]})
+    source.write_text("".join(json.dumps(row) + "\n" for row in named))
+    result = run_job(job(source, tmp_path / "out", address, trec=True, columns=Columns(ids="names")))
+    assert (result.rows, result.failed) == (5, 4)
+    assert (tmp_path / "out" / "run.trec").read_text().split()[:4] == ["0", "Q0", "n", "1"]
+
+
+def test_columns_that_clash(address: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Columns of the input that the output gives new values are said, once."""
+    source = tmp_path / "rows.jsonl"
+    source.write_text('{"query": "q?", "documents": ["a"], "tokens": 7, "error": "mine"}\n' * 3)
+    run_job(job(source, tmp_path / "out", address))
+    assert [record.getMessage() for record in caplog.records if record.name == "hosted_rerank"] == [
+        "The input has columns that the output gives new values: error, tokens"
+    ]
 
 
 def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ logger = logging.getLogger("hosted_rerank")
 
 CONCURRENCY = 32
 """Rows under way at once, where the caller says nothing."""
-TRIES = 3
+TRIES = 6
 """Times that a row may fail while the provider answers others."""
+PAUSE = 0.1
+"""Seconds until a row that failed is tried again, at least; doubled each time."""
 ALL = 50
 """Rows that are refused, with none answered, until it is taken for the model's or the settings' fault."""
 FIRST_REST, LONGEST_REST = 1.0, 60.0
@@ -91,6 +93,7 @@ class RerankBatch(Closing):
         self._reranker = Reranker(provider, model, **settings)
         self.columns = COLUMNS if columns is None else columns
         self.top_n, self.concurrency, self.pace, self.patience = top_n, concurrency, pace, patience
+        self.answers = self.refusals = 0
 
     def __call__(self, batch: Any) -> Any:
         """Return the batch with its rows' rankings added."""
@@ -160,8 +163,6 @@ class _Run:
     told: Callable[[Done], None] | None
     done: list[Done] = field(init=False)
     waiting: deque[_Waiting] = field(default_factory=deque[_Waiting])
-    answers: int = 0
-    refusals: int = 0
     out: bool = False
     """Whether the provider is out, as far as it is known."""
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -196,25 +197,21 @@ class _Run:
         """Ask for one row after the other."""
         while self.waiting:
             row = self.waiting.popleft()
+            if row.failures:
+                await asyncio.sleep(PAUSE * 2 ** (row.failures - 1))
             if row.failures == TRIES:  # is it the row, or is the provider out?
                 await self._wait_for_answer()
             try:
                 response = await self._ask(row)
             except InvalidRequestError as error:
-                self._refused(row, error)
-            except (NotFoundError, PaymentRequiredError):
-                raise  # the others would fare no better
+                await self._refused(row, error)
             except (CircuitOpenError, RateLimitError) as error:
                 self.waiting.appendleft(row)
                 await self._wait_for_answer(error)
             except PASSABLE as error:
-                row.failures += 1
-                if row.failures > TRIES:
-                    self._end(row.place, Done(error=str(error)))
-                else:
-                    self.waiting.append(row)
+                self._failed(row, error)
             else:
-                self.answers += 1
+                self.batch.answers += 1
                 self._end(row.place, Done(response))
 
     async def _ask(self, row: _Waiting) -> RerankResponse:
@@ -247,11 +244,25 @@ class _Run:
                 else:
                     self.out = False
 
-    def _refused(self, row: _Waiting, error: InvalidRequestError) -> None:
-        """Give a row up; unless all are refused, so that it is not the rows."""
-        self.refusals += 1
-        if self.refusals >= ALL and not self.answers:
+    def _failed(self, row: _Waiting, error: RerankError) -> None:
+        """Try a row again after the others, but not for ever; unless those would fare no better."""
+        if isinstance(error, PaymentRequiredError) or (isinstance(error, NotFoundError) and not self.batch.answers):
             raise error
+        row.failures += 1
+        if row.failures > TRIES:
+            self._end(row.place, Done(error=str(error)))
+        else:
+            self.waiting.append(row)
+
+    async def _refused(self, row: _Waiting, error: InvalidRequestError) -> None:
+        """Give a row up; unless all are refused, and what is surely well too, so that it is not the rows."""
+        self.batch.refusals += 1
+        if self.batch.refusals >= ALL and not self.batch.answers:
+            try:
+                await self._wait_for_answer()
+            except InvalidRequestError:
+                raise error from None
+            self.batch.answers += 1
         self._end(row.place, Done(error=str(error)))
 
     def _end(self, place: int, done: Done) -> None:

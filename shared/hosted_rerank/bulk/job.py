@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from hosted_rerank.bulk.batch import CONCURRENCY, check_settings
+from hosted_rerank.bulk.batch import CONCURRENCY, RerankBatch
 from hosted_rerank.bulk.parts import Input, Part, open_input
 from hosted_rerank.bulk.rows import COLUMNS, Columns, Done
 from hosted_rerank.checks import check_count
@@ -41,8 +41,8 @@ class Job:
 
     def __post_init__(self) -> None:
         check_count("part_rows", self.part_rows, least=1)
-        check_count("concurrency", self.concurrency, least=1)
-        check_settings(self.settings)
+        about: dict[str, Any] = {"top_n": self.top_n, "concurrency": self.concurrency, **self.settings}
+        RerankBatch(self.provider, self.model, **about).close()  # refuses what cannot be, before a folder is made
 
     def open(self) -> Input:
         """Return the input."""

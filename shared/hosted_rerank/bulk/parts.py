@@ -4,9 +4,11 @@ Read are JSONL (a row a line), Parquet, and a folder in BEIR's layout with a TRE
 A part is a few numbers, so that a driver holds many and sends them cheaply.
 """
 
+import base64
 import sqlite3
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import groupby
@@ -17,6 +19,11 @@ import orjson
 
 from hosted_rerank.body import is_object, parse
 from hosted_rerank.bulk.rows import Columns
+
+INDEX = "texts.sqlite"
+"""The file in a job's folder that knows where each text of a corpus begins."""
+STEP = 1024
+"""Rows of a Parquet file that are read at once, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +51,19 @@ class Row:
     def json_with(self, added: Mapping[str, Any]) -> bytes:
         """Return it as JSON, with columns added."""
         if self.raw is None or not self.fields or not self.fields.keys().isdisjoint(added):
-            return orjson.dumps({**self.fields, **added}, default=str)
+            return orjson.dumps({**self.fields, **added}, default=_plain)
         return self.raw[:-1] + b"," + orjson.dumps(added)[1:]
 
     def as_json(self) -> bytes:
         """Return it as JSON; a line that is none as a string."""
         if self.raw is None:
-            return orjson.dumps(self.fields, default=str)
+            return orjson.dumps(self.fields, default=_plain)
         return self.raw if self.fields else orjson.dumps(self.raw.decode("utf-8", "replace"))
+
+
+def _plain(value: Any) -> str:
+    """What stands in JSON for what it does not know."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 class Input(Protocol):
@@ -111,7 +123,7 @@ def _row(line: bytes) -> Row:
     raw = line.strip().removeprefix(BOM_UTF8)
     fields, is_json = parse(raw)
     if not is_json:
-        return Row({}, raw, "the line is not JSON")
+        return Row({}, raw, "the line is not JSON, to which neither NaN nor half a surrogate pair belongs")
     return Row(fields, raw) if is_object(fields) else Row({}, raw, "the line is not a JSON object")
 
 
@@ -168,17 +180,22 @@ class ParquetFile:
                 number += 1
 
     def read(self, part: Part) -> list[Row]:
-        """Return the rows of a part; no more of the file is in memory than they."""
-        pq: Any = import_module("pyarrow.parquet")  # untyped, and an extra
-        seen, rows = 0, list[Row]()
-        for batch in pq.ParquetFile(self.path).iter_batches(part.rows, [part.group]):
-            skipped = max(0, part.start - seen)
+        """Return the rows of a part."""
+        return list(map(Row, self.table(part).to_pylist()))
+
+    def table(self, part: Part) -> Any:
+        """Return the rows of a part as an Arrow table, types and all; little more of the file is in memory."""
+        pa: Any = import_module("pyarrow")  # untyped, and an extra
+        pq: Any = import_module("pyarrow.parquet")
+        seen, missing, found, file = 0, part.rows, list[Any](), pq.ParquetFile(self.path)
+        for batch in file.iter_batches(max(part.rows, STEP), [part.group]):
+            if missing and seen + batch.num_rows > part.start:
+                found.append(batch.slice(max(0, part.start - seen), missing))
+                missing -= found[-1].num_rows
             seen += batch.num_rows
-            if seen > part.start:
-                rows += map(Row, batch.slice(skipped, part.rows - len(rows)).to_pylist())
-            if len(rows) == part.rows:
+            if not missing:
                 break
-        return rows
+        return pa.Table.from_batches(found, file.schema_arrow)
 
     def stamp(self) -> list[Any]:
         """Return what tells this file from another one."""
@@ -204,12 +221,18 @@ class BeirFolder:
         """Cut the run; lines of a query have to stand together, as run files have them."""
         self._make_index()
         number = count = start = 0
-        for query, at in self._queries():
-            del query
-            if count == rows:
-                yield Part(number, start, count)
-                number, count, start = number + 1, 0, at
-            count += 1
+        with closing(sqlite3.connect("")) as seen:  # on disk, and gone when it is closed: there may be many
+            seen.execute("create table queries (id blob primary key) without rowid")
+            for query, at in self._queries():
+                if seen.execute("insert or ignore into queries values (?)", (query,)).rowcount == 0:
+                    name = query.decode("utf-8", "replace")
+                    raise ValueError(
+                        f"{self.run}: the lines of query {name} do not stand together: sort the run by query"
+                    )
+                if count == rows:
+                    yield Part(number, start, count)
+                    number, count, start = number + 1, 0, at
+                count += 1
         if count:
             yield Part(number, start, count)
 
@@ -218,13 +241,13 @@ class BeirFolder:
         before, at = b"", 0
         with self.run.open("rb") as file:
             for line in file:
-                query = line.split(maxsplit=1)[0] if line.strip() else before
+                query = line.removeprefix(BOM_UTF8).split(maxsplit=1)[0] if line.strip() else before
                 if query != before:
                     yield query, at
                 before, at = query, at + len(line)
 
     def _make_index(self) -> None:
-        index = self.scratch / "texts.sqlite"
+        index = self.scratch / INDEX
         if index.exists():
             return
         making = index.with_suffix(".making")
@@ -241,10 +264,11 @@ class BeirFolder:
         """Return the rows of a part."""
         with self.run.open("rb") as file:
             file.seek(part.start)
-            lines = (line.decode().split() for line in file if line.strip())
+            whole = (line.removeprefix(BOM_UTF8).decode("utf-8", "replace") for line in file if line.strip())
+            lines = (line.split() for line in whole)
             found = groupby(lines, key=lambda words: words[0])
             groups = [(query, list(each)) for (query, each), _ in zip(found, range(part.rows), strict=False)]
-        database = sqlite3.connect(f"file:{self.scratch / 'texts.sqlite'}?mode=ro", uri=True)
+        database = sqlite3.connect(f"{(self.scratch / INDEX).resolve().as_uri()}?mode=ro", uri=True)
         with (self.path / "corpus.jsonl").open("rb") as corpus, (self.path / "queries.jsonl").open("rb") as queries:
             files = {"corpus": corpus, "queries": queries}
 
@@ -267,6 +291,8 @@ class BeirFolder:
         ids = [words[2] for words in best]
         documents = [text("corpus", name) for name in ids]
         row = {"query_id": query, "query": text("queries", query), "document_ids": ids, "documents": documents}
+        if row["query"] is None:
+            return Row(row, wrong=f"query {query} is not in queries.jsonl")
         if missing := [name for name, found in zip(ids, documents, strict=True) if found is None]:
             return Row(row, wrong=f"documents {', '.join(missing[:5])} are not in the corpus")
         return Row(row)

@@ -120,7 +120,12 @@ def with_columns(batch: Any, added: Sequence[Added], own: Columns) -> Any:
     if hasattr(batch, "assign"):
         return batch.assign(**columns)
     pa: Any = import_module("pyarrow")  # untyped; whoever hands in a table has it
-    ids = pa.list_(pa.int64()) if own.ids is None else batch.schema.field(own.ids).type
+    ids = pa.list_(pa.int64())
+    if own.ids is not None:
+        known = own.ids in batch.column_names  # not where no row has any
+        ids = batch.schema.field(own.ids).type if known else pa.list_(pa.string())
+        if pa.types.is_fixed_size_list(ids):  # `top_n` may leave fewer
+            ids = pa.list_(ids.value_type)
     kinds = (ids, pa.list_(pa.float64()), pa.list_(pa.int64()), pa.int64(), pa.string())
     for name, kind in zip(given, kinds, strict=True):
         if name is not None:

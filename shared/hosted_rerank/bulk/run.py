@@ -2,12 +2,19 @@
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from hosted_rerank.bulk.job import Engine, Job, JobError, JobResult, PartResult, Progress
-from hosted_rerank.bulk.parts import Part
+from hosted_rerank.bulk.parts import INDEX, Part
 from hosted_rerank.bulk.rows import Done
 from hosted_rerank.bulk.worker import Worker, done_before, write_whole
+
+fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 
 
 def run_job(
@@ -22,12 +29,18 @@ def run_job(
         told: Hears how far it is, after each row or part.
 
     Raises:
-        FileExistsError: The folder holds a job, and `resume` is not set.
+        FileExistsError: The folder holds a job, and `resume` is not set; or another process works on it.
         ValueError: The folder holds another job, or the input cannot be read.
         JobError: A key, model or account is refused, or the provider was out for longer than it may.
     """
-    begin(job, resume=resume)
-    engine = engine or Here()
+    manifest = json.loads(json.dumps(job.manifest))  # before the folder is made, for the input may not be there
+    job.output.mkdir(parents=True, exist_ok=True)
+    with _alone(job.output):
+        _begin(job, manifest, resume=resume)
+        return _do(job, engine or Here(), told)
+
+
+def _do(job: Job, engine: Engine, told: Callable[[Progress], None] | None) -> JobResult:
     parts = list(job.open().parts(job.part_rows))
     results = {result.number: result for part in parts if (result := done_before(job, part)) is not None}
     resumed, total = len(results), sum(part.rows for part in parts)
@@ -63,18 +76,40 @@ def _count(total: int, results: Collection[PartResult]) -> Progress:
     return Progress(total, sum(result.rows for result in results), failed, tokens)
 
 
-def begin(job: Job, *, resume: bool) -> None:
+def _begin(job: Job, manifest: dict[str, Any], *, resume: bool) -> None:
     """Make the output folder, or see that it is this job's."""
-    manifest, path = json.loads(json.dumps(job.manifest)), job.output / "manifest.json"
+    path = job.output / "manifest.json"
     if path.exists():
         if json.loads(path.read_text(encoding="utf-8")) != manifest:
-            raise ValueError(f"{job.output} holds another job, or the input has changed: name another folder")
-        if not resume:
+            if any((job.output / "done").glob("*.json")):
+                raise ValueError(f"{job.output} holds another job, or the input has changed: name another folder")
+            path.unlink()  # of a first try that came to nothing
+            (job.output / INDEX).unlink(missing_ok=True)
+        elif not resume:
             raise FileExistsError(f"{job.output} holds this job already: --resume goes on with it")
     for name in ("parts", "done", "dead-letter", *(["runs"] if job.trec else [])):
         (job.output / name).mkdir(parents=True, exist_ok=True)
     if not path.exists():
         write_whole(path, json.dumps(manifest, indent=1).encode())
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """Keep other drivers out of a folder as long as this one lives, where the system and the file system can."""
+    if fcntl is None:
+        yield
+        return
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileExistsError(f"{folder} is being worked on by another process") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(lock)
 
 
 class Here:

@@ -6,9 +6,10 @@ for each part, written last). All files appear whole or not at all. Who resumes 
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,26 @@ from typing import Any
 import orjson
 
 from hosted_rerank.bulk.batch import RerankBatch
-from hosted_rerank.bulk.job import Job, PartResult
+from hosted_rerank.bulk.job import Job, JobError, PartResult
 from hosted_rerank.bulk.pace import Lessor
-from hosted_rerank.bulk.parts import Part, Row
+from hosted_rerank.bulk.parts import ParquetFile, Part, Row
 from hosted_rerank.bulk.rows import Added, Done, added_to, with_columns
 from hosted_rerank.errors import RerankError
+
+logger = logging.getLogger("hosted_rerank")
 
 
 def done_before(job: Job, part: Part) -> PartResult | None:
     """Return what became of a part, if it is done."""
-    path = job.output / "done" / f"{part.number:08}.json"
-    return PartResult(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    name = f"{part.number:08}"
+    path = job.output / "done" / f"{name}.json"
+    if not path.exists():
+        return None
+    result = PartResult(**json.loads(path.read_text(encoding="utf-8")))
+    files = [job.output / "parts" / f"{name}.{job.suffix}"]
+    files += [job.output / "runs" / f"{name}.run"] if job.trec else []
+    files += [job.output / "dead-letter" / f"{name}.jsonl"] if result.failed else []
+    return result if all(file.exists() for file in files) else None  # somebody may have moved one away
 
 
 class Worker:
@@ -35,6 +45,7 @@ class Worker:
     def __init__(self, job: Job, pace: Lessor | None = None) -> None:
         self._job = job
         self._input = job.open()
+        own = self._input.columns
         self._batch = RerankBatch(
             job.provider,
             job.model,
@@ -44,6 +55,8 @@ class Worker:
             pace=pace,
             **job.settings,
         )
+        self._new = {name for name in (own.ranked, own.scores, own.ranks, own.tokens, own.error) if name is not None}
+        """Columns that the output has, and of which nobody was told that the input has them too."""
 
     def __enter__(self) -> "Worker":
         return self
@@ -62,24 +75,27 @@ class Worker:
             return self.do(part, row)
         except RerankError as error:
             return PartResult(part.number, 0, fatal=f"{type(error).__name__}: {error}")
+        except JobError as error:
+            return PartResult(part.number, 0, fatal=str(error))
 
     def do(self, part: Part, row: Callable[[Done], None] | None = None) -> PartResult:
         """Do a part, unless it is done; `row` hears of each row.
 
         Raises:
             RerankError: No row is at fault for it.
+            JobError: Nor for it that the results cannot be written.
         """
         job = self._job
         if (before := done_before(job, part)) is not None:
             return before  # by a worker that was killed right after it
-        rows, own = self._input.read(part), self._input.columns
+        rows, own = list(map(self._checked, self._input.read(part))), self._input.columns
         ranked = iter(self._batch.rank_rows([each.fields for each in rows if each.wrong is None], row))
         done = [next(ranked) if each.wrong is None else Done(error=each.wrong) for each in rows]
         failed = {at: each.error for at, each in enumerate(done) if each.error is not None}
         good = [at for at in range(len(rows)) if at not in failed]
         added = {at: added_to(rows[at].fields, done[at], own) for at in good}
         name = f"{part.number:08}"
-        self._write(name, [rows[at] for at in good], list(added.values()))
+        self._write(part, name, good, [rows[at] for at in good], list(added.values()))
         if job.trec:
             lines = "".join(line for at in good for line in self._run_lines(part, at, rows[at].fields, done[at]))
             write_whole(job.output / "runs" / f"{name}.run", lines.encode())
@@ -94,7 +110,22 @@ class Worker:
         write_whole(job.output / "done" / f"{name}.json", json.dumps(asdict(result)).encode())
         return result
 
-    def _write(self, name: str, rows: Sequence[Row], added: Sequence[Added]) -> None:
+    def _checked(self, row: Row) -> Row:
+        """A row, with what keeps it from being written as a TREC run, if one is asked for; new columns win."""
+        if row.wrong is not None:
+            return row
+        clash = sorted(row.fields.keys() & self._new)
+        if clash:
+            self._new -= set(clash)
+            logger.warning("The input has columns that the output gives new values: %s", ", ".join(clash))
+        own = self._input.columns
+        if not self._job.trec:
+            return row
+        named: Any = row.fields.get(own.ids) if own.ids is not None else None
+        words: list[Any] = [_query_id(row.fields), *(named if isinstance(named, list) else ())]
+        return row if all(map(_is_word, words)) else replace(row, wrong=_NO_WORD)
+
+    def _write(self, part: Part, name: str, places: Sequence[int], rows: Sequence[Row], added: Sequence[Added]) -> None:
         path, own = self._job.output / "parts" / f"{name}.{self._job.suffix}", self._input.columns
         if self._job.suffix == "jsonl":
             lines = (row.json_with(more) + b"\n" for row, more in zip(rows, added, strict=True))
@@ -102,17 +133,50 @@ class Worker:
             return
         pa: Any = import_module("pyarrow")  # untyped, and an extra
         pq: Any = import_module("pyarrow.parquet")
+        if isinstance(self._input, ParquetFile):  # as it came, with its types
+            table = self._input.table(part).take(pa.array(places, pa.int64()))
+        else:
+            table = _table(rows)
         sink = pa.BufferOutputStream()
-        pq.write_table(with_columns(pa.Table.from_pylist([row.fields for row in rows]), added, own), sink)
+        pq.write_table(with_columns(table, added, own), sink)
         write_whole(path, sink.getvalue().to_pybytes())
 
     def _run_lines(self, part: Part, at: int, row: Mapping[str, Any], done: Done) -> Iterator[str]:
         """A row as lines of a TREC run."""
         ids = self._input.columns.ids
-        query = row.get("query_id") or row.get("id") or f"{part.number}-{at}"
+        query = f"{part.number}-{at}" if (named := _query_id(row)) is None else named
         for rank, (index, score, _) in enumerate(done.response.results if done.response else (), 1):
             document = index if ids is None else row[ids][index]
             yield f"{query} Q0 {document} {rank} {float('-inf') if score is None else score!r} hosted-rerank\n"
+
+
+_NO_WORD = "an id has white space in it, or is neither a text nor a number, so it fits in no TREC run"
+
+
+def _query_id(row: Mapping[str, Any]) -> Any:
+    """What a row calls itself, if it does."""
+    return next((row[name] for name in ("query_id", "id") if row.get(name) is not None), None)
+
+
+def _is_word(name: Any) -> bool:
+    """Whether it can stand in a TREC run; a row without a name gets one."""
+    return name is None or isinstance(name, int) or (isinstance(name, str) and name.split() == [name])
+
+
+def _table(rows: Sequence[Row]) -> Any:
+    """Rows of JSON as an Arrow table: all columns that any of them has.
+
+    Raises:
+        JobError: A column holds values of several types.
+    """
+    pa: Any = import_module("pyarrow")  # untyped, and an extra
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys(name for row in rows for name in row.fields):
+        try:
+            columns[name] = pa.array([row.fields.get(name) for row in rows])
+        except (pa.ArrowException, OverflowError):
+            raise JobError(f"column {name!r} has values of several types, which Parquet has not: write JSONL") from None
+    return pa.table(columns)
 
 
 def _letter(part: int, at: int, why: str, row: Row) -> bytes:
@@ -123,11 +187,15 @@ def _letter(part: int, at: int, why: str, row: Row) -> bytes:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all, even if the machine goes down."""
     making = path.with_name(f".{path.name}.{os.getpid()}")
-    with making.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    making.replace(path)
+    try:
+        with making.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        making.replace(path)
+    except BaseException:
+        making.unlink(missing_ok=True)  # the disk may be full
+        raise
     _sync(path.parent)
 
 

@@ -72,7 +72,8 @@ def bulk(
             except JobError as error:
                 fail(str(error))
     said = f"{_many(result.rows, 'row')} in {_many(result.parts, 'part')}, {_many(result.tokens, 'token')}"
-    console.print(said + (f", {result.failed:,} failed: {output / 'dead-letter'}" if result.failed else ""))
+    said += f", {result.failed:,} failed: {output / 'dead-letter'}" if result.failed else ""
+    console.print(said, markup=False, highlight=False, soft_wrap=True)
     if result.failed:
         raise typer.Exit(BAD_ROWS)
 
