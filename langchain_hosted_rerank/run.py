@@ -19,12 +19,14 @@ _set_extra, _set_private = _slots["__pydantic_extra__"].__set__, _slots["__pydan
 def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
     """Return copies of the documents in their new order, with the score, or the mark of a failure, in their metadata.
 
-    A score that an earlier stage left under the same key is not ours, so it does not stay.
+    A score, or a mark, that an earlier stage left under the same key is not ours: it does not stay on what this one
+    has looked at.
     """
     copies: list[Document] = []
     for index, score, error in response.results:
         document = documents[index]
         metadata = {**document.metadata}
+        metadata.pop(PASSED_KEY, None)
         if error is not None:
             metadata[PASSED_KEY] = error
         elif score is not None:

@@ -74,6 +74,8 @@ def ranked_nodes(
             reordered.append(NodeWithScore(node=node, score=old.score))
             continue
         node = old.node
+        if PASSED_KEY in node.metadata:  # an earlier stage's
+            node = node.model_copy(update={"metadata": {k: v for k, v in node.metadata.items() if k != PASSED_KEY}})
         if keep_retrieval_score and old.score is not None:
             node = with_metadata(node, {RETRIEVAL_SCORE_KEY: old.score})
         reordered.append(NodeWithScore(node=node, score=result.relevance_score))

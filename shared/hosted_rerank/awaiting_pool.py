@@ -8,12 +8,13 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from hosted_rerank.coming import Coming
 from hosted_rerank.http1 import ProtocolError, Reading, Tunnel, head_of, pieces_of, tunnel_head
 from hosted_rerank.idle import Idle
-from hosted_rerank.reach import in_turn, tls
+from hosted_rerank.reach import READ, addresses, in_turn, tls
 from hosted_rerank.route import Origin, Routes
 from hosted_rerank.wire import Request
 
@@ -34,8 +35,8 @@ class AwaitingPool:
             ProtocolError: What came is no HTTP, or not all of it.
         """
         route = self._routes.find(request.url)
-        while (connection := self._idle.take(route.origin, time.monotonic())) is not None and connection.is_closing:
-            pass
+        while (connection := self._idle.take(route.origin, time.monotonic())) is not None and not connection.is_quiet:
+            connection.close()
         coming.kept = connection is not None
         connection = connection or await self._connect(route.origin, coming.ends)
         await connection.exchange(head_of(request, route), request.content, Reading(coming))
@@ -71,10 +72,7 @@ class AwaitingPool:
 async def _socket(host: str, port: int, ends: float) -> socket.socket:
     """Try a host's addresses in turn."""
     loop, failed = asyncio.get_running_loop(), OSError()
-    try:  # a number needs no thread to look it up
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.wrap_future(addresses(host, port))
     for family, address, seconds in in_turn(found, ends):
         made = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -114,9 +112,17 @@ class _Connection(asyncio.Protocol):
         """Set while no more should be written."""
 
     @property
-    def is_closing(self) -> bool:
-        """Whether it has ended, or is about to."""
-        return self._transport.is_closing()
+    def is_quiet(self) -> bool:
+        """Whether the other side has neither ended it nor sent what nobody asked for; the loop may not know yet."""
+        if self._transport.is_closing():
+            return False
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
     async def exchange(self, head: bytes, content: bytes, reading: Reading | Tunnel) -> None:
         """Send a request, and read the reply; a server may answer before all of a request has come."""
@@ -127,7 +133,7 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(piece)
                 if self._room is not None:
                     await asyncio.wait((self._room, answer), return_when=asyncio.FIRST_COMPLETED)
-                if answer.done():
+                if answer.done() or self._transport.is_closing():
                     break
             else:
                 self._sending = False
@@ -135,6 +141,7 @@ class _Connection(asyncio.Protocol):
         except BaseException:
             free = isinstance(reading, Reading) and not answer.cancelled() and answer.done() and not answer.exception()
             if not free:  # else it may have another request on it by now
+                answer.cancel()  # nobody waits for it any more
                 self.close()
             raise
 
@@ -144,6 +151,7 @@ class _Connection(asyncio.Protocol):
             transport = await self._loop.start_tls(self._transport, self, tls(), server_hostname=host)
         except BaseException:
             self.close()
+            self._end()  # asyncio tells nobody of the end of a connection in its handshake
             raise
         self._transport = cast(asyncio.Transport, transport)
 
@@ -184,10 +192,13 @@ class _Connection(asyncio.Protocol):
             answer.set_exception(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._others.discard(self)
-        self.over.set_result(None)
+        self._end()
         self.resume_writing()
         answer = self._answer
+        if exc is not None and self._transport.get_extra_info("ssl_object") is None:
+            with suppress(OSError):  # a server that did not want all of a request may have answered before it broke
+                while answer is not None and not answer.done() and (data := self._socket.recv(READ)):
+                    self.data_received(data)
         if answer is None or answer.done():
             return
         try:
@@ -198,6 +209,11 @@ class _Connection(asyncio.Protocol):
             answer.set_exception(error)
         else:
             answer.set_result(None)
+
+    def _end(self) -> None:
+        self._others.discard(self)
+        if not self.over.done():
+            self.over.set_result(None)
 
     def pause_writing(self) -> None:
         self._room = self._loop.create_future()

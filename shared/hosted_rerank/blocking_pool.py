@@ -4,19 +4,18 @@ There are no cookies, for a pool serves all rerankers of the process, and one ac
 another's request.
 """
 
+import selectors
 import socket
 import ssl
 import time
+from collections.abc import Iterable
 
 from hosted_rerank.coming import Coming
-from hosted_rerank.http1 import Reading, Tunnel, head_of, pieces_of, tunnel_head
+from hosted_rerank.http1 import SHORT, Reading, Tunnel, head_of, pieces_of, tunnel_head
 from hosted_rerank.idle import Idle
-from hosted_rerank.reach import in_turn, time_left, tls
+from hosted_rerank.reach import READ, addresses, in_turn, time_left, tls
 from hosted_rerank.route import Origin, Routes
 from hosted_rerank.wire import Request
-
-READ = 1 << 16
-"""Bytes read at once."""
 
 
 class BlockingPool:
@@ -85,22 +84,51 @@ class _Connection:
 
     def exchange(self, head: bytes, content: bytes, reading: Reading | Tunnel, ends: float) -> None:
         """Send a request, and read the reply; a server may answer before all of a request has come."""
-        unsent = False
+        sent = False
         try:
-            for piece in pieces_of(head, content):
-                self._socket.settimeout(time_left(ends))
-                self._socket.sendall(piece)
+            if len(content) > SHORT and not isinstance(self._socket, ssl.SSLSocket):
+                sent = self._send_and_read(pieces_of(head, content), reading, ends)
+            else:
+                for piece in pieces_of(head, content):
+                    self._socket.settimeout(time_left(ends))
+                    self._socket.sendall(piece)
+                sent = True
         except TimeoutError:
             raise
         except OSError:
-            unsent = True
+            pass  # it may have answered before it broke
         while not reading.over:
-            self._socket.settimeout(time_left(ends))
-            if data := self._socket.recv(READ):
-                reading.feed(data)
-            else:
-                reading.end()
-        reading.keeps = reading.keeps and not unsent
+            self._read(reading, ends)
+        reading.keeps = reading.keeps and sent
+
+    def _read(self, reading: Reading | Tunnel, ends: float) -> None:
+        """Read what comes next."""
+        self._socket.settimeout(time_left(ends))
+        if data := self._socket.recv(READ):
+            reading.feed(data)
+        else:
+            reading.end()
+        if time.monotonic() > ends and not reading.over:
+            raise TimeoutError
+
+    def _send_and_read(self, pieces: Iterable[bytes | memoryview], reading: Reading | Tunnel, ends: float) -> bool:
+        """Send as long as there is no reply; whether all was sent. Without TLS, whose own messages look like one."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            for piece in pieces:
+                left = memoryview(piece)
+                while left:
+                    ready = selector.select(time_left(ends))
+                    if not ready:
+                        raise TimeoutError
+                    if ready[0][1] & selectors.EVENT_READ:
+                        self._read(reading, ends)
+                        if reading.over:
+                            return False
+                    else:
+                        self._socket.settimeout(0)
+                        left = left[self._socket.send(left) :]
+        return True
 
     def close(self) -> None:
         """Close it."""
@@ -110,7 +138,7 @@ class _Connection:
 def _connect(host: str, port: int, ends: float) -> socket.socket:
     """Try a host's addresses in turn."""
     failed = OSError()
-    for family, address, seconds in in_turn(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), ends):
+    for family, address, seconds in in_turn(addresses(host, port).result(time_left(ends)), ends):
         made = socket.socket(family, socket.SOCK_STREAM)
         try:
             made.settimeout(seconds)

@@ -45,6 +45,8 @@ class Coming:
     def add(self, chunk: bytes) -> bool:
         """Take a part of the body; whether more of it shall be read."""
         if self._unpack is not None:
+            if self._unpack.is_over:  # what follows is nobody's, and counts
+                self._room -= len(chunk)
             try:
                 chunk = self._unpack(chunk, self._room + 1)
             except zlib.error:
@@ -90,9 +92,18 @@ class _Unpacker:
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip, or zlib's own form
         self._first = True
+        self._held = b""
+        """A first byte, which does not tell the kind yet."""
 
     def __call__(self, chunk: bytes, most: int) -> bytes:
         """Return what a chunk unpacks to, and of that not more than `most` bytes."""
+        if self._inflate.eof:
+            return b""
+        chunk = self._held + chunk
+        if self._first and len(chunk) == 1:
+            self._held = chunk
+            return b""
+        self._held = b""
         try:
             unpacked = self._inflate.decompress(chunk, most)
         except zlib.error:
@@ -104,6 +115,11 @@ class _Unpacker:
         return unpacked
 
     @property
+    def is_over(self) -> bool:
+        """Whether its end has come."""
+        return self._inflate.eof
+
+    @property
     def is_whole(self) -> bool:
-        """Whether the end has come."""
-        return self._inflate.eof or self._first
+        """Whether all has come; nothing at all is whole too."""
+        return self._inflate.eof or (self._first and not self._held)

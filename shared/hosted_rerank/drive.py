@@ -10,8 +10,7 @@ import concurrent.futures
 import contextvars
 import math
 import threading
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from queue import SimpleQueue
@@ -19,7 +18,7 @@ from typing import Any
 
 from hosted_rerank.connections import CONNECTIONS
 from hosted_rerank.errors import RerankError
-from hosted_rerank.flow import Answer, Step, Wait
+from hosted_rerank.flow import Answer, Exchange, Wait
 from hosted_rerank.plan import Batch
 from hosted_rerank.wire import Transport
 from hosted_rerank.work import Work
@@ -34,7 +33,7 @@ def drive(work: Work, transport: Transport) -> None:
         batches = work.batches
         while True:
             while len(batches) == 1:
-                batches = work.settle(batches[0], _exchange(work.begin(batches[0]).steps(), transport))
+                batches = work.settle(batches[0], _exchange(work.begin(batches[0]), transport))
             if batches and transport.lent:
                 _Threads(work, transport).run(batches)
             elif batches:
@@ -51,7 +50,7 @@ async def adrive(work: Work, transport: Transport) -> None:
         batches = work.batches
         while True:
             while len(batches) == 1:
-                batches = work.settle(batches[0], await _aexchange(work.begin(batches[0]).steps(), transport))
+                batches = work.settle(batches[0], await _aexchange(work.begin(batches[0]), transport))
             if batches:
                 await _in_tasks(work, transport, batches)
             if not work.others:
@@ -60,18 +59,16 @@ async def adrive(work: Work, transport: Transport) -> None:
             batches = work.collect()
 
 
-def _exchange(
-    steps: Generator[Step, Any, Answer], transport: Transport, over: threading.Event | None = None
-) -> Answer | RerankError:
+def _exchange(exchange: Exchange, transport: Transport, over: threading.Event | None = None) -> Answer | RerankError:
     """Run the steps of an exchange, blocking; `over` is set when nobody wants it any more."""
-    with closing(steps):
+    with closing(exchange.steps()) as steps:
         try:
             step = next(steps)
             while True:
                 if over is not None and over.is_set():
                     raise _OverError
                 if isinstance(step, Wait):
-                    _sleep(step)
+                    _sleep(step, over)
                     step = next(steps)
                 else:
                     step = steps.send(transport.send(step))
@@ -82,9 +79,10 @@ def _exchange(
             return error
 
 
-async def _aexchange(steps: Generator[Step, Any, Answer], transport: Transport) -> Answer | RerankError:
+async def _aexchange(exchange: Exchange, transport: Transport) -> Answer | RerankError:
     """Run the steps of an exchange, awaiting."""
-    with closing(steps):
+    exchange.ticket.gone = asyncio.get_running_loop().is_closed
+    with closing(exchange.steps()) as steps:
         try:
             step = next(steps)
             while True:
@@ -100,9 +98,9 @@ async def _aexchange(steps: Generator[Step, Any, Answer], transport: Transport) 
             return error
 
 
-def _sleep(wait: Wait) -> None:
+def _sleep(wait: Wait, over: threading.Event | None) -> None:
     if wait.ticket is None:
-        time.sleep(wait.seconds)
+        (over or threading.Event()).wait(wait.seconds)
         return
     woken = threading.Event()
     wait.ticket.wake = woken.set
@@ -139,9 +137,19 @@ def _timeout(seconds: float) -> float | None:
 
 async def _in_tasks(work: Work, transport: Transport, batches: Sequence[Batch]) -> None:
     """Send batches at once, and what comes of them."""
+    task = asyncio.current_task()
+    cancelled = task.cancelling() if task else 0
+    try:
+        await asyncio.create_task(_in_a_group(work, transport, batches))
+    except Exception:
+        if task and task.cancelling() > cancelled:  # in the same turn; a group prefers the error, and it would be lost
+            raise asyncio.CancelledError from None
+        raise
 
+
+async def _in_a_group(work: Work, transport: Transport, batches: Sequence[Batch]) -> None:
     async def send(batch: Batch) -> None:
-        for more in work.settle(batch, await _aexchange(work.begin(batch).steps(), transport)):
+        for more in work.settle(batch, await _aexchange(work.begin(batch), transport)):
             group.create_task(send(more))
 
     try:
@@ -183,7 +191,7 @@ class _Threads:
 
     def _send(self, batch: Batch) -> None:
         try:
-            self._came.put((batch, _exchange(self._work.begin(batch).steps(), self._transport, self._over)))
+            self._came.put((batch, _exchange(self._work.begin(batch), self._transport, self._over)))
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
             self._came.put((batch, error))
 

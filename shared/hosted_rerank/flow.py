@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 from hosted_rerank.dialect import Ranking, usage_of
 from hosted_rerank.errors import (
     CircuitOpenError,
-    InvalidRequestError,
     MalformedReplyError,
     RateLimitError,
     RerankError,
@@ -29,6 +28,9 @@ from hosted_rerank.retry import LIMITED, quota, retry_after
 from hosted_rerank.service import Service
 from hosted_rerank.watch import SILENT, Watch
 from hosted_rerank.wire import Lost, Outcome, Reply, Request, Usage
+
+LOOK_AGAIN = 10.0
+"""Seconds after which whoever waits for a turn asks again, though nobody woke them: who should have may be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Exchange:
     attempts: int = field(default=0, init=False)
     outcome: Outcome | None = field(default=None, init=False)
     """What came of the last attempt."""
+    tries_circuit: bool = field(default=False, init=False)
+    """Whether the request under way is the one that an open circuit lets through, and has not told yet."""
 
     def steps(self) -> Generator[Step, Any, Answer]:
         """Carry the request through its attempts.
@@ -91,6 +95,8 @@ class Exchange:
             raise
         finally:
             self.service.pacer.leave(self.ticket)
+            if self.tries_circuit:
+                self.service.health.untried(self.clock())
             if several:
                 self.watch.ends(begun, self.attempts, failed)
 
@@ -102,6 +108,7 @@ class Exchange:
             left = yield from self._turn()
             request = request or self._request()
             outcome = yield from self._attempt(request, left)
+            self.tries_circuit = False
             if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
                 self.service.pacer.answered(self.ticket, outcome.at, quota(outcome.headers))
                 self.service.health.well()
@@ -151,14 +158,14 @@ class Exchange:
                 raise self._closed(closed)
             wait = pacer.admit(self.ticket, now, limits.max_concurrency)
             if not wait:
-                health.tries(now, limits.timeout)
+                self.tries_circuit = health.tries(now, limits.timeout)
                 return left
             if (held := pacer.held(now)) > limits.retry.longest_wait:
                 raise self._held(held)
             if first and left < (needed := pacer.foresee(now)):
                 raise self._no_time(f"its turn would come in {needed:.2g} s, at the rate that the API allows")
             first = False
-            yield Wait(min(wait, left), self.ticket)
+            yield Wait(min(wait, left, LOOK_AGAIN), self.ticket)
 
     def _left(self, now: float) -> float:
         return self.plan.limits.left(now - self.started)
@@ -175,8 +182,10 @@ class Exchange:
             self.service.pacer.refused(self.ticket, now, hold, left, overloaded=outcome.status != 429)
         else:
             self.service.pacer.leave(self.ticket)
-        health = self.service.health
-        if not lasting and (how := _outage(outcome)):
+        health, how = self.service.health, _outage(outcome)
+        if how is None:
+            health.answers()
+        elif not lasting:
             was_open = health.closed_to(now) > 0
             if health.failed(now, self.ticket.sent, how):
                 if not was_open:
@@ -203,8 +212,7 @@ class Exchange:
                 query, self._texts(), model=endpoint.model, top_n=self.top_n, instruction=instruction, options=options
             )
         except TypeError:  # what orjson's own error is
-            wrong = plan.not_unicode(self.batch.rows) or "options hold a value that is not JSON"
-            raise InvalidRequestError(wrong, provider=endpoint.provider.name) from None
+            raise plan.unsendable(self.batch.rows) from None
         headers, longest = endpoint.request_headers(self.key), endpoint.provider.longest_reply
         latest = self.started + (plan.limits.deadline or math.inf)
         return Request(endpoint.url, headers, content, plan.limits.timeout, longest, latest)

@@ -36,11 +36,22 @@ class Health:
         """Return for how many seconds nothing may be sent; 0 if something may."""
         return max(0.0, self._until - now) if self._open else 0.0
 
-    def tries(self, now: float, seconds: float) -> None:
-        """Take note that a request goes: where the circuit is open, it has so many seconds to find out, alone."""
-        if self._open:
-            with self._lock:
-                self._until = now + seconds
+    def tries(self, now: float, seconds: float) -> bool:
+        """Take note that a request goes: where the circuit is open, it has so many seconds to find out, alone.
+
+        Returns:
+            Whether the circuit is open.
+        """
+        if not self._open:
+            return False
+        with self._lock:
+            self._until = now + seconds
+        return True
+
+    def untried(self, now: float) -> None:
+        """Take note that the request that was let through found nothing out: it was given up."""
+        with self._lock:
+            self._until = min(self._until, now)
 
     @property
     def story(self) -> str:
@@ -49,10 +60,14 @@ class Health:
 
     def well(self) -> None:
         """Take note of an answer."""
+        self.answers()
+        self._budget = min(self._budget + SHARE, LARGEST)
+
+    def answers(self) -> None:
+        """Take note that the service answers, be it that a request is wrong."""
         if self._failures or self._open:
             with self._lock:
                 self._failures, self._open, self._pause = 0, False, FIRST_PAUSE
-        self._budget = min(self._budget + SHARE, LARGEST)
 
     def failed(self, now: float, sent: float, how: str) -> bool:
         """Take note of a failure of a request that was sent at `sent`; whether the circuit is open after it."""

@@ -12,7 +12,9 @@ from hosted_rerank.route import Origin, Route
 from hosted_rerank.wire import Request
 
 LONGEST_HEAD = 100_000
-"""Bytes of a reply before its body; some gateways' policies take tens of thousands."""
+"""Bytes of a reply besides its body; some gateways' policies take tens of thousands."""
+CHUNK = 16
+"""Bytes that may frame a chunk of a body."""
 SHORT, PIECE = 1 << 16, 1 << 18
 """Bytes of a request's body up to which it goes with the head, and of the pieces that a longer one goes in."""
 
@@ -52,6 +54,7 @@ class Tunnel:
     def __init__(self) -> None:
         self.over = self.keeps = False
         self._parser = HttpResponseParser(self)
+        self._head = 0
 
     def feed(self, data: bytes) -> bool:
         """Read what came; whether there is a tunnel.
@@ -59,11 +62,14 @@ class Tunnel:
         Raises:
             ProtocolError: It is no HTTP, or there will be none.
         """
+        self._head += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
             if not self.over:
                 raise ProtocolError(f"the proxy's reply is no HTTP: {error}") from None
+        if self._head > LONGEST_HEAD:
+            raise ProtocolError("the head of the proxy's reply does not end")
         if self.over and not 200 <= self._parser.get_status_code() < 300:
             raise ProtocolError(f"the proxy answered {self._parser.get_status_code()}")
         return self.over
@@ -89,7 +95,7 @@ class Reading:
         self._parser = HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._head = 0
-        """Bytes read before the body."""
+        """Bytes read besides the body."""
         self._begun = self._complete = self._surplus = False
 
     def feed(self, data: bytes) -> bool:
@@ -98,8 +104,7 @@ class Reading:
         Raises:
             ProtocolError: It is no HTTP.
         """
-        if not self._begun:
-            self._head += len(data)
+        self._head += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:  # after a 101, which `coming` has refused
@@ -108,8 +113,8 @@ class Reading:
             if not self.over:
                 raise ProtocolError(f"its reply is no HTTP: {error}") from None
             self._surplus = True
-        if not self._begun and self._head > LONGEST_HEAD:
-            raise ProtocolError("the head of its reply does not end")
+        if self._head > LONGEST_HEAD and not self.over:
+            raise ProtocolError("what surrounds the body of its reply does not end")
         if self._surplus:
             self.keeps = False
         if self.over:
@@ -133,7 +138,9 @@ class Reading:
         self._surplus = self._complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field; one that comes again is joined, as RFC 9110 has it (section 5.3)."""
+        """A field; one that comes again is joined, one after the body is left out (RFC 9110, sections 5.3, 6.5.1)."""
+        if self._begun:
+            return
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
@@ -147,6 +154,7 @@ class Reading:
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
+        self._head = max(0, self._head - len(body) - CHUNK)
         if not self.over:
             self.over = not self._coming.add(body)
 

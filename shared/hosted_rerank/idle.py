@@ -30,26 +30,25 @@ class Idle(Generic[C]):
     def take(self, origin: Origin, now: float) -> C | None:
         """Take the latest out, if there is one."""
         kept = self._kept.get(origin)
-        if not kept:
-            return None
-        with self._lock:
-            since, connection = kept.pop() if kept else (now, None)
-        if connection is not None and since + KEEP_ALIVE < now:
+        while kept:
+            with self._lock:
+                since, connection = kept.pop() if kept else (now, None)
+            if connection is None or since + KEEP_ALIVE >= now:
+                return connection
             connection.close()
-            return self.take(origin, now)
-        return connection
+        return None
 
     def give(self, origin: Origin, connection: C, now: float) -> None:
         """Put one in, and close what has waited for too long."""
         with self._lock:
-            kept = self._kept.setdefault(origin, deque())
             old: list[C] = []
-            while kept and kept[0][0] + KEEP_ALIVE < now:
-                old.append(kept.popleft()[1])
+            for kept in self._kept.values():
+                while kept and kept[0][0] + KEEP_ALIVE < now:
+                    old.append(kept.popleft()[1])
             if self._over:
                 old.append(connection)
             else:
-                kept.append((now, connection))
+                self._kept.setdefault(origin, deque()).append((now, connection))
         for each in old:
             each.close()
 

@@ -7,19 +7,22 @@ starts no thread: callers say what time it is, and sleep until they are woken.
 import heapq
 import math
 import threading
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
 from hosted_rerank.retry import Quota
 
+LOOK = 1.0
+"""Seconds between two looks for requests under way whose event loop is gone."""
 _ARRIVALS = count()
 
 
 class Ticket:
     """A request's place in the line; kept through its retries."""
 
-    __slots__ = ("going", "number", "sent", "waiting", "wake", "woken")
+    __slots__ = ("going", "gone", "number", "sent", "waiting", "wake", "woken")
 
     def __init__(self) -> None:
         self.number = next(_ARRIVALS)
@@ -32,6 +35,8 @@ class Ticket:
         self.woken = False
         self.wake: Callable[[], object] | None = None
         """Set by whoever sleeps; called from any thread. `woken` has to be looked at after it is set."""
+        self.gone: Callable[[], bool] | None = None
+        """Whether nobody will come back for it: its event loop was closed while it slept or was under way."""
 
     def __lt__(self, other: "Ticket") -> bool:
         return self.number < other.number
@@ -81,6 +86,11 @@ class Pacer:
     def __init__(self, pace: Pace) -> None:
         self._lock = threading.Lock()
         self._line: list[Ticket] = []
+        self._going: set[Ticket] = set()
+        self._left: deque[Ticket] = deque()
+        """Who is to be taken out."""
+        self._looked = -math.inf
+        """When it was last looked for requests that nobody will come back for."""
         self.pace = pace
 
     def admit(self, ticket: Ticket, now: float, limit: float = math.inf) -> float:
@@ -95,25 +105,38 @@ class Pacer:
                 if not ticket.waiting:
                     ticket.waiting = True
                     heapq.heappush(self._line, ticket)
-                return wait
-            if ticket.waiting:
-                ticket.waiting = False
-                heapq.heappop(self._line)
-            self.pace.went(ticket, now)
-            ticket.sent, ticket.going = now, True
-            if self._line:
-                self._wake_first()
-            return 0.0
+            else:
+                if ticket.waiting:
+                    ticket.waiting = False
+                    heapq.heappop(self._line)
+                self.pace.went(ticket, now)
+                ticket.sent, ticket.going = now, True
+                self._going.add(ticket)
+                if self._line:
+                    self._wake_first()
+        self._settle()
+        return wait
 
     def _wait(self, ticket: Ticket, now: float, limit: float) -> float:
-        if self._line and self._line[0] is not ticket and (ticket.waiting or self._line[0] < ticket):
+        line = self._line
+        while line and line[0] is not ticket and line[0].gone is not None and line[0].gone():
+            heapq.heappop(line).waiting = False
+        if line and line[0] is not ticket and (ticket.waiting or line[0] < ticket):
             return math.inf
-        return math.inf if self.pace.under_way >= limit else self.pace.wait(now)
+        wait = math.inf if self.pace.under_way >= limit else self.pace.wait(now)
+        if wait == math.inf and self._looked + LOOK <= now:
+            self._looked = now
+            for each in [each for each in self._going if each.gone is not None and each.gone()]:
+                self._take_out(each)
+            return self._wait(ticket, now, limit)
+        return wait
 
     def foresee(self, now: float) -> float:
         """The seconds that the last of the line has to wait at least, as far as it is known."""
         with self._lock:
-            return self.pace.foresee(now, len(self._line))
+            seconds = self.pace.foresee(now, len(self._line))
+        self._settle()
+        return seconds
 
     def held(self, now: float) -> float:
         """The seconds for which the API asked everybody to wait."""
@@ -122,9 +145,10 @@ class Pacer:
     def answered(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:
         """Take note of an answer, and of what the API says may follow it."""
         with self._lock:
-            ticket.going = False
+            self._came_back(ticket)
             self.pace.answered(ticket, now, quota)
             self._wake_first()
+        self._settle()
 
     def refused(
         self,
@@ -145,23 +169,39 @@ class Pacer:
             overloaded: Whether the service has too much to do, which tells of what was under way, and of no rate.
         """
         with self._lock:
-            ticket.going = False
+            self._came_back(ticket)
             self.pace.refused(ticket, now, hold, quota, overloaded=overloaded)
             self._wake_first()
+        self._settle()
 
     def leave(self, ticket: Ticket) -> None:
         """Take a request out, wherever it is: it was given up, or failed for what tells nothing of the pace."""
-        if not (ticket.going or ticket.waiting):
-            return
-        with self._lock:
-            if ticket.going:
-                ticket.going = False
-                self.pace.lost(ticket)
-            elif ticket.waiting:
-                ticket.waiting = False
-                self._line.remove(ticket)
-                heapq.heapify(self._line)
-            self._wake_first()
+        if ticket.going or ticket.waiting:
+            self._left.append(ticket)
+            self._settle()
+
+    def _settle(self) -> None:
+        """Take out who left. The collector may have called `leave` within another call here, which then does it."""
+        while self._left and self._lock.acquire(blocking=False):
+            try:
+                while self._left:
+                    self._take_out(self._left.popleft())
+                self._wake_first()
+            finally:
+                self._lock.release()
+
+    def _take_out(self, ticket: Ticket) -> None:
+        if ticket.going:
+            self._came_back(ticket)
+            self.pace.lost(ticket)
+        elif ticket.waiting:
+            ticket.waiting = False
+            self._line.remove(ticket)
+            heapq.heapify(self._line)
+
+    def _came_back(self, ticket: Ticket) -> None:
+        ticket.going = False
+        self._going.discard(ticket)
 
     @property
     def waiting(self) -> int:
@@ -172,6 +212,7 @@ class Pacer:
         """Have the first of the line ask again: there is news of the pace."""
         with self._lock:
             self._wake_first()
+        self._settle()
 
     def _wake_first(self) -> None:
         while self._line:

@@ -8,6 +8,7 @@ as an object with sorted names, the query and the text, in this order. It holds 
 
 import hashlib
 import logging
+import os
 import threading
 from collections.abc import Iterable, MutableMapping, Sequence
 from concurrent.futures import Future
@@ -24,23 +25,44 @@ logger = logging.getLogger("hosted_rerank")
 Cache: TypeAlias = MutableMapping[str, float]
 """A dict, `cachetools.TTLCache`, `diskcache.Cache`, ..."""
 
-_LOCK = threading.Lock()
-"""Held while a cache is used, for few caches are made for several threads, and while the pairs asked for change."""
-_ASKED: dict[tuple[int, str], "Future[float | None]"] = {}
-"""The pairs that are being asked for, by cache; `None` comes out where there was no answer."""
+
+class _Asking:
+    """What the process is asking for."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with nothing: new, or in a forked child, where nobody waits for the answers to the parent."""
+        self.lock = threading.RLock()  # the collector may end a call, which releases its pairs, within another one
+        """Held while a cache is used, for few caches are made for several threads, and while `pairs` changes."""
+        self.pairs: dict[tuple[int, str], Future[float | None]] = {}
+        """The pairs that are being asked for, by cache; `None` comes out where there was no answer."""
+
+
+_ASKING = _Asking()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_ASKING.begin)
 
 
 def pair_keys(plan: Plan) -> list[str]:
-    """Return the cache's keys of the texts of a plan."""
+    """Return the cache's keys of the texts of a plan.
+
+    Raises:
+        InvalidRequestError: A text is no Unicode, or an option no JSON.
+    """
     endpoint, call = plan.endpoint, plan.call
     fields = {**endpoint.options, **endpoint.extra_body}
     about = [endpoint.provider.name, endpoint.url, endpoint.model, call.instruction, fields, call.query]
-    start = hashlib.blake2b(orjson.dumps(about, option=orjson.OPT_SORT_KEYS)[:-1] + b",", digest_size=20)
     keys: list[str] = []
-    for text in plan.texts:
-        pair = start.copy()
-        pair.update(orjson.dumps(text) + b"]")
-        keys.append(pair.hexdigest())
+    try:
+        start = hashlib.blake2b(orjson.dumps(about, option=orjson.OPT_SORT_KEYS)[:-1] + b",", digest_size=20)
+        for text in plan.texts:
+            pair = start.copy()
+            pair.update(orjson.dumps(text) + b"]")
+            keys.append(pair.hexdigest())
+    except TypeError:  # what orjson's own error is
+        raise plan.unsendable(range(len(plan.texts))) from None
     return keys
 
 
@@ -59,31 +81,31 @@ class Pairs:
 
     def claim(self, rows: Iterable[int]) -> list[int]:
         """Look rows up, and return those that this call has to ask for."""
-        with _LOCK:
+        with _ASKING.lock:
             for row in rows:
                 key = self.keys[row]
                 score = self._read(key)
                 if score is not None:
                     self.known[row] = score
-                elif (asked := _ASKED.get((id(self.cache), key))) is not None:
+                elif (asked := _ASKING.pairs.get((id(self.cache), key))) is not None:
                     self.others[row] = asked
                 else:
                     self.own.add(row)
-                    _ASKED[id(self.cache), key] = future = Future[float | None]()
+                    _ASKING.pairs[id(self.cache), key] = future = Future[float | None]()
                     future.set_running_or_notify_cancel()  # so that nobody who waits can cancel it
         return sorted(self.own)
 
     def store(self, scores: Iterable[tuple[int, float]]) -> None:
         """Put scores into the cache, and give them to who waits for them."""
-        with _LOCK:
+        with _ASKING.lock:
             for row, score in scores:
                 self._write(self.keys[row], score)
                 self._done(row, score)
 
-    def release(self) -> None:
-        """Let others ask for what this call got no answer to."""
-        with _LOCK:
-            for row in list(self.own):
+    def release(self, rows: Iterable[int] | None = None) -> None:
+        """Let others ask for what this call gets no answer to: so many rows, or all that are left."""
+        with _ASKING.lock:
+            for row in list(self.own) if rows is None else rows:
                 self._done(row, None)
 
     def pending(self) -> list[int]:
@@ -108,7 +130,8 @@ class Pairs:
     def _done(self, row: int, score: float | None) -> None:
         if row in self.own:
             self.own.discard(row)
-            _ASKED.pop((id(self.cache), self.keys[row])).set_result(score)
+            if future := _ASKING.pairs.pop((id(self.cache), self.keys[row]), None):  # none in a forked child
+                future.set_result(score)
 
     def _read(self, key: str) -> float | None:
         try:

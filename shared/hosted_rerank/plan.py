@@ -180,6 +180,11 @@ class Plan:
             if not self.texts[row].isascii() and (wrong := self.not_unicode([row])):
                 raise InvalidRequestError(wrong, provider=self.endpoint.provider.name)
 
+    def unsendable(self, rows: Sequence[int]) -> InvalidRequestError:
+        """Return the error for rows that cannot be written as JSON."""
+        wrong = self.not_unicode(rows) or "options hold a value that is not JSON"
+        return InvalidRequestError(wrong, provider=self.endpoint.provider.name)
+
     def not_unicode(self, rows: Sequence[int]) -> str | None:
         """Return which text cannot be sent and why, `None` if all can."""
         texts = {"query": self.call.query, "instruction": self.call.instruction or ""}

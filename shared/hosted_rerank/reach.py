@@ -1,13 +1,37 @@
 """How a host is reached: its addresses in turn, and TLS."""
 
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from functools import cache
 from typing import Any
 
+READ = 1 << 16
+"""Bytes read at once."""
+
 PATIENCE = 2.0
 """Seconds that an address is tried, at most, while there is another one."""
+
+
+def addresses(host: str, port: int) -> Future[Sequence[Any]]:
+    """Look up what `getaddrinfo` returns, in a thread that nobody has to wait for: it takes as long as it takes."""
+    future = Future[Sequence[Any]]()
+    try:  # a number needs no thread
+        future.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+    except socket.gaierror:
+        future.set_running_or_notify_cancel()  # from here on, nobody can cancel it
+        threading.Thread(target=_look_up, args=(host, port, future), name="hosted-rerank-names", daemon=True).start()
+    return future
+
+
+def _look_up(host: str, port: int, future: "Future[Sequence[Any]]") -> None:
+    try:
+        future.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+        future.set_exception(error)
 
 
 def in_turn(found: Sequence[Any], ends: float) -> Iterator[tuple[int, Any, float]]:

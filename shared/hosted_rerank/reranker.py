@@ -66,7 +66,8 @@ class Reranker(Closing):
             `region`.
         options: More fields of the request, of those that the provider's row lists, such as Nebius' `service_tier`.
         extra_body: Fields that the row does not list, for APIs that ignore what they do not know.
-        client: An `httpx.Client` (or httpx2's) for blocking calls; used as it is and never closed.
+        client: An `httpx.Client` (or httpx2's) for blocking calls; used as it is and never closed. It counts a timeout
+            from byte to byte, so a reply that drips can outlast `timeout` and `deadline`.
         async_client: An `httpx.AsyncClient` (or httpx2's) for awaiting calls; likewise.
 
     Raises:

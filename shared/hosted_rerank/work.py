@@ -109,12 +109,14 @@ class Work:
         self._fail(batch.rows, came)
         return []
 
-    def _fail(self, rows: Iterable[int], error: RerankError) -> None:
+    def _fail(self, rows: Sequence[int], error: RerankError) -> None:
         """Let documents go unscored, if that is asked for; else raise."""
         if not (self._passes and isinstance(error, PASSABLE)):
             raise error
         self._watch.passes(error)
         self.failed |= dict.fromkeys(rows, error)
+        if self._pairs is not None:
+            self._pairs.release(rows)  # which equal texts of this call may wait for
 
     def _halves(self, batch: Batch, refusal: RequestTooLargeError) -> list[Batch]:
         if not self.plan.may_split:

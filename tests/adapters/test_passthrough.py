@@ -81,6 +81,19 @@ def test_mark_goes_with_the_outage(host: ModuleType, passing: Asking, rank: Rank
     assert not any("rerank_error" in host.metadata(item) for item in best)
 
 
+def test_mark_of_an_earlier_stage(host: ModuleType, passing: Asking, rank: Rank, server: HostileServer) -> None:
+    """What an earlier stage passed on bears its mark no more where this one has scored it."""
+    server.play(reply(503), ranking())
+    marked = rank(passing(), host.candidates(*TEXTS, other=1))
+    assert [host.metadata(item)["rerank_error"] for item in marked] == ["ServerError"] * 3
+    before = copy.deepcopy(marked)
+    best = rank(passing(top_n=2), marked)
+    assert [host.text(item) for item in best] == ["salmon", "swift"]
+    assert not any("rerank_error" in host.metadata(item) for item in best)
+    assert {host.metadata(item)["other"] for item in best} == {1}
+    assert marked == before
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [

@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
-from hosted_rerank import RerankTimeoutError
+from hosted_rerank import RerankError, RerankTimeoutError
+from hosted_rerank.plan import Batch
+from hosted_rerank.work import Work
 from tests.conftest import DOCUMENTS, QUERY, Acme
-from tests.hostile import HostileServer, eventually, ranking, raw, reply, silence
+from tests.hostile import HostileServer, Peer, eventually, ranking, raw, reply, silence
 
 
 async def seen(server: HostileServer, requests: int) -> bool:
@@ -69,6 +72,29 @@ def test_cancelling_a_wait(server: HostileServer, acme: Acme) -> None:
 
     asyncio.run(main())
     assert len(server.requests) == 1
+
+
+async def test_cancelling_in_the_turn_of_a_failure(
+    server: HostileServer, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that is cancelled just when one of its parts fails is cancelled, and does not fail."""
+
+    async def refuse_one(peer: Peer) -> None:
+        await (reply(400, "") if peer.seen.body["documents"] == ["a"] else silence())(peer)
+
+    def settle(work: Work, batch: Batch, came: Any) -> list[Batch]:
+        if isinstance(came, RerankError):
+            call.cancel()
+        return settled(work, batch, came)
+
+    server.play(refuse_one)
+    settled = Work.settle
+    monkeypatch.setattr(Work, "settle", settle)
+    async with asyncio.timeout(10.0):
+        call = asyncio.create_task(acme(batch_size=1, timeout=30.0).arerank(QUERY, ["a", "b"]))
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await asyncio.to_thread(eventually, lambda: server.open == 1)
 
 
 def test_timeout_of_ones_own(server: HostileServer, acme: Acme) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,7 +16,7 @@ from hosted_rerank.connections import Connections
 from hosted_rerank.idle import Idle
 from hosted_rerank.route import Origin
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
-from tests.hostile import HostileServer, eventually, ranking, raw, reply, silence
+from tests.hostile import HostileServer, Peer, eventually, ranking, raw, reply, silence
 
 OURS = ("hosted_rerank", "httptools")
 
@@ -60,20 +61,22 @@ def test_answered_call_leaves_nothing_to_the_collector(acme: Acme, rerank: Reran
     assert sum(type(found) is Coming for found in gc.get_objects()) == before
 
 
+class Named:
+    """A connection that says when it is closed."""
+
+    def __init__(self, name: str, closed: list[str]) -> None:
+        self.name, self._closed = name, closed
+
+    def close(self) -> None:
+        self._closed.append(self.name)
+
+
 def test_idle_connections_outlive_a_pause_of_a_minute() -> None:
     """An idle connection is kept for more than a minute, the latest is taken first, and old ones are closed."""
     closed: list[str] = []
-
-    class Connection:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def close(self) -> None:
-            closed.append(self.name)
-
-    origin, idle = Origin("h.example", 443, True, None), Idle[Connection]()
+    origin, idle = Origin("h.example", 443, True, None), Idle[Named]()
     for name, since in (("a", 0.0), ("b", 20.0), ("c", 50.0)):
-        idle.give(origin, Connection(name), since)
+        idle.give(origin, Named(name, closed), since)
     taken = idle.take(origin, 111.0)
     assert taken is not None
     assert taken.name == "c"
@@ -81,8 +84,27 @@ def test_idle_connections_outlive_a_pause_of_a_minute() -> None:
     assert closed == ["a", "b"]
     assert idle.take(Origin("h.example", 443, False, None), 112.0) is None
     idle.close()
-    idle.give(origin, Connection("late"), 113.0)
+    idle.give(origin, Named("late", closed), 113.0)
     assert closed == ["a", "b", "c", "late"]
+
+
+def test_thousands_of_idle_connections_that_are_too_old() -> None:
+    """However many have waited for too long, they are closed, and there is none to take."""
+    closed: list[str] = []
+    origin, idle = Origin("h.example", 443, True, None), Idle[Named]()
+    for number in range(2_001):
+        idle.give(origin, Named(str(number), closed), 0.0)
+    assert idle.take(origin, 1_000.0) is None
+    assert len(closed) == 2_001
+
+
+def test_idle_connections_of_hosts_that_are_asked_no_more() -> None:
+    """What has waited for too long is closed when a connection to any host is put in."""
+    closed: list[str] = []
+    idle = Idle[Named]()
+    for name, since in (("a", 0.0), ("b", 50.0), ("c", 100.0)):
+        idle.give(Origin(f"{name}.example", 443, True, None), Named(name, closed), since)
+    assert closed == ["a"]
 
 
 @pytest.mark.parametrize("end", ["hang_up", "reset"])
@@ -132,6 +154,22 @@ def test_connection_with_an_unread_rest_is_not_used_again(server: HostileServer,
         rerank(reranker)
     assert [result.index for result in rerank(reranker).results] == [2, 1, 0]
     assert server.connections == 2
+
+
+def test_connection_with_an_unasked_reply_is_not_used_again(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A second reply to one request, which lies unread while nobody looks, is not the answer to the next request."""
+
+    async def twice(peer: Peer) -> None:
+        await ranking(0.1, 0.3, 0.2)(peer)
+        await asyncio.sleep(0.02)
+        await ranking(0.9, 0.5, 0.7)(peer)
+
+    server.play(twice, ranking(0.1, 0.3, 0.2))
+    reranker = acme()
+    rerank(reranker)
+    time.sleep(0.1)
+    assert [result.index for result in rerank(reranker).results] == [1, 2, 0]
+    assert (len(server.requests), server.connections) == (2, 2)
 
 
 @pytest.mark.usefixtures("alone")

@@ -96,6 +96,45 @@ def test_compressed_answer(encoding: str, content: bytes, server: HostileServer,
     assert {coding.strip() for coding in accepted.split(",")} == {"gzip", "deflate"}
 
 
+def in_chunks(encoding: str, *pieces: bytes) -> bytes:
+    """A whole reply whose body comes in these pieces."""
+    head = f"HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    return head + b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (*pieces, b""))
+
+
+BARE = zlib.compress(GOOD)[2:-4]
+"""Deflate without zlib's frame, as some servers send it."""
+
+
+@pytest.mark.parametrize("cuts", [(0,), (1,), (1, 2), (2,)], ids=str)
+def test_bare_deflate_in_pieces(cuts: tuple[int, ...], server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """Which kind of deflate it is does not depend on how its bytes come."""
+    places = [*cuts, len(BARE)]
+    pieces = [BARE[start:end] for start, end in zip([0, *places], places, strict=False) if end > start]
+    server.play(raw(in_chunks("deflate", *pieces)))
+    assert [result.index for result in rerank(acme()).results] == [1, 2, 0]
+
+
+def test_one_byte_of_deflate_is_not_whole(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A body that ends with the byte that does not tell its kind has ended too early."""
+    server.play(raw(in_chunks("deflate", BARE[:1])))
+    with pytest.raises(RerankError, match="in the middle of its content encoding"):
+        rerank(acme())
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_bytes_after_the_end_of_gzip_count(*, over: bool, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """What follows a compressed body is left out, up to the bound on replies."""
+    server.play(raw(in_chunks("gzip", PACKED, *[b"\0" * 1000] * 10)))
+    reranker = acme(row={"longest_reply": len(GOOD) + 10_000 - over}, max_retries=2)
+    if over:
+        with pytest.raises(RerankError, match="longer"):
+            rerank(reranker)
+    else:
+        assert [result.index for result in rerank(reranker).results] == [1, 2, 0]
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "x-gzip", "gzip, gzip", "gzip, br", "made-up"])
 def test_encoding_not_asked_for(encoding: str, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """An encoding that was not asked for is refused, and not asked for again."""

@@ -1,5 +1,7 @@
 """Servers that do not keep to HTTP, or to anything."""
 
+import asyncio
+import gc
 import gzip
 import socket
 import time
@@ -9,8 +11,9 @@ from itertools import cycle, islice
 import pytest
 
 from hosted_rerank import NoReplyError, Provider, Reranker, RerankError, RerankTimeoutError
-from tests.conftest import KEY, Acme, Rerank
-from tests.hostile import HostileServer, encoded, eventually, http, ranked, ranking, raw, silence
+from tests.conftest import KEY, QUERY, Acme, Rerank
+from tests.core.bounded import within
+from tests.hostile import Act, HostileServer, Peer, encoded, eventually, http, ranked, ranking, raw, silence
 
 BODY = encoded(ranked(0.1, 0.3, 0.2))
 WHOLE = http(200, BODY)
@@ -113,6 +116,14 @@ def test_reply_that_nobody_asked_for(server: HostileServer, acme: Acme, rerank: 
     assert [[result.index for result in rerank(reranker).results] for _ in range(2)] == [[1, 2, 0], [1, 2, 0]]
 
 
+def test_trailers_are_no_headers(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """What follows a body changes neither the id of its request nor the pace."""
+    trailers = b"x-request-id: t-1\r\nx-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 30s\r\n\r\n"
+    server.play(raw(chunked(BODY).replace(b"\r\n", b"\r\nx-request-id: r-1\r\n", 1) + b"0\r\n" + trailers))
+    reranker = acme(deadline=5.0)
+    assert [rerank(reranker).request_ids for _ in range(2)] == [("r-1",)] * 2
+
+
 def test_reason_not_in_ascii(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """The words beside a status are of no account, in whatever encoding they are."""
     server.play(raw(WHOLE.replace(b"200 Any", b"200 Fa\xe7on")))
@@ -171,6 +182,46 @@ def test_slow_head(act: object, server: HostileServer, acme: Acme, rerank: Reran
     assert time.monotonic() - began < 1.4
 
 
+def endless(start: bytes, more: bytes, every: float = 0.0) -> Act:
+    """An act that goes on until the client gives up."""
+
+    async def act(peer: Peer) -> None:
+        await peer.send(start)
+        while True:
+            await peer.send(more)
+            await asyncio.sleep(every)
+
+    return act
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nx-a: ", chunked(BODY) + b"0\r\nx-a: "], ids=["head", "trailer"])
+def test_reply_that_goes_on_byte_by_byte(
+    start: bytes, server: HostileServer, acme: Acme, rerank: Rerank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server whose next byte always comes before the shortest wait is over does not outlast the timeout."""
+    monkeypatch.setattr("hosted_rerank.blocking_pool.time_left", lambda ends: max(1.0, ends - time.monotonic()))
+    server.play(endless(start, b"a", every=0.01))
+    with pytest.raises(RerankTimeoutError):
+        within(5.0, lambda: rerank(acme(timeout=0.25)))
+    assert eventually(lambda: server.open == 0)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(endless(chunked(BODY) + b"0\r\n", b"x-a: %s\r\n" % (b"a" * 9_000)), id="trailers"),
+        pytest.param(endless(chunked(BODY) + b"1;a=", b"a" * 9_000), id="extension of a chunk"),
+    ],
+)
+def test_endless_reply(act: Act, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """What surrounds a body has a bound as well, and its connection is closed."""
+    server.play(act)
+    with pytest.raises(NoReplyError) as caught:
+        within(10.0, lambda: rerank(acme()))
+    assert not isinstance(caught.value, RerankTimeoutError)
+    assert eventually(lambda: server.open == 0)
+
+
 def test_timeout_is_for_one_attempt(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """After an attempt that took too long the next one has the whole time again."""
     server.play(silence(), ranking(after=0.3))
@@ -191,6 +242,24 @@ def test_nobody_accepts(rerank: Rerank) -> None:
         with pytest.raises(RerankTimeoutError):
             rerank(Reranker(row, api_key=KEY, max_retries=0, timeout=0.25))
         assert time.monotonic() - began < 3.0
+
+
+def test_upload_that_nobody_reads(acme: Acme) -> None:
+    """A request that is too large for the buffers of a server that reads nothing ends in time, and with one word."""
+    told: list[str] = []
+
+    async def main(port: int) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+        reranker = acme(row={"url": f"http://127.0.0.1:{port}"}, timeout=0.25)
+        with pytest.raises(RerankTimeoutError):
+            await reranker.arerank(QUERY, ["a" * 20_000_000])
+        await asyncio.sleep(0.05)
+        gc.collect()
+
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        within(10.0, lambda: asyncio.run(main(deaf.getsockname()[1])))
+    gc.collect()
+    assert told == []
 
 
 def test_nobody_listens(rerank: Rerank, server: HostileServer) -> None:

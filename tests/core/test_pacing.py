@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,11 +20,12 @@ from hosted_rerank import (
     ServerError,
 )
 from hosted_rerank.health import FAILURES, Health
-from hosted_rerank.pacer import Pacer, Ticket
+from hosted_rerank.pacer import LOOK, Pacer, Ticket
 from hosted_rerank.rate import FIRST_WINDOW, Rate
 from hosted_rerank.retry import Quota, quota
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
-from tests.hostile import Act, HostileServer, Peer, ranking, reply
+from tests.core.bounded import within
+from tests.hostile import Act, HostileServer, Peer, ranking, reply, silence
 
 
 def go(pacer: Pacer, now: float) -> Ticket:
@@ -112,6 +114,60 @@ def test_waker_of_a_loop_that_is_gone() -> None:
     loop.close()
     pacer.leave(under_way)
     assert pacer.admit(after, 0.0, limit=1) == 0
+
+
+def test_first_of_the_line_that_is_gone() -> None:
+    """Those who will not come back are passed by, however many, and those who will are not."""
+    pacer = Pacer(Rate())
+    under_way, line = go(pacer, 0.0), [Ticket() for _ in range(4)]
+    for ticket in line:
+        assert pacer.admit(ticket, 0.0, limit=1) == math.inf
+    line[0].gone = line[1].gone = lambda: True
+    line[2].gone = lambda: False
+    pacer.leave(under_way)
+    assert pacer.admit(line[3], 0.0, limit=1) == math.inf
+    assert pacer.admit(line[2], 0.0, limit=1) == 0
+    assert pacer.waiting == 1
+
+
+def test_request_under_way_that_is_gone() -> None:
+    """A request that nobody will settle gives its place back where a place is needed."""
+    pacer, over = Pacer(Rate()), list[bool]()
+    under_way, after = go(pacer, 0.0), Ticket()
+    under_way.gone = lambda: bool(over)
+    assert pacer.admit(after, 0.0, limit=1) == math.inf
+    over.append(True)
+    assert pacer.admit(after, LOOK, limit=1) == 0
+    assert (under_way.going, pacer.pace.under_way) == (False, 1)
+    pacer.leave(under_way)
+    assert pacer.pace.under_way == 1
+
+
+class Interrupted(Rate):
+    """A pace in whose midst the collector ends another call."""
+
+    collect: Callable[[], object] = staticmethod(lambda: None)
+
+    def wait(self, now: float) -> float:
+        self.collect()
+        return super().wait(now)
+
+
+def test_call_that_ends_within_another_ones_turn() -> None:
+    """Tickets may be given up by the thread that is letting another one go: they leave as soon as that is done."""
+    pacer = Pacer(pace := Interrupted())
+    under_way, first, second = go(pacer, 0.0), Ticket(), Ticket()
+    for ticket in (first, second):
+        assert pacer.admit(ticket, 0.0, limit=1) == math.inf
+
+    def collect() -> None:
+        pacer.leave(under_way)
+        pacer.leave(second)
+
+    pace.collect = collect
+    assert within(5.0, lambda: pacer.admit(first, 0.0)) == 0
+    assert (first.going, under_way.going, second.waiting) == (True, False, False)
+    assert (pace.under_way, pacer.waiting) == (1, 0)
 
 
 def simulate(pacer: Pacer, allowed: Any, count: int, began: float = 0.0, round_trip: float = 0.01) -> tuple[float, int]:
@@ -277,6 +333,22 @@ def test_circuit_opens_tries_and_closes() -> None:
     assert health.closed_to(16.0) == 0
 
 
+def test_try_that_is_answered_or_given_up() -> None:
+    """A try that finds a wrong request has found the service well; one that finds nothing leaves it to the next."""
+    health = Health()
+    for _ in range(FAILURES):
+        health.failed(0.0, 0.0, "status 500")
+    assert health.tries(5.0, 30.0)
+    assert health.closed_to(6.0) == pytest.approx(29.0)
+    health.untried(6.0)
+    assert health.closed_to(6.0) == 0
+    assert health.tries(6.0, 30.0)
+    health.answers()
+    assert health.closed_to(6.0) == 0
+    assert not health.tries(6.0, 30.0)
+    assert not health.failed(7.0, 6.0, "status 500")
+
+
 def test_retries_are_a_share_of_requests() -> None:
     """An outage takes the reserve, then a fifth of the requests; with time the reserve comes back."""
     health = Health()
@@ -390,6 +462,41 @@ def test_circuit_closes(server: HostileServer, acme: Acme, rerank: Rerank, way: 
     time.sleep((caught.value.retry_after or 0.0) + 0.05)
     for _ in range(3):
         assert len(rerank(reranker).results) == 3
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A circuit that is tried again after a moment."""
+    monkeypatch.setattr("hosted_rerank.health.FIRST_PAUSE", 0.1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_try_that_is_a_wrong_request(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
+    """A service that finds a request wrong is there: the circuit closes."""
+    server.play(*[reply(500, "")] * FAILURES, reply(400, ""), ranking())
+    reranker = acme(api_key=f"sk-wrong-{way}", timeout=30.0)
+    for _ in range(FAILURES):
+        with pytest.raises(ServerError):
+            rerank(reranker)
+    time.sleep(0.15)
+    with pytest.raises(InvalidRequestError):
+        rerank(reranker)
+    assert len(rerank(reranker).results) == 3
+
+
+@pytest.mark.usefixtures("quick")
+async def test_try_that_is_cancelled(server: HostileServer, acme: Acme) -> None:
+    """When the call that tries is cancelled, the next one may try at once."""
+    server.play(*[reply(500, "")] * FAILURES, silence(), ranking())
+    reranker = acme(api_key="sk-cancelled", timeout=30.0)
+    async with asyncio.timeout(10.0):
+        for _ in range(FAILURES):
+            with pytest.raises(ServerError):
+                await reranker.arerank(QUERY, DOCUMENTS)
+        await asyncio.sleep(0.15)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reranker.arerank(QUERY, DOCUMENTS), 0.2)
+        assert len((await reranker.arerank(QUERY, DOCUMENTS)).results) == 3
 
 
 def test_outage_is_not_tripled(server: HostileServer, acme: Acme, way: str) -> None:

@@ -4,16 +4,18 @@ import asyncio
 import copy
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hosted_rerank import Provider, Reranker, RerankResponse, RerankResult, Usage
 from tests.conftest import DOCUMENTS, KEY, QUERY, Acme, Rerank
-from tests.hostile import HostileServer, eventually
+from tests.hostile import HostileServer, eventually, ranking, silence
 
 FORK = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # 3.12 warns of it where there are threads
 
@@ -23,6 +25,7 @@ def in_child(work: Callable[[], object]) -> str:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.alarm(20)  # it says nothing then
         try:
             said = repr(work())
         except BaseException as error:  # noqa: BLE001 - the child must not go on with the tests
@@ -67,6 +70,19 @@ def test_fork_within_an_event_loop(server: HostileServer, acme: Acme) -> None:
 
     assert asyncio.run(main()) == [1, 1]
     assert [seen.connection for seen in server.requests] == [1, 2, 1]
+
+
+@FORK
+def test_fork_while_a_pair_is_asked_for(way: str, server: HostileServer, acme: Acme) -> None:
+    """A child asks by itself for what its parent was asking for, whose answer nobody would bring it."""
+    server.play(ranking(after=0.3), ranking())
+    reranker = acme(cache={})
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(reranker.rerank, QUERY, DOCUMENTS)
+        assert eventually(lambda: len(server.requests) == 1)
+        assert in_child(lambda: answers(reranker, way)) == "[1, 2, 1, 0]"
+        assert asked.result(10.0).attempts == 1
+    assert len(server.requests) == 2
 
 
 @FORK
@@ -231,3 +247,26 @@ def test_threads_of_a_program_that_ends(server: HostileServer) -> None:
     with start(code, server.url) as program:
         said, complaints = program.communicate()
     assert (said, complaints, program.returncode) == (f"{[1] * 8}\n", "", 0)
+
+
+@pytest.mark.parametrize("calls", [1, 2], ids=["under way", "in the line too"])
+def test_event_loop_that_is_closed_within_calls(calls: int, way: str, server: HostileServer) -> None:
+    """Calls whose loop was closed under them hold no later call up, where one may be under way at a time."""
+    server.play(silence(), ranking())
+    code = f"""
+        reranker = Reranker(Provider(name="acme", url={server.url!r}), api_key="k", timeout=5, max_concurrency=1)
+        async def leave():
+            tasks = [asyncio.create_task(reranker.arerank("q", ["a"])) for _ in range({calls})]
+            await asyncio.sleep(0.3)
+            return tasks
+        loop = asyncio.new_event_loop()
+        left = loop.run_until_complete(leave())
+        loop.close()
+        {CALLS[way]}
+    """
+    with start(code, server.url) as program:
+        try:
+            said, _ = program.communicate(timeout=20.0)
+        finally:
+            program.kill()
+    assert said == "1\n"

@@ -5,18 +5,19 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 import trustme
 
-from hosted_rerank import NoReplyError, Provider, RequestTooLargeError, Reranker
+from hosted_rerank import NoReplyError, Provider, RequestTooLargeError, Reranker, RerankTimeoutError
 from hosted_rerank.reach import in_turn, tls
 from hosted_rerank.route import Origin, route_to
-from tests.conftest import KEY, Rerank
-from tests.hostile import Act, HostileServer, Peer, raw, reply
+from tests.conftest import DOCUMENTS, KEY, QUERY, Rerank
+from tests.core.bounded import within
+from tests.hostile import Act, HostileServer, Peer, eventually, raw, reply
 
 HOST = "rerank.example"
 
@@ -43,7 +44,16 @@ def secure(_trusted: trustme.CA) -> Iterator[HostileServer]:
 
 def asks(url: str, **settings: Any) -> Reranker:
     row = Provider(name="acme", url=f"{url}/v1/rerank?a=1", plain_http=True)
-    return Reranker(row, api_key=KEY, **{"max_retries": 0, "timeout": 5.0, **settings})
+    return Reranker(row, **{"api_key": KEY, "max_retries": 0, "timeout": 5.0, **settings})
+
+
+def once(reranker: Reranker, way: str, documents: Sequence[str] = DOCUMENTS) -> None:
+    """A call, and the end of its connections; awaiting, of its event loop too."""
+    with reranker:
+        if way == "blocking":
+            reranker.rerank(QUERY, documents)
+        else:
+            asyncio.run(reranker.arerank(QUERY, documents))
 
 
 def tunnel(target: str) -> Act:
@@ -135,6 +145,27 @@ def test_proxy_that_refuses(act: Act, proxy: HostileServer, rerank: Rerank) -> N
         rerank(asks(f"https://{HOST}"))
 
 
+def test_silence_in_a_tunnel(proxy: HostileServer, way: str) -> None:
+    """A tunnel in which nobody answers the handshake is given up in time, and its event loop can end."""
+    proxy.play(raw(b"HTTP/1.1 200 OK\r\n\r\n", end="gone"))
+    with pytest.raises(RerankTimeoutError):
+        within(5.0, lambda: once(asks(f"https://{HOST}", timeout=0.25, api_key="sk-silence"), way))
+    assert eventually(lambda: proxy.left == 1)
+
+
+def test_endless_reply_of_a_proxy(proxy: HostileServer, way: str) -> None:
+    """A proxy whose reply to the request for a tunnel does not end makes no tunnel."""
+
+    async def endless(peer: Peer) -> None:
+        await peer.send(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            await peer.send(b"x-a: %s\r\n" % (b"a" * 9_000))
+
+    proxy.play(endless)
+    with pytest.raises(NoReplyError, match="the proxy"):
+        within(10.0, lambda: once(asks(f"https://{HOST}", api_key="sk-endless"), way))
+
+
 def test_plain_request_through_a_proxy(proxy: HostileServer, rerank: Rerank) -> None:
     """A proxy is told the whole address of a plain request, and who asks."""
     reranker = asks(f"http://{HOST}:8080")
@@ -195,15 +226,38 @@ def test_next_address_is_tried(
         assert len(rerank(asks(f"http://{HOST}:{port}")).results) == 3
 
 
-def test_answer_before_the_request_has_come(rerank: Rerank) -> None:
+def test_name_that_takes_long(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking up a name is inside the timeout, and nobody waits for its end, not even the end of an event loop."""
+    over, real = threading.Event(), socket.getaddrinfo
+
+    def slow(host: Any, *arguments: Any, **more: Any) -> Any:
+        if host != HOST:
+            return real(host, *arguments, **more)
+        if not more.get("flags", 0) & socket.AI_NUMERICHOST:
+            over.wait(8.0)
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    try:
+        with pytest.raises(RerankTimeoutError):
+            within(4.0, lambda: once(asks(f"http://{HOST}", timeout=0.25, api_key="sk-name"), way))
+    finally:
+        over.set()
+    assert eventually(lambda: not any(thread.name == "hosted-rerank-names" for thread in threading.enumerate()))
+
+
+@pytest.mark.parametrize("then", ["reads", "hangs up", "holds"])
+@pytest.mark.parametrize("size", [1_500_000, 20_000_000])
+def test_answer_before_the_request_has_come(then: str, size: int, way: str) -> None:
     """A server may refuse a large request by its head: its words count, though the rest could not be sent."""
-    with refusing() as url, pytest.raises(RequestTooLargeError):
-        rerank(asks(url), documents=["a" * 20_000_000])
+    with refusing(then) as url, pytest.raises(RequestTooLargeError):
+        within(10.0, lambda: once(asks(url, timeout=30.0), way, ["a" * size]))
 
 
 @contextmanager
-def refusing() -> Iterator[str]:
-    """A server that answers 413 as soon as it has read a head."""
+def refusing(then: str) -> Iterator[str]:
+    """A server that answers 413 as soon as it has read a head, and then reads the rest, hangs up, or does nothing."""
+    over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -213,10 +267,15 @@ def refusing() -> Iterator[str]:
                     made.recv(1 << 12)
                     made.sendall(b"HTTP/1.1 413 Too large\r\ncontent-length: 0\r\n\r\n")
                     made.settimeout(1)
-                    while made.recv(1 << 16):
+                    while then == "reads" and made.recv(1 << 16):
                         pass
+                    if then == "holds":
+                        over.wait(30)
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            over.set()
     thread.join()

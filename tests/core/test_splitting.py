@@ -237,6 +237,25 @@ def test_lent_client(server: HostileServer, acme: Acme) -> None:
         assert eventually(lambda: not any(each.name.startswith("hosted-rerank_") for each in threading.enumerate()))
 
 
+def test_lent_client_has_no_sleepers(server: HostileServer, acme: Acme) -> None:
+    """When a call over a lent client has failed, no thread of it sleeps until a retry that nobody wants."""
+    import httpx  # noqa: PLC0415 - lent
+
+    async def act(peer: Peer) -> None:
+        if peer.seen.body["documents"] == ["a"]:
+            await asyncio.sleep(0.2)  # the other one waits by now
+            await reply(400, "")(peer)
+        else:
+            await reply(500, "", retry_after="10")(peer)
+
+    server.play(act)
+    with httpx.Client() as client:
+        with pytest.raises(InvalidRequestError):
+            acme(batch_size=1, client=client, max_retries=2).rerank(QUERY, ["a", "b"])
+        assert len(server.requests) == 2
+        assert eventually(lambda: not any(each.name.startswith("hosted-rerank_") for each in threading.enumerate()), 2)
+
+
 def test_blocking_call_within_a_running_loop(server: HostileServer, acme: Acme) -> None:
     """A blocking call of several requests works in a thread that runs an event loop, as in a notebook."""
     server.play(by_number())
