@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -66,6 +66,14 @@ def _plain(value: Any) -> str:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
+class Read(NamedTuple):
+    """What was read of an input."""
+
+    rows: list[Row]
+    table: Any = None
+    """The same as an Arrow table, types and all, where they came as one."""
+
+
 class Input(Protocol):
     """What a job reads."""
 
@@ -78,7 +86,7 @@ class Input(Protocol):
         """Cut the input into parts of so many rows."""
         ...
 
-    def read(self, part: Part) -> list[Row]:
+    def read(self, part: Part) -> Read:
         """Return the rows of a part."""
         ...
 
@@ -147,7 +155,7 @@ class JsonLines:
         if count:
             yield Part(number, start, count)
 
-    def read(self, part: Part) -> list[Row]:
+    def read(self, part: Part) -> Read:
         """Return the rows of a part."""
         rows: list[Row] = []
         with self.path.open("rb") as file:
@@ -155,7 +163,7 @@ class JsonLines:
             while len(rows) < part.rows and (line := file.readline()):
                 if line.strip():
                     rows.append(_row(line))
-        return rows
+        return Read(rows)
 
     def stamp(self) -> list[Any]:
         """Return what tells this file from another one."""
@@ -179,12 +187,8 @@ class ParquetFile:
                 yield Part(number, start, min(rows, count - start), group)
                 number += 1
 
-    def read(self, part: Part) -> list[Row]:
-        """Return the rows of a part."""
-        return list(map(Row, self.table(part).to_pylist()))
-
-    def table(self, part: Part) -> Any:
-        """Return the rows of a part as an Arrow table, types and all; little more of the file is in memory."""
+    def read(self, part: Part) -> Read:
+        """Return the rows of a part; little more of the file is in memory than they."""
         pa: Any = import_module("pyarrow")  # untyped, and an extra
         pq: Any = import_module("pyarrow.parquet")
         seen, missing, found, file = 0, part.rows, list[Any](), pq.ParquetFile(self.path)
@@ -195,7 +199,8 @@ class ParquetFile:
             seen += batch.num_rows
             if not missing:
                 break
-        return pa.Table.from_batches(found, file.schema_arrow)
+        table = pa.Table.from_batches(found, file.schema_arrow)
+        return Read(list(map(Row, table.to_pylist())), table)
 
     def stamp(self) -> list[Any]:
         """Return what tells this file from another one."""
@@ -260,7 +265,7 @@ class BeirFolder:
         database.close()
         making.replace(index)
 
-    def read(self, part: Part) -> list[Row]:
+    def read(self, part: Part) -> Read:
         """Return the rows of a part."""
         with self.run.open("rb") as file:
             file.seek(part.start)
@@ -282,7 +287,7 @@ class BeirFolder:
 
             rows = [self._row(query, lines, text) for query, lines in groups]
         database.close()
-        return rows
+        return Read(rows)
 
     def _row(self, query: str, lines: Sequence[Sequence[str]], text: Any) -> Row:
         if any(len(words) < 5 or _number(words[4]) is None for words in lines):

@@ -19,8 +19,8 @@ import orjson
 from hosted_rerank.bulk.batch import RerankBatch
 from hosted_rerank.bulk.job import Job, JobError, PartResult
 from hosted_rerank.bulk.pace import Lessor
-from hosted_rerank.bulk.parts import ParquetFile, Part, Row
-from hosted_rerank.bulk.rows import Added, Done, added_to, with_columns
+from hosted_rerank.bulk.parts import Part, Row
+from hosted_rerank.bulk.rows import Done, added_to, with_columns
 from hosted_rerank.errors import RerankError
 
 logger = logging.getLogger("hosted_rerank")
@@ -55,7 +55,7 @@ class Worker:
             pace=pace,
             **job.settings,
         )
-        self._new = {name for name in (own.ranked, own.scores, own.ranks, own.tokens, own.error) if name is not None}
+        self._unsaid = {name for name in (own.ranked, own.scores, own.ranks, own.tokens, own.error) if name is not None}
         """Columns that the output has, and of which nobody was told that the input has them too."""
 
     def __enter__(self) -> "Worker":
@@ -88,14 +88,26 @@ class Worker:
         job = self._job
         if (before := done_before(job, part)) is not None:
             return before  # by a worker that was killed right after it
-        rows, own = list(map(self._checked, self._input.read(part))), self._input.columns
-        ranked = iter(self._batch.rank_rows([each.fields for each in rows if each.wrong is None], row))
+        (rows, table), own = self._input.read(part), self._input.columns
+        self._warn_of_clashes(rows)
+        if job.trec:
+            rows = list(map(self._nameable, rows))
+        fit = [at for at, each in enumerate(rows) if each.wrong is None]
+        if job.suffix == "parquet":  # before anything is paid for, for JSON may hold what Parquet has not
+            table = _table([rows[at] for at in fit]) if table is None else _taken(table, fit)
+        ranked = iter(self._batch.rank_rows([rows[at].fields for at in fit], row))
         done = [next(ranked) if each.wrong is None else Done(error=each.wrong) for each in rows]
         failed = {at: each.error for at, each in enumerate(done) if each.error is not None}
         good = [at for at in range(len(rows)) if at not in failed]
-        added = {at: added_to(rows[at].fields, done[at], own) for at in good}
+        added = [added_to(rows[at].fields, done[at], own) for at in good]
         name = f"{part.number:08}"
-        self._write(part, name, good, [rows[at] for at in good], list(added.values()))
+        path = job.output / "parts" / f"{name}.{job.suffix}"
+        if job.suffix == "parquet":
+            kept = _taken(table, [place for place, at in enumerate(fit) if at not in failed])
+            write_whole(path, _parquet(with_columns(kept, added, own)))
+        else:
+            whole = (rows[at].json_with(more) + b"\n" for at, more in zip(good, added, strict=True))
+            write_whole(path, b"".join(whole))
         if job.trec:
             lines = "".join(line for at in good for line in self._run_lines(part, at, rows[at].fields, done[at]))
             write_whole(job.output / "runs" / f"{name}.run", lines.encode())
@@ -110,36 +122,18 @@ class Worker:
         write_whole(job.output / "done" / f"{name}.json", json.dumps(asdict(result)).encode())
         return result
 
-    def _checked(self, row: Row) -> Row:
-        """A row, with what keeps it from being written as a TREC run, if one is asked for; new columns win."""
-        if row.wrong is not None:
-            return row
-        clash = sorted(row.fields.keys() & self._new)
-        if clash:
-            self._new -= set(clash)
-            logger.warning("The input has columns that the output gives new values: %s", ", ".join(clash))
-        own = self._input.columns
-        if not self._job.trec:
-            return row
-        named: Any = row.fields.get(own.ids) if own.ids is not None else None
-        words: list[Any] = [_query_id(row.fields), *(named if isinstance(named, list) else ())]
-        return row if all(map(_is_word, words)) else replace(row, wrong=_NO_WORD)
+    def _warn_of_clashes(self, rows: Sequence[Row]) -> None:
+        """Say, once, which columns of the input the output's replace."""
+        if clash := self._unsaid & {name for row in rows for name in row.fields}:
+            self._unsaid -= clash
+            logger.warning("The input has columns that the output gives new values: %s", ", ".join(sorted(clash)))
 
-    def _write(self, part: Part, name: str, places: Sequence[int], rows: Sequence[Row], added: Sequence[Added]) -> None:
-        path, own = self._job.output / "parts" / f"{name}.{self._job.suffix}", self._input.columns
-        if self._job.suffix == "jsonl":
-            lines = (row.json_with(more) + b"\n" for row, more in zip(rows, added, strict=True))
-            write_whole(path, b"".join(lines))
-            return
-        pa: Any = import_module("pyarrow")  # untyped, and an extra
-        pq: Any = import_module("pyarrow.parquet")
-        if isinstance(self._input, ParquetFile):  # as it came, with its types
-            table = self._input.table(part).take(pa.array(places, pa.int64()))
-        else:
-            table = _table(rows)
-        sink = pa.BufferOutputStream()
-        pq.write_table(with_columns(table, added, own), sink)
-        write_whole(path, sink.getvalue().to_pybytes())
+    def _nameable(self, row: Row) -> Row:
+        """A row, with what keeps it from being written as lines of a TREC run."""
+        ids = self._input.columns.ids
+        named: Any = row.fields.get(ids) if ids is not None else None
+        words: list[Any] = [_query_id(row.fields), *(named if isinstance(named, list) else ())]
+        return row if row.wrong is not None or all(map(_is_word, words)) else replace(row, wrong=_NO_WORD)
 
     def _run_lines(self, part: Part, at: int, row: Mapping[str, Any], done: Done) -> Iterator[str]:
         """A row as lines of a TREC run."""
@@ -177,6 +171,21 @@ def _table(rows: Sequence[Row]) -> Any:
         except (pa.ArrowException, OverflowError):
             raise JobError(f"column {name!r} has values of several types, which Parquet has not: write JSONL") from None
     return pa.table(columns)
+
+
+def _taken(table: Any, places: Sequence[int]) -> Any:
+    """Some rows of an Arrow table."""
+    pa: Any = import_module("pyarrow")  # untyped, and an extra
+    return table.take(pa.array(places, pa.int64()))
+
+
+def _parquet(table: Any) -> bytes:
+    pa: Any = import_module("pyarrow")  # untyped, and an extra
+    pq: Any = import_module("pyarrow.parquet")
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def _letter(part: int, at: int, why: str, row: Row) -> bytes:
