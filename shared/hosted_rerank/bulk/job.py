@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from hosted_rerank.bulk.batch import CONCURRENCY, RerankBatch
-from hosted_rerank.bulk.parts import Input, Part, open_input
+from hosted_rerank.bulk.inputs import open_input
+from hosted_rerank.bulk.parts import Input, Part
 from hosted_rerank.bulk.rows import COLUMNS, Columns, Done
 from hosted_rerank.checks import check_count
 

@@ -9,8 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from hosted_rerank.bulk.beir import INDEX
 from hosted_rerank.bulk.job import Engine, Job, JobError, JobResult, PartResult, Progress
-from hosted_rerank.bulk.parts import INDEX, Part
+from hosted_rerank.bulk.parts import Part
 from hosted_rerank.bulk.rows import Done
 from hosted_rerank.bulk.worker import Worker, done_before, write_whole
 

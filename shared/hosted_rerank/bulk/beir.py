@@ -1,0 +1,135 @@
+"""A folder in BEIR's layout with a TREC run: a row for each query of the run."""
+
+import sqlite3
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from hosted_rerank.bulk.parts import Part, Read, Row, row_of_line, stamp_of
+from hosted_rerank.bulk.rows import Columns
+
+INDEX = "texts.sqlite"
+"""The file in a job's folder that knows where each text of a corpus begins."""
+
+_OF_A_FOLDER = Columns(ids="document_ids")
+
+
+@dataclass(frozen=True, slots=True)
+class BeirFolder:
+    """A corpus, queries and a TREC run: a row for each query of the run, its candidates best first.
+
+    The corpus is not held in memory: an index on disk (SQLite), made once, knows where each document begins.
+    """
+
+    path: Path
+    run: Path
+    scratch: Path
+    columns: Columns = _OF_A_FOLDER
+
+    def parts(self, rows: int) -> Iterator[Part]:
+        """Cut the run; lines of a query have to stand together, as run files have them."""
+        self._make_index()
+        number = count = start = 0
+        with closing(sqlite3.connect("")) as seen:  # on disk, and gone when it is closed: there may be many
+            seen.execute("create table queries (id blob primary key) without rowid")
+            for query, at in self._queries():
+                if seen.execute("insert or ignore into queries values (?)", (query,)).rowcount == 0:
+                    name = query.decode("utf-8", "replace")
+                    raise ValueError(
+                        f"{self.run}: the lines of query {name} do not stand together: sort the run by query"
+                    )
+                if count == rows:
+                    yield Part(number, start, count)
+                    number, count, start = number + 1, 0, at
+                count += 1
+        if count:
+            yield Part(number, start, count)
+
+    def _queries(self) -> Iterator[tuple[bytes, int]]:
+        """The queries of the run, and the byte that each begins at."""
+        before, at = b"", 0
+        with self.run.open("rb") as file:
+            for line in file:
+                query = line.removeprefix(BOM_UTF8).split(maxsplit=1)[0] if line.strip() else before
+                if query != before:
+                    yield query, at
+                before, at = query, at + len(line)
+
+    def _make_index(self) -> None:
+        index = self.scratch / INDEX
+        if index.exists():
+            return
+        making = index.with_suffix(".making")
+        making.unlink(missing_ok=True)
+        database = sqlite3.connect(making)
+        database.execute("create table texts (kind text, id text, at integer, primary key (kind, id)) without rowid")
+        for kind in ("corpus", "queries"):
+            database.executemany("insert or replace into texts values (?, ?, ?)", _offsets(self.path, kind))
+        database.commit()
+        database.close()
+        making.replace(index)
+
+    def read(self, part: Part) -> Read:
+        """Return the rows of a part."""
+        with self.run.open("rb") as file:
+            file.seek(part.start)
+            whole = (line.removeprefix(BOM_UTF8).decode("utf-8", "replace") for line in file if line.strip())
+            lines = (line.split() for line in whole)
+            found = groupby(lines, key=lambda words: words[0])
+            groups = [(query, list(each)) for (query, each), _ in zip(found, range(part.rows), strict=False)]
+        database = sqlite3.connect(f"{(self.scratch / INDEX).resolve().as_uri()}?mode=ro", uri=True)
+        with (self.path / "corpus.jsonl").open("rb") as corpus, (self.path / "queries.jsonl").open("rb") as queries:
+            files = {"corpus": corpus, "queries": queries}
+
+            def text(kind: str, name: str) -> str | None:
+                place = database.execute("select at from texts where kind = ? and id = ?", (kind, name)).fetchone()
+                if place is None:
+                    return None
+                files[kind].seek(place[0])
+                row = row_of_line(files[kind].readline()).fields
+                return f"{row.get('title') or ''} {row.get('text') or ''}".strip()
+
+            rows = [self._row(query, lines, text) for query, lines in groups]
+        database.close()
+        return Read(rows)
+
+    def _row(self, query: str, lines: Sequence[Sequence[str]], text: Any) -> Row:
+        if any(len(words) < 5 or _number(words[4]) is None for words in lines):
+            return Row({"query_id": query}, wrong=f"a line of query {query} is no line of a TREC run")
+        best = sorted(lines, key=lambda words: _number(words[4]) or 0.0, reverse=True)
+        ids = [words[2] for words in best]
+        documents = [text("corpus", name) for name in ids]
+        row = {"query_id": query, "query": text("queries", query), "document_ids": ids, "documents": documents}
+        if row["query"] is None:
+            return Row(row, wrong=f"query {query} is not in queries.jsonl")
+        if missing := [name for name, found in zip(ids, documents, strict=True) if found is None]:
+            return Row(row, wrong=f"documents {', '.join(missing[:5])} are not in the corpus")
+        return Row(row)
+
+    def stamp(self) -> list[Any]:
+        """Return what tells this input from another one."""
+        return [stamp_of(path) for path in (self.run, self.path / "corpus.jsonl", self.path / "queries.jsonl")]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _offsets(folder: Path, kind: str) -> Iterator[tuple[str, str, int]]:
+    at = 0
+    path = folder / f"{kind}.jsonl"
+    with path.open("rb") as file:
+        for line in file:
+            if line.strip():
+                row = row_of_line(line).fields
+                if "_id" not in row:
+                    raise ValueError(f"{path}: the line at byte {at} is not a JSON object with an _id")
+                yield kind, str(row["_id"]), at
+            at += len(line)
