@@ -17,8 +17,8 @@ from pydantic import ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from hosted_rerank import Reranker, RerankResponse
-from hosted_rerank.dumps import dump_open, dump_provider
-from hosted_rerank.settings import Overrides, RerankSettings, arank, rank
+from hosted_rerank.frameworks.serialization import dump_open, dump_provider
+from hosted_rerank.frameworks.settings import Overrides, RerankSettings, arank, rank
 from langchain_hosted_rerank.run import ranked_documents, ranked_pairs, record_usage, run_outputs
 from langchain_hosted_rerank.text import any_texts, document_texts
 

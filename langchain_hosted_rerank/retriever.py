@@ -7,7 +7,7 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, RetrieverLike
 from pydantic import ConfigDict, Field
 
-from hosted_rerank.settings import Overrides
+from hosted_rerank.frameworks.settings import Overrides
 from langchain_hosted_rerank.compressor import HostedRerank
 
 

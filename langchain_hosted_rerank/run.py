@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 from pydantic import BaseModel
 
 from hosted_rerank import RerankResponse
-from hosted_rerank.settings import PASSED_KEY
+from hosted_rerank.frameworks.settings import PASSED_KEY
 
 _new = object.__new__
 _slots = vars(BaseModel)

@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from hosted_rerank.checks import check_list, check_sequence
+from hosted_rerank._validation import check_list, check_sequence
 
 _CONTENT: Callable[[Document], str] = attrgetter("page_content")
 

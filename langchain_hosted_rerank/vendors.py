@@ -1,6 +1,6 @@
 """`HostedRerank` for one vendor each, with the vendor's own parameters."""
 
-from hosted_rerank.settings import FireworksSettings, NebiusSettings
+from hosted_rerank.frameworks.settings import FireworksSettings, NebiusSettings
 from langchain_hosted_rerank.compressor import HostedRerank
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, TextNode
 
 from hosted_rerank import RerankResponse
-from hosted_rerank.checks import check_list
-from hosted_rerank.settings import PASSED_KEY
+from hosted_rerank._validation import check_list
+from hosted_rerank.frameworks.settings import PASSED_KEY
 
 _TEMPLATES = ("{key}: {value}", "\n", "{metadata_str}\n\n{content}")
 """LlamaIndex's own, for a line of metadata, between such lines, and for a text below them."""

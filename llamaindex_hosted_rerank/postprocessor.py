@@ -19,8 +19,8 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, Query
 from pydantic import Field, model_validator
 
 from hosted_rerank import Reranker, RerankResponse
-from hosted_rerank.body import is_object
-from hosted_rerank.settings import Overrides, RerankSettings, arank, rank
+from hosted_rerank.frameworks.settings import Overrides, RerankSettings, arank, rank
+from hosted_rerank.providers.json_path import is_object
 from llamaindex_hosted_rerank.events import HostedReRankEndEvent, describe
 from llamaindex_hosted_rerank.nodes import node_texts, ranked_nodes
 

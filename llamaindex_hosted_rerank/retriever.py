@@ -5,8 +5,8 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
-from hosted_rerank.checks import check_count
-from hosted_rerank.settings import Overrides
+from hosted_rerank._validation import check_count
+from hosted_rerank.frameworks.settings import Overrides
 from llamaindex_hosted_rerank.postprocessor import HostedRerank
 
 

@@ -7,15 +7,15 @@ from typing import Any
 import orjson
 
 from hosted_rerank import Provider, RerankError, RerankResponse
-from hosted_rerank.endpoint import Endpoint
-from hosted_rerank.flow import Answer, Exchange, Wait
-from hosted_rerank.merge import merge
-from hosted_rerank.plan import Batch, Call, Limits, Plan, plan
+from hosted_rerank.call.batching import Batch, Limits, Plan, plan
+from hosted_rerank.call.call_state import Work
+from hosted_rerank.call.merge import merge
+from hosted_rerank.call.request_flow import Answer, Exchange, Wait
+from hosted_rerank.limits.endpoint_state import Service
+from hosted_rerank.limits.retry import Retry
 from hosted_rerank.providers import find_provider
-from hosted_rerank.retry import Retry
-from hosted_rerank.service import Service
-from hosted_rerank.wire import Lost, Outcome, Reply, Request
-from hosted_rerank.work import Work
+from hosted_rerank.providers.endpoint import Endpoint
+from hosted_rerank.wire import Call, Lost, Outcome, Reply, Request
 from tests.hostile import encoded, ranked
 
 ACME = Provider(name="acme", url="https://rerank.example/v1/rerank")

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("langchain_core")
 pytest.importorskip("llama_index.core")
-from hosted_rerank.catalogue import markdown
+from hosted_rerank.cli.provider_table import markdown
 
 server = pytest.importorskip("hosted_rerank.local.server", exc_type=ImportError)
 

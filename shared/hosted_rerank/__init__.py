@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hosted_rerank.comparison import Comparison, compare
-    from hosted_rerank.dialect import Dialect
+    from hosted_rerank.display.compare import Comparison, compare
+    from hosted_rerank.display.plots import plot_ranks, plot_scores
     from hosted_rerank.errors import (
         AuthenticationError,
         CircuitOpenError,
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
         RerankTimeoutError,
         ServerError,
     )
-    from hosted_rerank.plots import plot_ranks, plot_scores
     from hosted_rerank.providers import PROVIDERS, Provider
+    from hosted_rerank.providers.dialect import Dialect
     from hosted_rerank.reranker import Reranker
-    from hosted_rerank.wire import RerankResponse, RerankResult, Usage
+    from hosted_rerank.response import RerankResponse, RerankResult, Usage
 
 __all__ = [
     "PROVIDERS",
@@ -67,16 +67,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "PROVIDERS": "providers",
-    "Comparison": "comparison",
-    "Dialect": "dialect",
+    "Comparison": "display.compare",
+    "Dialect": "providers.dialect",
     "Provider": "providers",
-    "RerankResponse": "wire",
-    "RerankResult": "wire",
+    "RerankResponse": "response",
+    "RerankResult": "response",
     "Reranker": "reranker",
-    "Usage": "wire",
-    "compare": "comparison",
-    "plot_ranks": "plots",
-    "plot_scores": "plots",
+    "Usage": "response",
+    "compare": "display.compare",
+    "plot_ranks": "display.plots",
+    "plot_scores": "display.plots",
 }
 """Where a name lives; the others are errors."""
 

@@ -6,25 +6,27 @@ from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Literal, Self
 
-from hosted_rerank.address import without_credentials
-from hosted_rerank.auth import KeyHeader
-from hosted_rerank.closing import Closing
-from hosted_rerank.drive import adrive, drive
-from hosted_rerank.endpoint import Endpoint, Key, ScoreTransformChoice
+from hosted_rerank._context_manager import Closing
+from hosted_rerank.call.batching import CONCURRENCY, Limits, plan
+from hosted_rerank.call.call_state import Work
+from hosted_rerank.call.drivers import adrive, drive
+from hosted_rerank.call.merge import merge
+from hosted_rerank.call.score_cache import Cache, check_cache
 from hosted_rerank.errors import PASSABLE, DeadlineExceededError, RerankError
-from hosted_rerank.merge import merge
-from hosted_rerank.pairs import Cache, check_cache
-from hosted_rerank.plan import CONCURRENCY, Call, Limits, plan
+from hosted_rerank.limits.endpoint_state import SERVICES
+from hosted_rerank.limits.retry import Retry
+from hosted_rerank.observability import watching
+from hosted_rerank.observability.events import Watch
 from hosted_rerank.providers import Provider, find_provider
+from hosted_rerank.providers.auth import KeyHeader
+from hosted_rerank.providers.endpoint import Endpoint, Key, ScoreTransformChoice
 from hosted_rerank.providers.servers import LOCAL
-from hosted_rerank.retry import Retry
-from hosted_rerank.service import SERVICES
-from hosted_rerank.signed import Signed
-from hosted_rerank.throttle import RateLimiter, Throttled
-from hosted_rerank.transport import AwaitingClient, BlockingClient, HttpTransport
-from hosted_rerank.watch import Watch, watching
-from hosted_rerank.wire import RerankResponse, Transport
-from hosted_rerank.work import Work
+from hosted_rerank.providers.url import without_credentials
+from hosted_rerank.response import RerankResponse
+from hosted_rerank.transport.rate_limiter import RateLimiter, Throttled
+from hosted_rerank.transport.signing import Signed
+from hosted_rerank.transport.transport import AwaitingClient, BlockingClient, HttpTransport
+from hosted_rerank.wire import Call, Transport
 
 
 class Reranker(Closing):
@@ -53,8 +55,8 @@ class Reranker(Closing):
         max_document_chars: Characters of a document that are sent at most; `None` for all.
         dedupe: Whether equal documents are sent once.
         cache: Where scores are kept, a `MutableMapping[str, float]` of yours: a dict, `cachetools.TTLCache`,
-            `diskcache.Cache`. Known pairs of a query and a document are not sent again. `hosted_rerank.pairs` says what
-            the keys are. Not for listwise models.
+            `diskcache.Cache`. Known pairs of a query and a document are not sent again.
+            `hosted_rerank.call.score_cache` says what the keys are. Not for listwise models.
         on_error: "passthrough" leaves documents that an outage hit unscored, after the others, with the error's name;
             a wrong request, a wrong key and a cancellation always raise.
         fallbacks: Who is asked when this one is out: other rerankers, or providers by name or row, with the same times

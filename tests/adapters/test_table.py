@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hosted_rerank import PROVIDERS, Dialect, PaymentRequiredError, Provider
-from hosted_rerank.auth import AwsSignature, KeyHeader
-from hosted_rerank.dialect import Prompt
+from hosted_rerank.providers.auth import AwsSignature, KeyHeader
+from hosted_rerank.providers.dialect import Prompt
 from tests.adapters.fixtures import Asking, Rank
 from tests.hostile import HostileServer, reply
 

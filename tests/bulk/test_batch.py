@@ -19,7 +19,7 @@ from hosted_rerank import (
 from hosted_rerank.bulk import Columns, RerankBatch, SharedPace
 from hosted_rerank.bulk.pace import Grant, News
 from hosted_rerank.bulk.rows import added_to
-from hosted_rerank.health import FAILURES
+from hosted_rerank.limits.circuit_breaker import FAILURES
 from tests.conftest import KEY
 from tests.hostile import HostileServer, Peer, ranking, reply
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from hosted_rerank.bulk import Columns, Job, JobError, run_job
 from hosted_rerank.bulk.job import Progress
-from hosted_rerank.commands import commands
+from hosted_rerank.cli.commands import commands
 from tests.bulk.conftest import serving
 from tests.hostile import HostileServer, Peer, ranking, reply
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hosted_rerank import RerankError, RerankTimeoutError
-from hosted_rerank.plan import Batch
-from hosted_rerank.work import Work
+from hosted_rerank.call.batching import Batch
+from hosted_rerank.call.call_state import Work
 from tests.conftest import DOCUMENTS, QUERY, Acme
 from tests.hostile import HostileServer, Peer, eventually, ranking, raw, reply, silence
 

@@ -11,10 +11,10 @@ from contextlib import suppress
 import pytest
 
 from hosted_rerank import NoReplyError, RerankError
-from hosted_rerank.coming import Coming
-from hosted_rerank.connections import Connections
-from hosted_rerank.idle import Idle
-from hosted_rerank.route import Origin
+from hosted_rerank.transport.idle import Idle
+from hosted_rerank.transport.pool_manager import Connections
+from hosted_rerank.transport.response_reader import Coming
+from hosted_rerank.transport.route import Origin
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, Peer, eventually, ranking, raw, reply, silence
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosted_rerank.excerpt import LONGEST, excerpt
+from hosted_rerank.call.redaction import LONGEST, excerpt
 from tests.conftest import KEY
 from tests.hostile import encoded
 

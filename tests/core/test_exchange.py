@@ -12,7 +12,7 @@ from hosted_rerank import (
     ServerError,
     errors,
 )
-from hosted_rerank.flow import Answer
+from hosted_rerank.call.request_flow import Answer
 from tests.byhand import answered, joined, limits, lost, planned, walk
 
 

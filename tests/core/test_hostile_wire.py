@@ -199,7 +199,9 @@ def test_reply_that_goes_on_byte_by_byte(
     start: bytes, server: HostileServer, acme: Acme, rerank: Rerank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server whose next byte always comes before the shortest wait is over does not outlast the timeout."""
-    monkeypatch.setattr("hosted_rerank.blocking_pool.time_left", lambda ends: max(1.0, ends - time.monotonic()))
+    monkeypatch.setattr(
+        "hosted_rerank.transport.blocking_pool.time_left", lambda ends: max(1.0, ends - time.monotonic())
+    )
     server.play(endless(start, b"a", every=0.01))
     with pytest.raises(RerankTimeoutError):
         within(5.0, lambda: rerank(acme(timeout=0.25)))

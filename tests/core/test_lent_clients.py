@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hosted_rerank import MalformedReplyError, NoReplyError, RateLimitError, RerankError, RerankTimeoutError
-from hosted_rerank.wire import RerankResponse
+from hosted_rerank.response import RerankResponse
 from tests.conftest import DOCUMENTS, KEY, QUERY, Acme
 from tests.hostile import HostileServer, encoded, eventually, ranked, ranking, raw, reply, silence
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosted_rerank import RerankResult, Usage
-from hosted_rerank.flow import Answer
-from hosted_rerank.plan import Limits
+from hosted_rerank.call.batching import Limits
+from hosted_rerank.call.request_flow import Answer
 from tests.byhand import ACME, answered, body_of, joined, planned, walk
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer, ranked, ranking

@@ -19,10 +19,10 @@ from hosted_rerank import (
     RerankResponse,
     ServerError,
 )
-from hosted_rerank.health import FAILURES, Health
-from hosted_rerank.pacer import LOOK, Pacer, Ticket
-from hosted_rerank.rate import FIRST_WINDOW, Rate
-from hosted_rerank.retry import Quota, quota
+from hosted_rerank.limits.adaptive_rate import FIRST_WINDOW, Rate
+from hosted_rerank.limits.circuit_breaker import FAILURES, Health
+from hosted_rerank.limits.request_queue import LOOK, Pacer, Ticket
+from hosted_rerank.limits.retry import Quota, quota
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.core.bounded import within
 from tests.hostile import Act, HostileServer, Peer, ranking, reply, silence
@@ -467,7 +467,7 @@ def test_circuit_closes(server: HostileServer, acme: Acme, rerank: Rerank, way: 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A circuit that is tried again after a moment."""
-    monkeypatch.setattr("hosted_rerank.health.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("hosted_rerank.limits.circuit_breaker.FIRST_PAUSE", 0.1)
 
 
 @pytest.mark.usefixtures("quick")

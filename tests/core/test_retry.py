@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosted_rerank.retry import Retry, passes, retry_after
+from hosted_rerank.limits.retry import Retry, passes, retry_after
 from tests.byhand import NOON, answered, lost
 
 TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)

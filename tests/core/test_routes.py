@@ -13,8 +13,8 @@ import pytest
 import trustme
 
 from hosted_rerank import NoReplyError, Provider, RequestTooLargeError, Reranker, RerankTimeoutError
-from hosted_rerank.reach import in_turn, tls
-from hosted_rerank.route import Origin, route_to
+from hosted_rerank.transport.reach import in_turn, tls
+from hosted_rerank.transport.route import Origin, route_to
 from tests.conftest import DOCUMENTS, KEY, QUERY, Rerank
 from tests.core.bounded import within
 from tests.hostile import Act, HostileServer, Peer, eventually, raw, reply

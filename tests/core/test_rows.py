@@ -20,9 +20,9 @@ from hosted_rerank import (
     RerankError,
     ServerError,
 )
-from hosted_rerank.dialect import Prompt
-from hosted_rerank.flow import Answer
-from hosted_rerank.wire import RerankResponse
+from hosted_rerank.call.request_flow import Answer
+from hosted_rerank.providers.dialect import Prompt
+from hosted_rerank.response import RerankResponse
 from tests.byhand import ACME, answered, body_of, joined, planned, request_of, walk
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer, ranked, reply

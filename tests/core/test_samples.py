@@ -12,7 +12,7 @@ import pytest
 
 import hosted_rerank
 from hosted_rerank import PROVIDERS, Reranker, RerankError
-from hosted_rerank.auth import KeyHeader
+from hosted_rerank.providers.auth import KeyHeader
 from tests.byhand import body_of, planned, request_of
 from tests.conftest import KEY, Rerank
 from tests.hostile import HostileServer, reply

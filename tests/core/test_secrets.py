@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hosted_rerank import Provider, Reranker, RerankError
-from hosted_rerank.plan import Batch
-from hosted_rerank.work import Work
+from hosted_rerank.call.batching import Batch
+from hosted_rerank.call.call_state import Work
 from tests.byhand import planned, request_of
 from tests.conftest import KEY, Acme, Rerank
 from tests.hostile import Act, HostileServer, Peer, http, raw, reply

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from hosted_rerank import PROVIDERS, AuthenticationError, NoReplyError, Provider, Reranker, RerankError
-from hosted_rerank.auth import IbmToken
+from hosted_rerank.providers.auth import IbmToken
 from tests.conftest import KEY, QUERY
 from tests.hostile import HostileServer, Seen, reply
 

@@ -17,7 +17,7 @@ from hosted_rerank import (
     Reranker,
     ServerError,
 )
-from hosted_rerank.plan import Limits
+from hosted_rerank.call.batching import Limits
 from tests.byhand import ACME, answered, planned, walk
 from tests.conftest import QUERY, Acme, Rerank
 from tests.hostile import Act, HostileServer, Peer, eventually, ranking, reply, silence

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from hosted_rerank.commands import commands
+from hosted_rerank.cli.commands import commands
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 MAIN = ("-m", "hosted_rerank.cli")

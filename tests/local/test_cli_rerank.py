@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from hosted_rerank.commands import commands
+from hosted_rerank.cli.commands import commands
 from tests.conftest import DOCUMENTS, KEY, QUERY
 from tests.hostile import HostileServer, reply
 

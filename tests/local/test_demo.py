@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from hosted_rerank.commands import commands
+from hosted_rerank.cli.commands import commands
 from hosted_rerank.local.faq import Faq
 
 demo = pytest.importorskip("hosted_rerank.demo", exc_type=ImportError)  # needs both frameworks

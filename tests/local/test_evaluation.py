@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hosted_rerank import InvalidRequestError, NotFoundError, Reranker
-from hosted_rerank.commands import commands
+from hosted_rerank.cli.commands import commands
 from hosted_rerank.local.conditions import Conditions, instant
 from hosted_rerank.local.server import running
 from tests.conftest import Acme

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from hosted_rerank import PROVIDERS, AuthenticationError, InvalidRequestError, NotFoundError, Provider, Reranker
-from hosted_rerank.address import parts_of
-from hosted_rerank.auth import KeyHeader
 from hosted_rerank.local.model import Model
 from hosted_rerank.local.server import running
+from hosted_rerank.providers.auth import KeyHeader
+from hosted_rerank.providers.url import parts_of
 
 QUERY = "What is the Python language?"
 DOCUMENTS = ["Pythons are snakes that kill.", "", "Python is a programming language.", " \n", "Bread rises."]

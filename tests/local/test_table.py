@@ -8,10 +8,10 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from typer.testing import CliRunner, Result
 
 from hosted_rerank import PROVIDERS, Provider
-from hosted_rerank.address import parts_of
-from hosted_rerank.auth import KeyHeader
-from hosted_rerank.catalogue import examples
-from hosted_rerank.commands import commands
+from hosted_rerank.cli.commands import commands
+from hosted_rerank.cli.provider_table import examples
+from hosted_rerank.providers.auth import KeyHeader
+from hosted_rerank.providers.url import parts_of
 from tests.hostile import HostileServer, reply
 
 TEXTS = ["Bread rises.", "The tides follow the moon.", "Neap and spring."]

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from hosted_rerank import PROVIDERS, Reranker, RerankError
-from hosted_rerank.wire import RerankResponse
+from hosted_rerank.response import RerankResponse
 
 INFINITY = os.environ.get("INFINITY")
 """The command of an environment that has it; it needs torch, and older packages than ours."""

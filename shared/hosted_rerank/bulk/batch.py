@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hosted_rerank.address import is_credential
+from hosted_rerank._context_manager import Closing
+from hosted_rerank._validation import check_count
 from hosted_rerank.bulk.pace import Granted, Lessor
 from hosted_rerank.bulk.rows import COLUMNS, Columns, Done, added_to, rows_of, with_columns, wrong_row
-from hosted_rerank.checks import check_count
-from hosted_rerank.closing import Closing
-from hosted_rerank.connections import CONNECTIONS
 from hosted_rerank.errors import (
     PASSABLE,
     CircuitOpenError,
@@ -26,10 +24,12 @@ from hosted_rerank.errors import (
     RateLimitError,
     RerankError,
 )
+from hosted_rerank.limits.endpoint_state import SERVICES, Service, Services
 from hosted_rerank.providers import Provider
+from hosted_rerank.providers.url import is_credential
 from hosted_rerank.reranker import Reranker
-from hosted_rerank.service import SERVICES, Service, Services
-from hosted_rerank.wire import RerankResponse
+from hosted_rerank.response import RerankResponse
+from hosted_rerank.transport.pool_manager import CONNECTIONS
 
 logger = logging.getLogger("hosted_rerank")
 

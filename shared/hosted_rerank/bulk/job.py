@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from hosted_rerank._validation import check_count
 from hosted_rerank.bulk.batch import CONCURRENCY, RerankBatch
 from hosted_rerank.bulk.inputs import open_input
 from hosted_rerank.bulk.parts import Input, Part
 from hosted_rerank.bulk.rows import COLUMNS, Columns, Done
-from hosted_rerank.checks import check_count
 
 PART_ROWS = 1000
 """Rows of a part, where the caller says nothing."""

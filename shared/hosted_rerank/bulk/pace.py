@@ -15,9 +15,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from hosted_rerank.pacer import Pacer, Ticket
-from hosted_rerank.rate import Rate
-from hosted_rerank.retry import Quota
+from hosted_rerank.limits.adaptive_rate import Rate
+from hosted_rerank.limits.request_queue import Pacer, Ticket
+from hosted_rerank.limits.retry import Quota
 
 AHEAD = 0.5
 """Seconds ahead for which requests are granted, once a rate is known."""

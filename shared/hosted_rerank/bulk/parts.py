@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from hosted_rerank.body import is_object, parse
 from hosted_rerank.bulk.rows import Columns
+from hosted_rerank.providers.json_path import is_object, parse
 
 
 @dataclass(frozen=True, slots=True)

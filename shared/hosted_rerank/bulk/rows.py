@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeAlias, TypeGuard
 
-from hosted_rerank.body import is_object
-from hosted_rerank.wire import RerankResponse
+from hosted_rerank.providers.json_path import is_object
+from hosted_rerank.response import RerankResponse
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hosted_rerank.checks import check_count
+from hosted_rerank._validation import check_count
 from hosted_rerank.evaluation.bm25 import Bm25
 from hosted_rerank.local.faq import load_faq
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from hosted_rerank.checks import check_count
+from hosted_rerank._validation import check_count
 from hosted_rerank.errors import PASSABLE, NotFoundError, PaymentRequiredError
 from hosted_rerank.evaluation.dataset import Dataset
 from hosted_rerank.reranker import Reranker

@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 import orjson
 
-from hosted_rerank.auth import KeyHeader
 from hosted_rerank.local.model import Scores
+from hosted_rerank.providers.auth import KeyHeader
 
 MAX_BODY = 64 * 2**20
 """Bytes of a request body; a longer one is refused with 413."""

@@ -15,12 +15,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from hosted_rerank.auth import KeyHeader
-from hosted_rerank.body import at, is_array, is_object, parse, put
-from hosted_rerank.dialect import Dialect, Prompt
 from hosted_rerank.local.apis import Answer, Api, Call, Score, rank
 from hosted_rerank.local.model import Scores
 from hosted_rerank.providers import PROVIDERS, Provider
+from hosted_rerank.providers.auth import KeyHeader
+from hosted_rerank.providers.dialect import Dialect, Prompt
+from hosted_rerank.providers.json_path import at, is_array, is_object, parse, put
 from hosted_rerank.providers.servers import LLAMACPP, VLLM
 from hosted_rerank.providers.vendors import COHERE
 

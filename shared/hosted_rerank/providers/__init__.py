@@ -8,7 +8,7 @@ beside the tests; nothing else knows it by name.
 from collections.abc import Mapping
 
 from hosted_rerank.providers import clouds, servers, vendors
-from hosted_rerank.providers.row import Provider
+from hosted_rerank.providers.provider import Provider
 
 PROVIDERS: Mapping[str, Provider] = {row.name: row for row in (*vendors.ROWS, *clouds.ROWS, *servers.ROWS)}
 """Every row by its name."""

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from hosted_rerank.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
-from hosted_rerank.dialect import Dialect
 from hosted_rerank.errors import RateLimitError, ServerError
-from hosted_rerank.providers.row import Provider
+from hosted_rerank.providers.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
+from hosted_rerank.providers.dialect import Dialect
+from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.vendors import COHERE, NO_ECHO
 
 AZURE = replace(

@@ -5,10 +5,10 @@ A key is optional, as the servers ask for one only if they are told to. Rows wer
 
 from dataclasses import replace
 
-from hosted_rerank.dialect import Dialect
 from hosted_rerank.errors import InvalidRequestError, RequestTooLargeError
 from hosted_rerank.providers.clouds import NVIDIA
-from hosted_rerank.providers.row import Provider
+from hosted_rerank.providers.dialect import Dialect
+from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.vendors import NO_ECHO
 
 VLLM = Provider(

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from hosted_rerank.auth import KeyHeader
-from hosted_rerank.dialect import Dialect, Prompt
 from hosted_rerank.errors import PaymentRequiredError
-from hosted_rerank.providers.row import Provider
+from hosted_rerank.providers.auth import KeyHeader
+from hosted_rerank.providers.dialect import Dialect, Prompt
+from hosted_rerank.providers.provider import Provider
 
 NO_ECHO = {"return_documents": False}
 """What keeps most APIs from sending the documents back."""

@@ -1,0 +1,15 @@
+"""The command `hosted-rerank`, one file for each of its commands; `app` is what they share."""
+
+import sys
+
+
+def main() -> None:
+    """Runs the command line; exits with status 2 if typer is not installed."""
+    try:
+        from hosted_rerank.cli.commands import commands  # noqa: PLC0415 - typer is an extra
+    except ModuleNotFoundError as missing:
+        if missing.name != "typer":
+            raise
+        print("hosted-rerank needs typer: pip install 'hosted-rerank[cli]'", file=sys.stderr)
+        raise SystemExit(2) from None
+    commands()

@@ -1,0 +1,6 @@
+"""The application with all its commands."""
+
+from hosted_rerank.cli import bulk, demo, evaluate, providers, rerank, serve
+from hosted_rerank.cli.app import commands
+
+__all__ = ["bulk", "commands", "demo", "evaluate", "providers", "rerank", "serve"]

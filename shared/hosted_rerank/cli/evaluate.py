@@ -1,0 +1,95 @@
+"""`hosted-rerank evaluate`."""
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from hosted_rerank.cli.app import AGAIN, commands, explained, row_of
+
+if TYPE_CHECKING:
+    from hosted_rerank.evaluation import Dataset, Evaluation
+    from hosted_rerank.providers import Provider
+
+
+@commands.command()
+def evaluate(
+    data: Annotated[Path | None, typer.Option(help="A folder in BEIR's layout; else the Python FAQ.")] = None,
+    provider: Annotated[list[str], typer.Option(help="NAME or NAME=MODEL; more of them are compared.")] = ["local"],  # noqa: B006 - typer copies it
+    split: Annotated[str, typer.Option(help="The judgements are qrels/SPLIT.tsv.")] = "test",
+    qrels: Annotated[Path | None, typer.Option(help="Judgements from here instead, BEIR's or TREC's.")] = None,
+    run: Annotated[Path | None, typer.Option(help="A TREC run as the first stage; else BM25.")] = None,
+    candidates: Annotated[int, typer.Option(min=1, help="Documents to rerank for each query.")] = 100,
+    k: Annotated[int, typer.Option(min=1, help="How far down nDCG, MRR and recall look.")] = 10,
+    concurrency: Annotated[int, typer.Option(min=1, help="Queries under way at once.")] = 8,
+    output: Annotated[Path | None, typer.Option(help="Folder for outcomes, runs, report.json, report.html.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the output folder.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Write the report as JSON, not as a table.")] = False,
+) -> None:
+    """Judge rerankers on labelled questions: quality, time, tokens, beside the first stage.
+
+    Exit status 75: some queries failed, and asking again with --resume may help.
+    """
+    if resume and output is None:
+        raise typer.BadParameter("say which --output folder.", param_hint="--resume")
+    chosen = [(row_of(name), model or None) for name, _, model in (each.partition("=") for each in provider)]
+    console = Console(stderr=True)
+    with explained():
+        from hosted_rerank import evaluation  # noqa: PLC0415 - heavy, and an extra
+
+        if data is None:
+            dataset = evaluation.faq_dataset(candidates)
+        else:
+            dataset = evaluation.load_dataset(data, split=split, qrels=qrels, run=run, candidates=candidates)
+        if output is not None:
+            output.mkdir(parents=True, exist_ok=resume)
+        done = [_evaluate(console, dataset, row, model, concurrency, output) for row, model in chosen]
+        report = evaluation.Report(dataset, done, k)
+        if output is not None:
+            (output / "report.json").write_text(report.json(), encoding="utf-8")
+            (output / "report.html").write_text(report.html(), encoding="utf-8")
+    if json:
+        typer.echo(report.json())
+    else:
+        Console(width=None if sys.stdout.isatty() else 200).print(report.table())
+    if any(row.failures for row in report.rows):
+        raise typer.Exit(AGAIN)
+
+
+def _evaluate(
+    console: Console, dataset: "Dataset", row: "Provider", model: str | None, concurrency: int, output: Path | None
+) -> "Evaluation":
+    from hosted_rerank.evaluation import evaluate as run  # noqa: PLC0415 - heavy, and an extra
+    from hosted_rerank.reranker import Reranker  # noqa: PLC0415 - quick help
+
+    name = " ".join(filter(None, (row.name, model)))
+    stem = None if output is None else output / "".join(c if c.isalnum() or c in "-._" else "-" for c in name)
+    with Reranker(row, model) as reranker, _progress(console, name, len(dataset.queries)) as (bar, task):
+        kept = None if stem is None else stem.with_name(stem.name + ".jsonl")
+        done = run(
+            reranker, dataset, name=name, concurrency=concurrency, kept=kept, progress=lambda _: bar.advance(task)
+        )
+    if stem is not None:
+        stem.with_name(stem.name + ".run").write_text("".join(done.trec_run()), encoding="utf-8")
+    return done
+
+
+@contextmanager
+def _progress(console: Console, name: str, total: int) -> Generator[tuple[Progress, TaskID]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    speed = (TaskProgressColumn(show_speed=True), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, *speed, console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield bar, bar.add_task(name, total=total)

@@ -1,0 +1,1 @@
+"""Comparisons and plots of rankings, for notebooks and terminals."""

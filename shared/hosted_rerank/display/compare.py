@@ -1,0 +1,114 @@
+"""A ranking before and after, side by side: texts, LangChain's documents or LlamaIndex's nodes."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hosted_rerank._table_rendering import Line, as_html, as_table, as_text
+from hosted_rerank._validation import check_list
+from hosted_rerank.response import RerankResponse
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A ranking and where its documents stood before. Notebooks and rich show it as a table, `str` as lines."""
+
+    lines: tuple[Line, ...]
+    """The documents, in their new order."""
+    left_out: tuple[Line, ...]
+    """Those that are not there any more, as they stood; their `after` is one more than the others'."""
+    title: str = ""
+    below: str = ""
+
+    def _repr_html_(self) -> str:
+        return as_html(self.lines, self.title, self.below)
+
+    def __rich__(self) -> "Table":
+        return as_table(self.lines, self.title, self.below)
+
+    def __str__(self) -> str:
+        return as_text(self.lines, self.title, self.below)
+
+
+def compare(
+    before: Sequence[Any],
+    after: Sequence[Any] | RerankResponse,
+    *,
+    title: str = "",
+    score_key: str = "relevance_score",
+) -> Comparison:
+    """Return a ranking beside the one before it, as something that shows itself.
+
+    Args:
+        before: The candidates as they came: texts, LangChain documents or LlamaIndex nodes.
+        after: What a reranker made of them: the same kind, or the response of `Reranker.rerank`. Documents are found
+            again by id, or by text where they have none.
+        title: What stands above it, such as the question.
+        score_key: Where LangChain documents have their score.
+
+    Raises:
+        TypeError: One of them is neither a text nor a document nor a node.
+    """
+    check_list("before", before, object)
+    shown = [_read(item, score_key) for item in before]
+    if isinstance(after, RerankResponse):
+        kept = [shown[result.index] for result in after.results]
+        places: list[int | None] = [result.index + 1 for result in after.results]
+        scores = [(result.relevance_score, result.error) for result in after.results]
+        below = after.summary
+    else:
+        check_list("after", after, object)
+        kept = [_read(item, score_key) for item in after]
+        places = _find(shown, kept)
+        scores = [(item.score, None) for item in kept]
+        below = f"{len(kept)} of {len(shown)} kept"
+    lines = [
+        Line(rank, place, score, item.text, error)
+        for rank, (item, place, (score, error)) in enumerate(zip(kept, places, scores, strict=True), 1)
+    ]
+    gone = [place for place in range(1, len(shown) + 1) if place not in set(places)]
+    left_out = [Line(len(lines) + 1, place, None, shown[place - 1].text) for place in gone]
+    return Comparison(tuple(lines), tuple(left_out), title, below)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is shown of a document, and what it is known by."""
+
+    text: str
+    id: str | None
+    score: float | None
+
+
+def _find(before: Sequence[_Shown], after: Sequence[_Shown]) -> list[int | None]:
+    """The places, from 1, where documents stood: found by id, or by text where a step in between lost the id."""
+    where: dict[tuple[str, str], deque[int]] = {}
+    for place, item in enumerate(before, 1):
+        if item.id is not None:
+            where.setdefault(("id", item.id), deque()).append(place)
+        where.setdefault(("text", item.text), deque()).append(place)
+    used: set[int] = set()
+    places: list[int | None] = []
+    for item in after:
+        found = where.get(("text", item.text) if item.id is None else ("id", item.id), deque())
+        while found and found[0] in used:
+            found.popleft()
+        places.append(found.popleft() if found else None)
+        used.update(filter(None, places[-1:]))
+    return places
+
+
+def _read(item: Any, score_key: str) -> _Shown:
+    """A text, or what has the attributes of LangChain's `Document` or LlamaIndex's `NodeWithScore`."""
+    if isinstance(item, str):
+        return _Shown(item, None, None)
+    if hasattr(item, "page_content"):
+        score = item.metadata.get(score_key)
+        return _Shown(item.page_content, item.id, score)
+    if hasattr(item, "node") and hasattr(item.node, "get_content"):
+        return _Shown(item.node.get_content(), item.node.node_id, item.score)
+    raise TypeError(f"before and after hold texts, LangChain documents or LlamaIndex nodes, not {type(item).__name__}")

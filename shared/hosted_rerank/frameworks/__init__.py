@@ -1,0 +1,1 @@
+"""What the LangChain and the LlamaIndex class share: settings and serialization."""

@@ -1,0 +1,171 @@
+"""A call in OpenTelemetry: a span, one below it for each of several requests, and metrics. Only its API is used here.
+
+Names are those of the GenAI conventions where they have one
+(https://github.com/open-telemetry/semantic-conventions-genai); ours begin with `hosted_rerank`. Texts are recorded only
+with `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`, and then the question alone; keys never.
+"""
+
+import os
+import time
+from functools import cache
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from opentelemetry import context, metrics, trace
+from opentelemetry.trace import Span, SpanKind, StatusCode
+
+from hosted_rerank.errors import RerankError
+from hosted_rerank.observability.events import Watch
+from hosted_rerank.providers.endpoint import Endpoint
+from hosted_rerank.response import RerankResponse
+from hosted_rerank.wire import Call
+
+_KNOWN = {
+    "azure": "azure.ai.inference",
+    "bedrock": "aws.bedrock",
+    "vertex": "gcp.vertex_ai",
+    "watsonx": "ibm.watsonx.ai",
+}
+"""What the conventions call providers, where it is not the row's name."""
+_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_TOKENS = tuple(4.0**power for power in range(14))
+
+
+class TracedCall(Watch):
+    """Watches one call for OpenTelemetry, besides the log."""
+
+    def __init__(self, endpoint: Endpoint, call: Call) -> None:
+        self._meters = _meters()
+        target = urlsplit(endpoint.url)
+        self._about: dict[str, Any] = {
+            "gen_ai.operation.name": "rerank",
+            "gen_ai.provider.name": _KNOWN.get(endpoint.provider.name, endpoint.provider.name),
+        }
+        if target.hostname:
+            self._about["server.address"] = target.hostname
+            self._about["server.port"] = target.port or (443 if target.scheme == "https" else 80)
+        if endpoint.model:
+            self._about["gen_ai.request.model"] = endpoint.model
+        self._asked: dict[str, Any] = {"hosted_rerank.documents": len(call.documents)}
+        if call.top_n is not None:
+            self._asked["gen_ai.retrieval.top_k"] = call.top_n
+        if os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").lower() == "true":
+            self._asked["gen_ai.retrieval.query.text"] = call.query
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        name = f"rerank {self._about.get('gen_ai.request.model', '')}".rstrip()
+        self._span = _tracer().start_span(name, kind=SpanKind.CLIENT, attributes={**self._about, **self._asked})
+        self._context = trace.set_span_in_context(self._span)
+        self._token = context.attach(self._context)
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        context.detach(self._token)
+        if error is not None:
+            self._about["error.type"] = type(error).__name__
+            _failed(self._span, error)
+        self._meters.duration.record(time.monotonic() - self._began, self._about, context=self._context)
+        self._span.end()
+
+    def answered(self, response: RerankResponse) -> None:
+        """Put the answer's numbers on the span, and count its tokens."""
+        usage = response.usage
+        tokens = usage.tokens
+        if response.model:
+            self._about["gen_ai.response.model"] = response.model
+        if response.error is not None:  # passed through
+            self._about["error.type"] = type(response.error).__name__
+        self._span.set_attributes(
+            {
+                **{name: value for name, value in self._about.items() if name.startswith(("gen_ai.response", "error"))},
+                "hosted_rerank.answered_by": response.provider,
+                "hosted_rerank.results": len(response.results),
+                "hosted_rerank.sent": response.sent,
+                "hosted_rerank.deduplicated": response.deduplicated,
+                "hosted_rerank.cached": response.cached,
+                "hosted_rerank.requests": response.attempts,
+                "hosted_rerank.request_ids": list(response.request_ids),
+                **{f"hosted_rerank.usage.{name}": count for name, count in usage.units.items()},
+                **({} if tokens is None else {"gen_ai.usage.input_tokens": tokens}),
+            }
+        )
+        if tokens is not None:
+            counted = {**self._about, "gen_ai.token.type": "input"}
+            self._meters.tokens.record(tokens, counted, context=self._context)
+
+    def begins(self, documents: int) -> Span:
+        """Begin a span below the call's."""
+        attributes = {**self._about, "hosted_rerank.documents": documents}
+        return _tracer().start_span("rerank request", self._context, SpanKind.CLIENT, attributes)
+
+    def ends(self, request: Span, attempts: int, error: RerankError | None) -> None:
+        """End it."""
+        request.set_attribute("hosted_rerank.requests", attempts)
+        if error is not None:
+            _failed(request, error)
+        request.end()
+
+    def sends(self, number: int) -> None:
+        """Count requests under way."""
+        self._meters.under_way.add(number, self._about, context=self._context)
+
+    def retries(self, provider: str, attempts: int, seconds: float, why: str) -> None:
+        """Put an event on the span."""
+        super().retries(provider, attempts, seconds, why)
+        event: dict[str, Any] = {"gen_ai.provider.name": provider, "attempt": attempts, "wait": seconds, "reason": why}
+        self._span.add_event("hosted_rerank.retry", event)
+
+    def opens(self, provider: str, story: str) -> None:
+        """Put an event on the span."""
+        super().opens(provider, story)
+        self._span.add_event("hosted_rerank.circuit_open", {"gen_ai.provider.name": provider, "reason": story})
+
+    def passes(self, error: RerankError) -> None:
+        """Put an event on the span."""
+        super().passes(error)
+        self._span.add_event("hosted_rerank.passthrough", {"error.type": type(error).__name__})
+
+    def falls_back(self, provider: str, error: RerankError) -> None:
+        """Put an event on the span."""
+        super().falls_back(provider, error)
+        event = {"gen_ai.provider.name": provider, "error.type": type(error).__name__}
+        self._span.add_event("hosted_rerank.fallback", event)
+
+
+def _failed(span: Span, error: BaseException) -> None:
+    """Say what failed: an error's own text holds neither a key nor a document."""
+    span.set_attribute("error.type", type(error).__name__)
+    span.set_status(StatusCode.ERROR, str(error) if isinstance(error, RerankError) else None)
+
+
+class _Meters:
+    """The instruments of the process."""
+
+    def __init__(self) -> None:
+        meter = metrics.get_meter("hosted_rerank")
+        self.duration = meter.create_histogram(
+            "gen_ai.client.operation.duration",
+            "s",
+            "Time of a rerank; failed ones have error.type.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self.tokens = meter.create_histogram(
+            "gen_ai.client.token.usage",
+            "{token}",
+            "Tokens that a rerank read.",
+            explicit_bucket_boundaries_advisory=_TOKENS,
+        )
+        self.under_way = meter.create_up_down_counter(
+            "hosted_rerank.client.requests", "{request}", "HTTP requests under way."
+        )
+
+
+@cache
+def _meters() -> _Meters:
+    return _Meters()
+
+
+@cache
+def _tracer() -> trace.Tracer:
+    return trace.get_tracer("hosted_rerank")

@@ -1,0 +1,59 @@
+"""A transport that asks the caller's own rate limiter before each request."""
+
+import asyncio
+import time
+from dataclasses import replace
+from math import inf
+from typing import Protocol
+
+from hosted_rerank.transport.transport import Layer
+from hosted_rerank.wire import Lost, Outcome, Request, Transport
+
+_POLL = 0.02
+"""Seconds between two looks at a limiter, where the wait for it has an end."""
+
+
+class RateLimiter(Protocol):
+    """What LangChain's `BaseRateLimiter` is."""
+
+    def acquire(self, *, blocking: bool = True) -> bool: ...
+
+    async def aacquire(self, *, blocking: bool = True) -> bool: ...
+
+
+class Throttled(Layer):
+    """Hands each request on when the limiter lets it go, or gives it up when the call's deadline is over."""
+
+    def __init__(self, inner: Transport, limiter: RateLimiter) -> None:
+        super().__init__(inner)
+        self._limiter = limiter
+
+    def send(self, request: Request) -> Outcome:
+        """Send a request in its turn, and return what came of it."""
+        if request.latest == inf:
+            self._limiter.acquire()
+        else:
+            while not self._limiter.acquire(blocking=False):
+                if time.monotonic() > request.latest:
+                    return _late()
+                time.sleep(_POLL)
+        return self._inner.send(_in_time(request))
+
+    async def asend(self, request: Request) -> Outcome:
+        """The same, awaiting."""
+        try:
+            async with asyncio.timeout(max(0.0, request.latest - time.monotonic()) if request.latest < inf else None):
+                await self._limiter.aacquire()
+        except TimeoutError:
+            return _late()
+        return await self._inner.asend(_in_time(request))
+
+
+def _in_time(request: Request) -> Request:
+    """The request with what time the wait has left it."""
+    left = request.latest - time.monotonic()
+    return request if left >= request.timeout else replace(request, timeout=max(0.001, left))
+
+
+def _late() -> Lost:
+    return Lost("the rate limiter did not let it go", time.monotonic(), timed_out=True, final=True)
