@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from hosted_rerank import Reranker, RerankResponse
-from hosted_rerank.frameworks.serialization import dump_open, dump_provider
+from hosted_rerank.frameworks.serialization import dump_provider, serialize_without_secrets
 from hosted_rerank.frameworks.settings import Overrides, RerankSettings, arank, rank
 from langchain_hosted_rerank.run import ranked_documents, ranked_pairs, record_usage, run_outputs
 from langchain_hosted_rerank.text import any_texts, document_texts
@@ -88,13 +88,16 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     @property
     def lc_secrets(self) -> dict[str, str]:
         """Name the environment variable that a dump has in place of the key."""
-        return {"api_key": next(iter(self.reranker.provider.env), "API_KEY")}
+        return {"api_key": next(iter(self.reranker.provider.api_key_env), "API_KEY")}
 
     @property
     def lc_attributes(self) -> dict[str, Any]:
         """Give a dump the provider as JSON, and headers and parameters without secrets."""
         given = {name: value for name in ("headers", "params") if (value := getattr(self, name)) is not None}
-        return {"provider": dump_provider(self.provider), **{name: dump_open(value) for name, value in given.items()}}
+        return {
+            "provider": dump_provider(self.provider),
+            **{name: serialize_without_secrets(value) for name, value in given.items()},
+        }
 
     def compress_documents(
         self,

@@ -71,8 +71,8 @@ def run_outputs(response: RerankResponse) -> dict[str, Any]:
     }
     if response.error is not None:
         shown["passthrough"] = type(response.error).__name__
-    if response.passed_over:
-        shown["passed_over"] = [type(error).__name__ for error in response.passed_over]
+    if response.fallback_errors:
+        shown["fallback_errors"] = [type(error).__name__ for error in response.fallback_errors]
     if usage := usage_metadata(response):
         shown["usage_metadata"] = usage
         if "total_tokens" in usage:  # what OpenInference reads, as of a language model's run

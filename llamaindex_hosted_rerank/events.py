@@ -28,7 +28,7 @@ class HostedReRankEndEvent(ReRankEndEvent):
     """Documents that were not sent because they equal another one."""
     cached: int = 0
     """Documents whose score was known."""
-    passed_over: list[str] = Field(default_factory=list[str])
+    fallback_errors: list[str] = Field(default_factory=list[str])
     """The names of the errors that kept the reranker, and fallbacks before the one that answered, from answering."""
     passthrough: str | None = None
     """The name of the error that `on_error="passthrough"` passed over."""
@@ -57,5 +57,5 @@ def describe(response: RerankResponse) -> dict[str, Any]:
         "deduplicated": response.deduplicated,
         "cached": response.cached,
         "passthrough": type(response.error).__name__ if response.error is not None else None,
-        "passed_over": [type(error).__name__ for error in response.passed_over],
+        "fallback_errors": [type(error).__name__ for error in response.fallback_errors],
     }

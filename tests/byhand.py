@@ -7,15 +7,15 @@ from typing import Any
 import orjson
 
 from hosted_rerank import Provider, RerankError, RerankResponse
-from hosted_rerank.call.batching import Batch, Limits, Plan, plan
-from hosted_rerank.call.call_state import Work
+from hosted_rerank.call.batching import Batch, CallOptions, Plan, plan
+from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.merge import merge
 from hosted_rerank.call.request_flow import Answer, Exchange, Wait
-from hosted_rerank.limits.endpoint_state import Service
-from hosted_rerank.limits.retry import Retry
+from hosted_rerank.limits.endpoint_state import EndpointState
+from hosted_rerank.limits.retry import RetryPolicy
 from hosted_rerank.providers import find_provider
 from hosted_rerank.providers.endpoint import Endpoint
-from hosted_rerank.wire import Call, Lost, Outcome, Reply, Request
+from hosted_rerank.wire import Call, Outcome, Reply, Request, TransportFailure
 from tests.hostile import encoded, ranked
 
 ACME = Provider(name="acme", url="https://rerank.example/v1/rerank")
@@ -30,16 +30,16 @@ def planned(
     query: str = "which?",
     top_n: int | None = None,
     instruction: str | None = None,
-    limits: Limits | None = None,
+    limits: CallOptions | None = None,
     **settings: Any,
 ) -> Plan:
     """The plan of a call."""
     endpoint = Endpoint(provider=find_provider(provider), **{"api_key": "sk-by-hand"} | settings)
-    return plan(endpoint, limits or Limits(), Call(query, documents, top_n, instruction))
+    return plan(endpoint, limits or CallOptions(), Call(query, documents, top_n, instruction))
 
 
-def limits(*, timeout: float = 30.0, deadline: float | None = None, max_retries: int = 2) -> Limits:
-    return Limits(timeout, deadline, Retry(max_retries))
+def limits(*, timeout: float = 30.0, deadline: float | None = None, max_retries: int = 2) -> CallOptions:
+    return CallOptions(timeout, deadline, RetryPolicy(max_retries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Clock:
 
 
 def walk(
-    todo: Plan, *outcomes: Outcome, chance: float = 0.0, service: Service | None = None, elapsed: float = 0.0
+    todo: Plan, *outcomes: Outcome, chance: float = 0.0, service: EndpointState | None = None, elapsed: float = 0.0
 ) -> tuple[list[Sent], Answer | RerankError]:
     """The requests of an exchange that began at 0 on the clock, and what it came to after exactly these outcomes."""
     clock = Clock()
@@ -70,7 +70,7 @@ def walk(
     top_n = todo.top_n if todo.top_n is None else min(todo.top_n, len(batch.rows))
     asked = top_n if todo.endpoint.provider.dialect.top_n else None
     key = todo.endpoint.key()
-    exchange = Exchange(todo, batch, asked, service or Service(), key, 0.0, clock, lambda: chance)
+    exchange = Exchange(todo, batch, asked, service or EndpointState(), key, 0.0, clock, lambda: chance)
     steps, coming, sent, waited = exchange.steps(), list(outcomes), list[Sent](), 0.0
     try:
         step = next(steps)
@@ -102,8 +102,8 @@ def answered(status: int = 200, body: Any = None, *, at: float = 0.0, **headers:
     return Reply(status, named, encoded(body), at)
 
 
-def lost(reason: str = "the line is dead", *, at: float = 0.0, **kind: bool) -> Lost:
-    return Lost(reason, at, **kind)
+def lost(reason: str = "the line is dead", *, at: float = 0.0, **kind: bool) -> TransportFailure:
+    return TransportFailure(reason, at, **kind)
 
 
 def request_of(todo: Plan) -> Request:
@@ -114,7 +114,7 @@ def request_of(todo: Plan) -> Request:
 
 def joined(todo: Plan, *answers: Answer, elapsed: float = 0.0) -> RerankResponse:
     """What answers make together."""
-    work = Work(todo, 0.0)
+    work = CallState(todo, 0.0)
     for answer in answers:
         work.settle(Batch(()), answer)
     return merge(work, elapsed)

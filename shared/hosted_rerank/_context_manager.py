@@ -1,9 +1,9 @@
-"""`Closing`: what has connections to let go of, as a context manager of both kinds."""
+"""`ContextManagerMixin`: what has connections to let go of, as a context manager of both kinds."""
 
 from typing import Self
 
 
-class Closing:
+class ContextManagerMixin:
     """Closed at the end of a `with` or an `async with`. No ABC: pydantic's models have a metaclass of their own."""
 
     def close(self) -> None:

@@ -10,10 +10,10 @@
     ├── RateLimitError           429
     ├── ServerError              5xx, and 408, 409, 425, 499
     ├── CircuitOpenError     not asked: it failed too often in a row just now
-    ├── NoReplyError             no connection, or it broke
+    ├── RerankConnectionError             no connection, or it broke
     │   └── RerankTimeoutError   no whole reply within `timeout` (also a TimeoutError)
     │       └── DeadlineExceededError   the call's `deadline` is over
-    └── MalformedReplyError      the server said yes, but the answer cannot be trusted
+    └── MalformedResponseError      the server said yes, but the answer cannot be trusted
 
 A message never holds a key or the text of a query or a document. An argument of the wrong type is a `TypeError`.
 """
@@ -90,11 +90,11 @@ class CircuitOpenError(RerankError):
     """The API failed so often in a row that it is left alone; `retry_after` says when it is tried again."""
 
 
-class NoReplyError(RerankError):
+class RerankConnectionError(RerankError):
     """No complete reply came: the connection could not be made, or broke."""
 
 
-class RerankTimeoutError(NoReplyError, TimeoutError):
+class RerankTimeoutError(RerankConnectionError, TimeoutError):
     """No complete reply came within `timeout` seconds."""
 
 
@@ -102,13 +102,13 @@ class DeadlineExceededError(RerankTimeoutError):
     """The call's `deadline` ended before an answer."""
 
 
-class MalformedReplyError(RerankError):
+class MalformedResponseError(RerankError):
     """The reply is a success by its status, but not a complete and consistent ranking."""
 
 
-PASSABLE = (
-    *(PaymentRequiredError, NotFoundError, RateLimitError, ServerError, CircuitOpenError, NoReplyError),
-    MalformedReplyError,
+AVAILABILITY_ERRORS = (
+    *(PaymentRequiredError, NotFoundError, RateLimitError, ServerError, CircuitOpenError, RerankConnectionError),
+    MalformedResponseError,
 )
 """What `on_error="passthrough"` and fallbacks cover: the reranker is out, the request and the key are not at fault."""
 

@@ -6,30 +6,30 @@ from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Literal, Self
 
-from hosted_rerank._context_manager import Closing
-from hosted_rerank.call.batching import CONCURRENCY, Limits, plan
-from hosted_rerank.call.call_state import Work
+from hosted_rerank._context_manager import ContextManagerMixin
+from hosted_rerank.call.batching import CONCURRENCY, CallOptions, plan
+from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.drivers import adrive, drive
 from hosted_rerank.call.merge import merge
 from hosted_rerank.call.score_cache import Cache, check_cache
-from hosted_rerank.errors import PASSABLE, DeadlineExceededError, RerankError
-from hosted_rerank.limits.endpoint_state import SERVICES
-from hosted_rerank.limits.retry import Retry
-from hosted_rerank.observability import watching
-from hosted_rerank.observability.events import Watch
+from hosted_rerank.errors import AVAILABILITY_ERRORS, DeadlineExceededError, RerankError
+from hosted_rerank.limits.endpoint_state import ENDPOINTS
+from hosted_rerank.limits.retry import RetryPolicy
+from hosted_rerank.observability import observer_for
+from hosted_rerank.observability.events import CallObserver
 from hosted_rerank.providers import Provider, find_provider
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.endpoint import Endpoint, Key, ScoreTransformChoice
 from hosted_rerank.providers.servers import LOCAL
 from hosted_rerank.providers.url import without_credentials
 from hosted_rerank.response import RerankResponse
-from hosted_rerank.transport.rate_limiter import RateLimiter, Throttled
-from hosted_rerank.transport.signing import Signed
-from hosted_rerank.transport.transport import AwaitingClient, BlockingClient, HttpTransport
+from hosted_rerank.transport.rate_limiter import RateLimitedTransport, RateLimiter
+from hosted_rerank.transport.signing import SigningTransport
+from hosted_rerank.transport.transport import AsyncHTTPClient, HTTPClient, HttpTransport
 from hosted_rerank.wire import Call, Transport
 
 
-class Reranker(Closing):
+class Reranker(ContextManagerMixin):
     """Scores documents by how well they answer a query, through a hosted rerank API or the embedded model.
 
     Connections are made at the first call, kept for the next ones, and shared by all rerankers of the process. One
@@ -102,8 +102,8 @@ class Reranker(Closing):
         params: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
         extra_body: Mapping[str, Any] | None = None,
-        client: BlockingClient | None = None,
-        async_client: AwaitingClient | None = None,
+        client: HTTPClient | None = None,
+        async_client: AsyncHTTPClient | None = None,
     ) -> None:
         self._endpoint = Endpoint(
             provider=find_provider(provider),
@@ -119,10 +119,10 @@ class Reranker(Closing):
         )
         self._endpoint.check_instruction(instruction)
         self._instruction = instruction
-        self._limits = Limits(
+        self._limits = CallOptions(
             timeout,
             deadline,
-            Retry(max_retries),
+            RetryPolicy(max_retries),
             batch_size,
             max_concurrency,
             max_document_chars,
@@ -138,7 +138,7 @@ class Reranker(Closing):
         self._client, self._async_client = client, async_client
         self._transport: Transport  # set by _connect
 
-    _services = SERVICES
+    _services = ENDPOINTS
     """What is known of who is asked; bulk work brings a pace that several processes share."""
 
     @property
@@ -176,11 +176,11 @@ class Reranker(Closing):
             TypeError: An argument is of the wrong kind.
         """
         call, started, over = self._call(query, documents, top_n, instruction), time.monotonic(), list[RerankError]()
-        with watching(self._endpoint, call) as watch:
+        with observer_for(self._endpoint, call) as watch:
             for work, transport in self._stages(call, started, over, watch):
                 try:
                     drive(work, transport)
-                except PASSABLE as error:
+                except AVAILABILITY_ERRORS as error:
                     self._pass_over(error, over, watch)
                 else:
                     response = merge(work, time.monotonic() - started, over)
@@ -201,11 +201,11 @@ class Reranker(Closing):
         Cancelling it cancels the request on the wire.
         """
         call, started, over = self._call(query, documents, top_n, instruction), time.monotonic(), list[RerankError]()
-        with watching(self._endpoint, call) as watch:
+        with observer_for(self._endpoint, call) as watch:
             for work, transport in self._stages(call, started, over, watch):
                 try:
                     await adrive(work, transport)
-                except PASSABLE as error:
+                except AVAILABILITY_ERRORS as error:
                     self._pass_over(error, over, watch)
                 else:
                     response = merge(work, time.monotonic() - started, over)
@@ -232,8 +232,8 @@ class Reranker(Closing):
         return Call(query, documents, top_n, chosen)
 
     def _stages(
-        self, call: Call, started: float, over: Sequence[RerankError], watch: Watch
-    ) -> Iterator[tuple[Work, Transport]]:
+        self, call: Call, started: float, over: Sequence[RerankError], watch: CallObserver
+    ) -> Iterator[tuple[CallState, Transport]]:
         """What there is to do for a call, and by whom: here first, then at each fallback; `over` is who has failed."""
         chain, mine = (self, *self._fallbacks), self._limits
         for reranker in chain:
@@ -242,9 +242,9 @@ class Reranker(Closing):
             passes = mine.on_error == "passthrough" and len(over) == len(self._fallbacks)
             todo = plan(reranker._endpoint, limits, call)  # noqa: SLF001 - ours
             services = reranker._services  # noqa: SLF001 - ours
-            yield Work(todo, started, self._cache, watch, services, passes=passes), transport
+            yield CallState(todo, started, self._cache, watch, services, passes=passes), transport
 
-    def _pass_over(self, error: RerankError, over: list[RerankError], watch: Watch) -> None:
+    def _pass_over(self, error: RerankError, over: list[RerankError], watch: CallObserver) -> None:
         """Go on to the next reranker, if there is one and time for it."""
         error.__cause__ = over[-1] if over else None
         over.append(error)
@@ -261,14 +261,14 @@ class Reranker(Closing):
 
     def _open(self) -> Transport:
         if self.provider.url == LOCAL.url:
-            from hosted_rerank.local.inprocess import InProcess  # noqa: PLC0415 - an extra
+            from hosted_rerank.local.inprocess import LocalTransport  # noqa: PLC0415 - an extra
 
-            return InProcess()
+            return LocalTransport()
         transport: Transport = HttpTransport(self._client, self._async_client)
         auth = self.provider.auth
         if not isinstance(auth, KeyHeader) and not self._endpoint.is_loopback:
-            transport = Signed(transport, auth, self._endpoint)
-        return transport if self._rate_limiter is None else Throttled(transport, self._rate_limiter)
+            transport = SigningTransport(transport, auth, self._endpoint)
+        return transport if self._rate_limiter is None else RateLimitedTransport(transport, self._rate_limiter)
 
     def close(self) -> None:
         """Let go of the blocking connections, which close when no other reranker of the process needs them.

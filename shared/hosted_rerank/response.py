@@ -87,7 +87,7 @@ class RerankResponse:
     """Documents whose score was known, from the cache or from another call that was asking for it."""
     error: "RerankError | None" = None
     """What `on_error="passthrough"` passed over, so that documents are without a score."""
-    passed_over: "tuple[RerankError, ...]" = ()
+    fallback_errors: "tuple[RerankError, ...]" = ()
     """What kept the reranker, and fallbacks before the one that answered, from answering."""
 
     @property

@@ -1,7 +1,7 @@
 """Plain data of a rerank: what goes out, what comes back, and what the caller gets.
 
 Nothing here decides anything. A transport turns a `Request` into an
-`Outcome`: a `Reply` if the server answered at all, `Lost` if it did not. The flow turns outcomes into a
+`Outcome`: a `Reply` if the server answered at all, `TransportFailure` if it did not. The flow turns outcomes into a
 `RerankResponse`.
 """
 
@@ -37,7 +37,7 @@ class Request:
     content: bytes = field(repr=False)
     timeout: float
     """Seconds for the whole attempt, from connecting to the last byte."""
-    longest_reply: int = 64 << 20
+    max_response_bytes: int = 64 << 20
     """Bytes of a reply's body, decompressed; a longer one is left where it is."""
     latest: float = inf
     """`time.monotonic()` after which nobody wants the answer any more."""
@@ -57,7 +57,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class TransportFailure:
     """No complete reply came, and why. A value, not an exception: what to do about it is the flow's business."""
 
     reason: str
@@ -70,7 +70,7 @@ class Lost:
     """Another attempt would be no better: what came is no reply that we take, or the work itself takes too long."""
 
 
-Outcome: TypeAlias = Reply | Lost
+Outcome: TypeAlias = Reply | TransportFailure
 
 
 class Transport(Protocol):

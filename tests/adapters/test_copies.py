@@ -32,17 +32,17 @@ ROW = Provider(
         query="input.query",
         documents="input.texts",
         top_n=None,
-        fixed={"echo": {"on": False}},
+        static_fields={"echo": {"on": False}},
         options={"truncate": bool, "tier": ("a", "b"), "limit": int, "extra": dict},
         results="output.hits",
         index="i",
         score="s",
     ),
-    model="m-1",
-    env=("ACME_API_KEY", "ACME_KEY"),
-    request_ids=("x-acme-id",),
+    default_model="m-1",
+    api_key_env=("ACME_API_KEY", "ACME_KEY"),
+    request_id_headers=("x-acme-id",),
     errors={412: PaymentRequiredError, 418: ServerError},
-    longest_reply=1 << 20,
+    max_response_bytes=1 << 20,
 )
 
 

@@ -12,12 +12,12 @@ import pytest
 from hosted_rerank import (
     AuthenticationError,
     InvalidRequestError,
-    MalformedReplyError,
-    NoReplyError,
+    MalformedResponseError,
     NotFoundError,
     PaymentRequiredError,
     PermissionDeniedError,
     RateLimitError,
+    RerankConnectionError,
     RerankError,
     ServerError,
 )
@@ -87,13 +87,13 @@ def test_failed_request(
 @pytest.mark.parametrize(
     ("act", "kind"),
     [
-        (raw(end="reset"), NoReplyError),
-        (reply(200, f"<html>{SECRET}</html>"), MalformedReplyError),
+        (raw(end="reset"), RerankConnectionError),
+        (reply(200, f"<html>{SECRET}</html>"), MalformedResponseError),
         (
             reply(200, {"data": [{"index": SECRET, "relevance_score": SECRET}] * 2, "error": SECRET}),
-            MalformedReplyError,
+            MalformedResponseError,
         ),
-        (reply(200, ranked(0.5)), MalformedReplyError),
+        (reply(200, ranked(0.5)), MalformedResponseError),
     ],
     ids=["reset", "page", "text for numbers", "too few"],
 )

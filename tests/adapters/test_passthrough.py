@@ -20,9 +20,9 @@ OUTAGES: dict[str, tuple[Act, str]] = {
     "429": (reply(429, retry_after="7"), "RateLimitError"),
     "500": (reply(500), "ServerError"),
     "503": (reply(503), "ServerError"),
-    "reset": (raw(end="reset"), "NoReplyError"),
+    "reset": (raw(end="reset"), "RerankConnectionError"),
     "silence": (silence(), "RerankTimeoutError"),
-    "malformed": (reply(200, ranked(0.5)), "MalformedReplyError"),
+    "malformed": (reply(200, ranked(0.5)), "MalformedResponseError"),
 }
 
 

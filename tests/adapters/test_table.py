@@ -22,7 +22,7 @@ def settings(row: Provider) -> dict[str, Any]:
     """What a row cannot do without."""
     return {
         "provider": row.name,
-        "model": None if row.model else "m",
+        "model": None if row.default_model else "m",
         "params": {name: part for name, part in PARTS.items() if f"{{{name}}}" in row.url},
     }
 
@@ -48,10 +48,10 @@ def test_every_row_is_taken_and_comes_back_from_a_dump(host: ModuleType, row: Pr
             name="mine",
             url="https://{region}.h.example/r",
             auth=AwsSignature("sagemaker"),
-            variables={"region": ("A", "B")},
+            settings_env={"region": ("A", "B")},
             errors={418: PaymentRequiredError, "no credit": PaymentRequiredError},
             usage_headers={"x-t": "total_tokens"},
-            listwise=("m-",),
+            listwise_models=("m-",),
             dialect=Dialect(prompt=Prompt("{query} {document}", "i"), usage=("a.b", "c"), options={"k": ("x", "y")}),
         ),
     ],

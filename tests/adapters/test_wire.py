@@ -133,7 +133,7 @@ def test_own_provider(host: ModuleType, asking: Asking, rank: Rank, server: Host
         query="input.query", documents="input.texts", top_n=None, results="output.hits", index="i", score="s",
         instruction="input.instruct", options={"truncate": bool},
     )  # fmt: skip
-    row = Provider(name="acme", url=f"{server.url}/rank", dialect=dialect, env=("ACME_API_KEY",))
+    row = Provider(name="acme", url=f"{server.url}/rank", dialect=dialect, api_key_env=("ACME_API_KEY",))
     server.play(reply(200, {"output": {"hits": [{"i": 1, "s": 0.75}, {"i": 0, "s": 0.5}]}}))
     settings = {"provider": row, "base_url": None, "options": {"truncate": True}, "instruction": "Find fish."}
     best = rank(asking(host.HostedRerank, **settings), host.candidates(*TEXTS))

@@ -11,7 +11,7 @@ from hosted_rerank import (
     AuthenticationError,
     CircuitOpenError,
     Dialect,
-    MalformedReplyError,
+    MalformedResponseError,
     NotFoundError,
     Provider,
     RerankError,
@@ -34,7 +34,7 @@ SCORES = (0.25, 0.75, 0.5)
 def row(server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> Provider:
     """Of the server's API; the key is in the environment."""
     monkeypatch.setenv("ACME_API_KEY", KEY)
-    return Provider(name="acme", url=f"{server.url}/v1/rerank", dialect=Dialect(), env=("ACME_API_KEY",))
+    return Provider(name="acme", url=f"{server.url}/v1/rerank", dialect=Dialect(), api_key_env=("ACME_API_KEY",))
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_what_no_row_is_at_fault_for(
 def test_a_server_that_is_not_the_provider(server: HostileServer, ranks: RerankBatch) -> None:
     """Replies that are no rankings, to a probe as well, are no outage to wait for."""
     server.play(reply(200, {"welcome": "to another API"}))
-    with pytest.raises(MalformedReplyError):
+    with pytest.raises(MalformedResponseError):
         rank(ranks, ROWS)
 
 

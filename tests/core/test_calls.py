@@ -9,8 +9,8 @@ from hosted_rerank import (
     AuthenticationError,
     Dialect,
     InvalidRequestError,
-    NoReplyError,
     Provider,
+    RerankConnectionError,
     Reranker,
     RerankError,
 )
@@ -151,7 +151,7 @@ def test_wrong_arguments_are_no_rerank_errors_of_the_server(rerank: Rerank, acme
 
 def test_options_of_one_call_do_not_stay_in_the_row() -> None:
     """Where a row's own fields and an option share an object, one caller's option is not sent with another's call."""
-    dialect = Dialect(fixed={"parameters": {"echo": False}}, options={"parameters.user": str})
+    dialect = Dialect(static_fields={"parameters": {"echo": False}}, options={"parameters.user": str})
     row = Provider(name="acme", url="https://rerank.example", dialect=dialect)
     assert body_of(planned(row, options={"parameters.user": "ann"}))["parameters"] == {"echo": False, "user": "ann"}
     assert body_of(planned(row))["parameters"] == {"echo": False}
@@ -160,5 +160,5 @@ def test_options_of_one_call_do_not_stay_in_the_row() -> None:
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example", "xn--"])
 def test_host_that_is_none(host: str, rerank: Rerank) -> None:
     """A host name that no resolver takes is an error of the family, like one that nobody has."""
-    with pytest.raises(NoReplyError):
+    with pytest.raises(RerankConnectionError):
         rerank(Reranker(base_url=f"https://{host}/", max_retries=0))

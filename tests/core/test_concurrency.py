@@ -8,7 +8,7 @@ import pytest
 
 from hosted_rerank import RerankError, RerankTimeoutError
 from hosted_rerank.call.batching import Batch
-from hosted_rerank.call.call_state import Work
+from hosted_rerank.call.call_state import CallState
 from tests.conftest import DOCUMENTS, QUERY, Acme
 from tests.hostile import HostileServer, Peer, eventually, ranking, raw, reply, silence
 
@@ -82,14 +82,14 @@ async def test_cancelling_in_the_turn_of_a_failure(
     async def refuse_one(peer: Peer) -> None:
         await (reply(400, "") if peer.seen.body["documents"] == ["a"] else silence())(peer)
 
-    def settle(work: Work, batch: Batch, came: Any) -> list[Batch]:
+    def settle(work: CallState, batch: Batch, came: Any) -> list[Batch]:
         if isinstance(came, RerankError):
             call.cancel()
         return settled(work, batch, came)
 
     server.play(refuse_one)
-    settled = Work.settle
-    monkeypatch.setattr(Work, "settle", settle)
+    settled = CallState.settle
+    monkeypatch.setattr(CallState, "settle", settle)
     async with asyncio.timeout(10.0):
         call = asyncio.create_task(acme(batch_size=1, timeout=30.0).arerank(QUERY, ["a", "b"]))
         with pytest.raises(asyncio.CancelledError):

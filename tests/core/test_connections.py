@@ -10,10 +10,10 @@ from contextlib import suppress
 
 import pytest
 
-from hosted_rerank import NoReplyError, RerankError
+from hosted_rerank import RerankConnectionError, RerankError
 from hosted_rerank.transport.idle import Idle
 from hosted_rerank.transport.pool_manager import Connections
-from hosted_rerank.transport.response_reader import Coming
+from hosted_rerank.transport.response_reader import ResponseReader
 from hosted_rerank.transport.route import Origin
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, Peer, eventually, ranking, raw, reply, silence
@@ -44,7 +44,7 @@ def test_answered_call_leaves_nothing_to_the_collector(acme: Acme, rerank: Reran
     """A request and its reply, which may be megabytes, are freed as the call ends, on a kept connection too."""
     reranker = acme()
     gc.collect()
-    before = sum(type(found) is Coming for found in gc.get_objects())
+    before = sum(type(found) is ResponseReader for found in gc.get_objects())
     rerank(reranker)
     gc.collect()
     gc.disable()
@@ -58,7 +58,7 @@ def test_answered_call_leaves_nothing_to_the_collector(acme: Acme, rerank: Reran
         gc.garbage.clear()
         gc.enable()
     assert left == {}
-    assert sum(type(found) is Coming for found in gc.get_objects()) == before
+    assert sum(type(found) is ResponseReader for found in gc.get_objects()) == before
 
 
 class Named:
@@ -131,7 +131,7 @@ def test_new_connection_that_fails_is_not_asked_again(server: HostileServer, acm
     server.play(ranking(connection="close"), raw(end="hang_up"))
     reranker = acme(max_retries=0)
     rerank(reranker)
-    with pytest.raises(NoReplyError):
+    with pytest.raises(RerankConnectionError):
         rerank(reranker)
     assert len(server.requests) == 2
 
@@ -141,7 +141,7 @@ def test_quiet_retry_is_no_retry_of_a_timeout(server: HostileServer, acme: Acme,
     server.play(ranking(), silence())
     reranker = acme(timeout=0.25, max_retries=0)
     rerank(reranker)
-    with pytest.raises(NoReplyError):
+    with pytest.raises(RerankConnectionError):
         rerank(reranker)
     assert len(server.requests) == 2
 
@@ -149,7 +149,7 @@ def test_quiet_retry_is_no_retry_of_a_timeout(server: HostileServer, acme: Acme,
 def test_connection_with_an_unread_rest_is_not_used_again(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """What is left of a reply that was refused is never read as the answer to the next call."""
     server.play(reply(200, b" " * 300_000), ranking())
-    reranker = acme(row={"longest_reply": 1000})
+    reranker = acme(row={"max_response_bytes": 1000})
     with pytest.raises(RerankError, match="longer"):
         rerank(reranker)
     assert [result.index for result in rerank(reranker).results] == [2, 1, 0]
@@ -214,7 +214,7 @@ def test_context_managers(server: HostileServer, acme: Acme) -> None:
 
 
 def test_closing_what_was_never_opened(acme: Acme) -> None:
-    """Closing an unused reranker, or one twice, does nothing."""
+    """ContextManagerMixin an unused reranker, or one twice, does nothing."""
     reranker = acme()
     reranker.close()
     asyncio.run(reranker.aclose())
@@ -222,7 +222,7 @@ def test_closing_what_was_never_opened(acme: Acme) -> None:
 
 
 def test_rerankers_close_only_for_themselves(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """Closing one reranker does not take the connections of another that is in use."""
+    """ContextManagerMixin one reranker does not take the connections of another that is in use."""
     one, other = acme(), acme(max_retries=1)
     rerank(one)
     rerank(other)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosted_rerank import Dialect, MalformedReplyError
+from hosted_rerank import Dialect, MalformedResponseError
 from tests.byhand import answered, planned, walk
 from tests.malformed import MALFORMED
 
@@ -23,9 +23,9 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 def test_anything_but_a_ranking_is_refused(body: Any) -> None:
-    """A body that is no ranking is a MalformedReplyError that says who sent it; it is not asked for again."""
+    """A body that is no ranking is a MalformedResponseError that says who sent it; it is not asked for again."""
     steps, error = walk(planned(), answered(200, body, x_request_id="r-1"))
-    assert type(error) is MalformedReplyError
+    assert type(error) is MalformedResponseError
     assert (error.status, error.provider, error.request_id, error.retry_after) == (200, "acme", "r-1", None)
     assert len(steps) == 1
 
@@ -57,7 +57,7 @@ def test_count_is_what_was_asked_for(sent: int, top_n: int | None, came: int, *,
     if fine:
         assert len(Dialect().decode(content, sent=sent, top_n=top_n).scores) == came
     else:
-        with pytest.raises(MalformedReplyError, match=str(came)):
+        with pytest.raises(MalformedResponseError, match=str(came)):
             Dialect().decode(content, sent=sent, top_n=top_n)
 
 
@@ -96,10 +96,10 @@ def test_every_score_reaches_its_index(drawn: tuple[list[float], list[int]]) -> 
 
 @given(JSON, st.integers(1, 4), st.none() | st.integers(1, 4))
 def test_no_body_gets_past_the_checks(body: Any, sent: int, top_n: int | None) -> None:
-    """Any JSON at all is either a sound ranking or a MalformedReplyError."""
+    """Any JSON at all is either a sound ranking or a MalformedResponseError."""
     try:
         ranking = Dialect().decode(orjson.dumps(body), sent=sent, top_n=top_n)
-    except MalformedReplyError:
+    except MalformedResponseError:
         return
     assert len(ranking.scores) in {sent, min(sent, top_n or sent)}
     assert len(ranking.scores.keys() & set(range(sent))) == len(ranking.scores)
@@ -108,5 +108,5 @@ def test_no_body_gets_past_the_checks(body: Any, sent: int, top_n: int | None) -
 @given(st.binary(max_size=60))
 def test_no_bytes_get_past_the_checks(content: bytes) -> None:
     """Any bytes at all are refused the same way."""
-    with pytest.raises(MalformedReplyError):
+    with pytest.raises(MalformedResponseError):
         Dialect().decode(content, sent=1, top_n=None)

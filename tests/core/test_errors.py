@@ -19,10 +19,10 @@ PARENTS = {
     "RateLimitError": ("RerankError",),
     "ServerError": ("RerankError",),
     "CircuitOpenError": ("RerankError",),
-    "NoReplyError": ("RerankError",),
-    "RerankTimeoutError": ("NoReplyError", "TimeoutError"),
+    "RerankConnectionError": ("RerankError",),
+    "RerankTimeoutError": ("RerankConnectionError", "TimeoutError"),
     "DeadlineExceededError": ("RerankTimeoutError",),
-    "MalformedReplyError": ("RerankError",),
+    "MalformedResponseError": ("RerankError",),
 }
 FAMILY = [RerankError, *(getattr(errors, name) for name in PARENTS)]
 
@@ -77,5 +77,5 @@ def test_errors_take_marks(kind: type[RerankError]) -> None:
 def test_passable_errors_leave_out_the_callers_fault() -> None:
     """What a fallback to the input order may cover has no wrong key, no refusal and no wrong request in it."""
     blamed = (errors.AuthenticationError, errors.PermissionDeniedError, errors.InvalidRequestError)
-    assert not [kind for kind in FAMILY if issubclass(kind, errors.PASSABLE) and issubclass(kind, blamed)]
-    assert issubclass(errors.DeadlineExceededError, errors.PASSABLE)
+    assert not [kind for kind in FAMILY if issubclass(kind, errors.AVAILABILITY_ERRORS) and issubclass(kind, blamed)]
+    assert issubclass(errors.DeadlineExceededError, errors.AVAILABILITY_ERRORS)

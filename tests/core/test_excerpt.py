@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosted_rerank.call.redaction import LONGEST, excerpt
+from hosted_rerank.call.redaction import LONGEST, redact_error_body
 from tests.conftest import KEY
 from tests.hostile import encoded
 
@@ -48,13 +48,13 @@ SECRET = 'Patient Ada Nunn, ward 7: "mild" naïve dyspnœa <72 bpm & rising>\nsh
 )
 def test_words_of_every_envelope(body: Any, words: str) -> None:
     """The message is found in any envelope that vendors use, and nothing is made up where there is none."""
-    assert excerpt(encoded(body)) == words
+    assert redact_error_body(encoded(body)) == words
 
 
 def test_input_is_never_read() -> None:
     """What FastAPI quotes of a request under `input` and `ctx` stays out, however many fields it complains of."""
     entry = {"type": "t", "loc": ["body"], "msg": "Wrong", "input": {"user": "u-17"}, "ctx": {"given": "u-17"}}
-    assert "u-17" not in excerpt(encoded({"detail": [entry] * 3}))
+    assert "u-17" not in redact_error_body(encoded({"detail": [entry] * 3}))
 
 
 @pytest.mark.parametrize("damage", [lambda body: body, lambda body: body[:-1]], ids=["long", "cut"])
@@ -68,19 +68,19 @@ def test_input_is_never_read_of_a_long_or_broken_body(damage: Any) -> None:
     }
     body = damage(encoded({"detail": [entry] * 1200}))
     assert len(body) > 1 << 20
-    assert "u-17" not in excerpt(body)
+    assert "u-17" not in redact_error_body(body)
 
 
 @pytest.mark.parametrize("length", [LONGEST, 10 * LONGEST, 5_000_000])
 @pytest.mark.parametrize("envelope", ['{"message": "%s"}', "%s", "<p>%s", '["%s"]'])
 def test_words_are_bounded(envelope: str, length: int) -> None:
     """However much a server says, an error shows little of it."""
-    assert len(excerpt((envelope % ("word " * (length // 5))).encode())) <= LONGEST
+    assert len(redact_error_body((envelope % ("word " * (length // 5))).encode())) <= LONGEST
 
 
 def test_words_are_harmless_to_a_terminal() -> None:
     """Escape sequences, line breaks and directions of text do not reach the terminal."""
-    said = excerpt(encoded({"message": "a\x1b[31mred\x07\r\nb\u202ec\u2028d\x00"}))
+    said = redact_error_body(encoded({"message": "a\x1b[31mred\x07\r\nb\u202ec\u2028d\x00"}))
     assert said.isprintable()
     assert said.split() == ["a", "[31mred", "b", "c", "d"]
 
@@ -111,7 +111,7 @@ def leaks(said: str, text: str = SECRET) -> list[str]:
 def test_quotes_of_the_request_are_taken_out(quote: Any, envelope: str) -> None:
     """A text of the request does not come back in an error, plain, cut, or escaped in the ways that servers do."""
     body = envelope % json.dumps(f"Not permitted, value: {quote(SECRET)}, sorry")
-    said = excerpt(body.encode(), [SECRET, "another"], [KEY])
+    said = redact_error_body(body.encode(), [SECRET, "another"], [KEY])
     assert "Not permitted" in said
     assert leaks(said) == []
 
@@ -119,14 +119,14 @@ def test_quotes_of_the_request_are_taken_out(quote: Any, envelope: str) -> None:
 @pytest.mark.parametrize("text", ["Bob Lee", "42 Elm St", "AB12"])
 def test_short_texts_are_taken_out(text: str) -> None:
     """A short text is taken out where it is quoted whole."""
-    assert text not in excerpt(encoded({"message": f"Input '{text}' is wrong"}), [f" {text}\n"])
+    assert text not in redact_error_body(encoded({"message": f"Input '{text}' is wrong"}), [f" {text}\n"])
 
 
 @pytest.mark.parametrize("quote", [str, repr, lambda key: f"Bearer {key}", lambda key: f"{key}{key}", html.escape])
 def test_key_is_taken_out(quote: Any) -> None:
     """The key does not come back in an error."""
     for body in ({"message": f"Wrong key {quote(KEY)}!"}, f"<p>{quote(KEY)}</p>", json.dumps(quote(KEY))):
-        assert KEY[:8] not in excerpt(encoded(body), [], [KEY])
+        assert KEY[:8] not in redact_error_body(encoded(body), [], [KEY])
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_key_is_taken_out(quote: Any) -> None:
 )
 def test_key_of_odd_characters_is_taken_out(key: str) -> None:
     """A key may hold any character that can be sent, such as those that escapes begin with."""
-    assert "9f8e7d6c" not in excerpt(encoded({"message": f"Wrong key {key}!"}), [], [key])
+    assert "9f8e7d6c" not in redact_error_body(encoded({"message": f"Wrong key {key}!"}), [], [key])
 
 
 def parts(text: str, length: int = 8) -> set[str]:
@@ -153,7 +153,7 @@ BEFORE = {
 def test_no_bound_leaves_half_a_key(before: Any) -> None:
     """Wherever in a long message the key stands, no part of it is shown, whatever is taken out before it."""
     for length in range(0, len(LONG), 7):
-        said = excerpt(f'{{"message": "{before(length)} Bearer {KEY} is wrong"}}'.encode(), [LONG], [KEY])
+        said = redact_error_body(f'{{"message": "{before(length)} Bearer {KEY} is wrong"}}'.encode(), [LONG], [KEY])
         assert "Bearer" in said or length > 1000
         assert [part for part in parts(KEY) if part in said] == [], length
 
@@ -161,14 +161,14 @@ def test_no_bound_leaves_half_a_key(before: Any) -> None:
 def test_no_bound_leaves_half_a_key_of_a_page() -> None:
     """Nor is it shown of a page, whatever markup stands before it."""
     for length in range(0, 30_000, 7):
-        said = excerpt(f"<p class={'a' * length}>Bearer {KEY} is wrong".encode(), [], [KEY])
+        said = redact_error_body(f"<p class={'a' * length}>Bearer {KEY} is wrong".encode(), [], [KEY])
         assert [part for part in parts(KEY) if part in said] == [], length
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode), st.lists(st.text(max_size=20), max_size=3))
 def test_no_body_breaks_the_reading(content: bytes, texts: list[str]) -> None:
     """Any bytes come to a short, printable line."""
-    said = excerpt(content, texts, [KEY])
+    said = redact_error_body(content, texts, [KEY])
     assert len(said) <= LONGEST
     assert said.isprintable()
 
@@ -176,11 +176,11 @@ def test_no_body_breaks_the_reading(content: bytes, texts: list[str]) -> None:
 @given(st.text(max_size=400), st.text(max_size=400))
 def test_key_is_taken_out_wherever_it_stands(before: str, after: str) -> None:
     """Whatever stands around it, the key is not shown."""
-    assert KEY not in excerpt(encoded({"message": before + KEY + after}), [], [KEY])
+    assert KEY not in redact_error_body(encoded({"message": before + KEY + after}), [], [KEY])
 
 
 def test_quotes_without_spaces() -> None:
     """In Chinese and Japanese, where the server's words stand right beside the quotation, it is found as well."""
     text = "\u60a3\u8005\u738b\u5c0f\u660e\u5728\u4e03\u53f7\u75c5\u623f\u63a5\u53d7\u4e86\u6cbb\u7597"
-    said = excerpt(encoded({"message": f"\u6587\u6863{text}\u8fc7\u957f"}), [text + "\u3002" + text])
+    said = redact_error_body(encoded({"message": f"\u6587\u6863{text}\u8fc7\u957f"}), [text + "\u3002" + text])
     assert said == "\u6587\u6863[...]\u8fc7\u957f"

@@ -4,9 +4,9 @@ import pytest
 
 from hosted_rerank import (
     DeadlineExceededError,
-    NoReplyError,
     PaymentRequiredError,
     RateLimitError,
+    RerankConnectionError,
     RerankError,
     RerankTimeoutError,
     ServerError,
@@ -71,7 +71,7 @@ def test_kept_connection_that_was_dead_is_replaced_quietly() -> None:
 def test_kept_connection_is_replaced_once() -> None:
     """That is done once, and leaves all retries for what follows."""
     _, error = walk(planned(limits=limits(max_retries=0)), lost(stale=True), lost(stale=True))
-    assert type(error) is NoReplyError
+    assert type(error) is RerankConnectionError
     steps, answer = walk(planned(limits=limits(max_retries=2)), lost(stale=True), lost(), answered(500), answered())
     assert isinstance(answer, Answer)
     assert len(steps) == 4
@@ -80,7 +80,7 @@ def test_kept_connection_is_replaced_once() -> None:
 def test_malformed_reply_is_not_asked_again() -> None:
     """An answer that cannot be trusted would not be better the second time."""
     steps, error = walk(planned(), answered(200, "null"))
-    assert type(error) is errors.MalformedReplyError
+    assert type(error) is errors.MalformedResponseError
     assert len(steps) == 1
 
 
@@ -124,7 +124,7 @@ def test_status_may_mean_something_else_here() -> None:
 def test_facts_that_a_server_does_not_tell_are_none() -> None:
     """Without a reply there is no status; without headers there is no id and no hint."""
     _, error = walk(planned(limits=limits(max_retries=0)), lost("it broke"))
-    assert isinstance(error, NoReplyError)
+    assert isinstance(error, RerankConnectionError)
     assert (error.status, error.request_id, error.retry_after, error.provider) == (None, None, None, "acme")
     assert "it broke" in str(error)
     _, error = walk(planned(), answered(400))
@@ -157,14 +157,14 @@ def test_deadline_over_before_a_wait_would_be() -> None:
     assert (error.retry_after, len(steps)) == (9, 1)
     assert "deadline" in str(error)
     _, error = walk(todo, lost("it broke", at=9.9))
-    assert isinstance(error, NoReplyError)
+    assert isinstance(error, RerankConnectionError)
     assert "deadline" in str(error)
 
 
 def test_deadline_stops_the_quiet_retry_too() -> None:
     """Nothing is sent after the deadline, not even for a kept connection that was dead."""
     steps, error = walk(planned(limits=limits(deadline=10)), lost(at=10.0, stale=True))
-    assert isinstance(error, NoReplyError)
+    assert isinstance(error, RerankConnectionError)
     assert len(steps) == 1
 
 

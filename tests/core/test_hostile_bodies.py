@@ -11,7 +11,7 @@ import pytest
 from hosted_rerank import (
     AuthenticationError,
     InvalidRequestError,
-    MalformedReplyError,
+    MalformedResponseError,
     RateLimitError,
     RerankError,
     ServerError,
@@ -26,10 +26,10 @@ PACKED = gzip.compress(GOOD, mtime=0)
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 def test_malformed_success(body: Any, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """A success that is no ranking is a MalformedReplyError, asked for once; the connection goes on."""
+    """A success that is no ranking is a MalformedResponseError, asked for once; the connection goes on."""
     server.play(reply(200, body, x_request_id="r-1"), ranking())
     reranker = acme(max_retries=2)
-    with pytest.raises(MalformedReplyError) as caught:
+    with pytest.raises(MalformedResponseError) as caught:
         rerank(reranker)
     assert (caught.value.status, caught.value.request_id) == (200, "r-1")
     assert len(server.requests) == 1
@@ -73,7 +73,7 @@ def test_status_comes_before_a_body_that_cannot_be_read(
     """A 401 is a 401, also where its body is broken: nothing may take it for an outage and cover it."""
     server.play(act)
     with pytest.raises(RerankError) as caught:
-        rerank(acme(row={"longest_reply": 1000}))
+        rerank(acme(row={"max_response_bytes": 1000}))
     assert (type(caught.value), caught.value.status) == (AuthenticationError, 401)
 
 
@@ -126,7 +126,7 @@ def test_one_byte_of_deflate_is_not_whole(server: HostileServer, acme: Acme, rer
 def test_bytes_after_the_end_of_gzip_count(*, over: bool, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """What follows a compressed body is left out, up to the bound on replies."""
     server.play(raw(in_chunks("gzip", PACKED, *[b"\0" * 1000] * 10)))
-    reranker = acme(row={"longest_reply": len(GOOD) + 10_000 - over}, max_retries=2)
+    reranker = acme(row={"max_response_bytes": len(GOOD) + 10_000 - over}, max_retries=2)
     if over:
         with pytest.raises(RerankError, match="longer"):
             rerank(reranker)
@@ -160,7 +160,7 @@ def test_body_is_read_up_to_a_bound(
     """A body as long as the bound is read; one byte more, counted decompressed, is refused and not asked for again."""
     body = GOOD + b" " * (50_000 - len(GOOD))
     server.play(reply(200, gzip.compress(body) if encoding else body, content_encoding=encoding))
-    reranker = acme(row={"longest_reply": len(body) - over}, max_retries=2)
+    reranker = acme(row={"max_response_bytes": len(body) - over}, max_retries=2)
     if over:
         with pytest.raises(RerankError, match="longer"):
             rerank(reranker)
@@ -173,7 +173,7 @@ def test_body_is_read_up_to_a_bound(
 def test_success_without_a_body(status: int, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A success that has no body by its status has no ranking either."""
     server.play(raw(f"HTTP/1.1 {status} Nothing\r\ncontent-length: 0\r\n\r\n".encode()))
-    with pytest.raises(MalformedReplyError):
+    with pytest.raises(MalformedResponseError):
         rerank(acme())
 
 
@@ -182,7 +182,7 @@ def test_body_is_refused_while_it_is_read(server: HostileServer, acme: Acme, rer
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n"
     server.play(raw(head, b"[" * 100_000, end="gone"))
     with pytest.raises(RerankError, match="longer"):
-        rerank(acme(row={"longest_reply": 50_000}, timeout=30.0))
+        rerank(acme(row={"max_response_bytes": 50_000}, timeout=30.0))
     assert eventually(lambda: server.left == 1)
 
 
@@ -192,7 +192,7 @@ def test_gzip_bomb(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     head = packer.compress(b"") + packer.flush(zlib.Z_FULL_FLUSH)
     megabyte = packer.compress(b" " * (1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
     server.play(reply(200, head + megabyte * 1024, content_encoding="gzip"))
-    reranker = acme(row={"longest_reply": 1 << 20}, timeout=30.0)
+    reranker = acme(row={"max_response_bytes": 1 << 20}, timeout=30.0)
     tracemalloc.start()
     try:
         with pytest.raises(RerankError, match="longer"):

@@ -10,7 +10,7 @@ from itertools import cycle, islice
 
 import pytest
 
-from hosted_rerank import NoReplyError, Provider, Reranker, RerankError, RerankTimeoutError
+from hosted_rerank import Provider, RerankConnectionError, Reranker, RerankError, RerankTimeoutError
 from tests.conftest import KEY, QUERY, Acme, Rerank
 from tests.core.bounded import within
 from tests.hostile import Act, HostileServer, Peer, encoded, eventually, http, ranked, ranking, raw, silence
@@ -52,10 +52,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("act", BROKEN.values(), ids=BROKEN.keys())
 def test_broken_reply(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """A reply that never became whole is a NoReplyError, whatever was wrong; the next call goes well."""
+    """A reply that never became whole is a RerankConnectionError, whatever was wrong; the next call goes well."""
     server.play(act, ranking())
     reranker = acme()
-    with pytest.raises(NoReplyError) as caught:
+    with pytest.raises(RerankConnectionError) as caught:
         rerank(reranker)
     assert not isinstance(caught.value, RerankTimeoutError)
     assert (caught.value.status, caught.value.provider) == (None, "acme")
@@ -105,7 +105,7 @@ def test_long_header(length: int, server: HostileServer, acme: Acme, rerank: Rer
 def test_switch_of_protocols(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A server that switches to a protocol that nobody asked for has not replied."""
     server.play(raw(b"HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", end="hang_up"))
-    with pytest.raises(NoReplyError):
+    with pytest.raises(RerankConnectionError):
         rerank(acme())
 
 
@@ -218,7 +218,7 @@ def test_reply_that_goes_on_byte_by_byte(
 def test_endless_reply(act: Act, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """What surrounds a body has a bound as well, and its connection is closed."""
     server.play(act)
-    with pytest.raises(NoReplyError) as caught:
+    with pytest.raises(RerankConnectionError) as caught:
         within(10.0, lambda: rerank(acme()))
     assert not isinstance(caught.value, RerankTimeoutError)
     assert eventually(lambda: server.open == 0)
@@ -265,17 +265,17 @@ def test_upload_that_nobody_reads(acme: Acme) -> None:
 
 
 def test_nobody_listens(rerank: Rerank, server: HostileServer) -> None:
-    """No connection is a NoReplyError too."""
+    """No connection is a RerankConnectionError too."""
     with HostileServer() as other:
         gone = other.url
-    with pytest.raises(NoReplyError) as caught:
+    with pytest.raises(RerankConnectionError) as caught:
         rerank(Reranker(Provider(name="acme", url=gone), api_key=KEY, max_retries=0))
     assert not isinstance(caught.value, RerankTimeoutError)
 
 
 def test_no_such_host(rerank: Rerank) -> None:
     """Nor is there a reply from a host that does not exist."""
-    with pytest.raises(NoReplyError):
+    with pytest.raises(RerankConnectionError):
         rerank(Reranker(Provider(name="acme", url="https://example.invalid/v1"), api_key=KEY, max_retries=0))
 
 

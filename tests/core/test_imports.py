@@ -53,7 +53,7 @@ def test_a_call_brings_httpx_for_tls_only(call: str, scheme: str, brought: set[s
         url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
         row = f"h.Provider(name='a', url={url!r})"
         make = f"import asyncio, hosted_rerank as h\nr = h.Reranker({row}, max_retries=0, timeout=0.3)"
-        assert imported(f"{make}\ntry: {call}\nexcept h.NoReplyError: pass") == brought
+        assert imported(f"{make}\ntry: {call}\nexcept h.RerankConnectionError: pass") == brought
 
 
 def test_public_names_are_there() -> None:
@@ -62,4 +62,4 @@ def test_public_names_are_there() -> None:
     for name in hosted_rerank.__all__:
         assert getattr(hosted_rerank, name) is not None
     agreed = {"Reranker", "RerankResponse", "RerankResult", "Provider", "Dialect", "Usage", "RerankError"}
-    assert agreed | {"MalformedReplyError"} <= set(hosted_rerank.__all__)
+    assert agreed | {"MalformedResponseError"} <= set(hosted_rerank.__all__)

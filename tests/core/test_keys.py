@@ -45,7 +45,7 @@ def test_key_of_the_environment_is_read_at_the_call(
 
 def test_first_variable_that_is_set_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a row's variables the first that holds something counts; an empty one holds nothing."""
-    row = Provider(name="mine", url="https://h.example", env=("ACME_API_KEY", "NEBIUS_API_KEY"))
+    row = Provider(name="mine", url="https://h.example", api_key_env=("ACME_API_KEY", "NEBIUS_API_KEY"))
     monkeypatch.setenv("NEBIUS_API_KEY", OTHER)
     assert sent(row) == f"Bearer {OTHER}"
     monkeypatch.setenv("ACME_API_KEY", "")
@@ -131,7 +131,7 @@ def test_loopback_is_not_the_network(host: str) -> None:
 
 def test_plain_http_can_be_asked_for() -> None:
     """Where the network in between is one's own, a row may say so; without a key there is nothing to guard."""
-    row = Provider(name="mine", url=AWAY, plain_http=True)
+    row = Provider(name="mine", url=AWAY, allow_http=True)
     assert sent(row, api_key=KEY) == f"Bearer {KEY}"
     assert sent(base_url=AWAY) is None
 

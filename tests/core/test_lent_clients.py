@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hosted_rerank import MalformedReplyError, NoReplyError, RateLimitError, RerankError, RerankTimeoutError
+from hosted_rerank import MalformedResponseError, RateLimitError, RerankConnectionError, RerankError, RerankTimeoutError
 from hosted_rerank.response import RerankResponse
 from tests.conftest import DOCUMENTS, KEY, QUERY, Acme
 from tests.hostile import HostileServer, encoded, eventually, ranked, ranking, raw, reply, silence
@@ -74,12 +74,12 @@ def test_mock_transport(lend: Lend, library: Any) -> None:
     "kind", ["ConnectError", "ReadError", "WriteError", "RemoteProtocolError", "ProxyError", "DecodingError"]
 )
 def test_no_reply(kind: str, lend: Lend, library: Any) -> None:
-    """What the library raises when no reply comes is a NoReplyError, without the library's error behind it."""
+    """What the library raises when no reply comes is a RerankConnectionError, without the library's error behind it."""
 
     def answer(request: Any) -> Any:
         raise getattr(library, kind)(f"broken, said {KEY}", request=request)
 
-    with pytest.raises(NoReplyError) as caught:
+    with pytest.raises(RerankConnectionError) as caught:
         lend(client={"transport": library.MockTransport(answer)})
     assert not isinstance(caught.value, RerankTimeoutError)
     assert KEY not in str(caught.value)
@@ -100,13 +100,13 @@ def test_timeouts(kind: str, lend: Lend, library: Any) -> None:
 @pytest.mark.parametrize(
     ("act", "kind"),
     [
-        (raw(end="reset"), NoReplyError),
-        (raw(end="hang_up"), NoReplyError),
-        (raw(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{", end="hang_up"), NoReplyError),
-        (raw(b"220 mail.example ESMTP\r\n", end="hang_up"), NoReplyError),
+        (raw(end="reset"), RerankConnectionError),
+        (raw(end="hang_up"), RerankConnectionError),
+        (raw(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{", end="hang_up"), RerankConnectionError),
+        (raw(b"220 mail.example ESMTP\r\n", end="hang_up"), RerankConnectionError),
         (silence(), RerankTimeoutError),
         (reply(429, "", retry_after="3600"), RateLimitError),
-        (reply(200, "null"), MalformedReplyError),
+        (reply(200, "null"), MalformedResponseError),
         (reply(200, b"no gzip", content_encoding="gzip"), RerankError),
     ],
     ids=["reset", "hang up", "cut", "no HTTP", "silence", "429", "null", "no gzip"],

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosted_rerank import RerankResult, Usage
-from hosted_rerank.call.batching import Limits
+from hosted_rerank.call.batching import CallOptions
 from hosted_rerank.call.request_flow import Answer
 from tests.byhand import ACME, answered, body_of, joined, planned, walk
 from tests.conftest import Acme, Rerank
@@ -100,7 +100,7 @@ def test_ranking_is_the_obvious_one(drawn: list[tuple[str, float]], top_n: int |
     scored = [(place, score) for place, (text, score) in enumerate(drawn) if text == "text"]
     blanks = [(place, None) for place, (text, _) in enumerate(drawn) if text != "text"]
     expected = [*sorted(scored, key=lambda pair: (-pair[1], pair[0])), *blanks][:top_n]
-    todo = planned(ACME, [text for text, _ in drawn], top_n=top_n, limits=Limits(dedupe=False))
+    todo = planned(ACME, [text for text, _ in drawn], top_n=top_n, limits=CallOptions(dedupe=False))
     answers = [walk(todo, answered(200, ranked(*(score for _, score in scored))))[1]] if scored else []
     response = joined(todo, *answers)
     assert [(result.index, result.relevance_score) for result in response.results] == expected

@@ -19,16 +19,16 @@ from hosted_rerank import (
     RerankResponse,
     ServerError,
 )
-from hosted_rerank.limits.adaptive_rate import FIRST_WINDOW, Rate
+from hosted_rerank.limits.adaptive_rate import FIRST_WINDOW, AdaptiveRate
 from hosted_rerank.limits.circuit_breaker import FAILURES, Health
-from hosted_rerank.limits.request_queue import LOOK, Pacer, Ticket
+from hosted_rerank.limits.request_queue import LOOK, RequestQueue, Ticket
 from hosted_rerank.limits.retry import Quota, quota
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.core.bounded import within
 from tests.hostile import Act, HostileServer, Peer, ranking, reply, silence
 
 
-def go(pacer: Pacer, now: float) -> Ticket:
+def go(pacer: RequestQueue, now: float) -> Ticket:
     """A ticket that goes at once."""
     ticket = Ticket()
     assert pacer.admit(ticket, now) == 0
@@ -37,12 +37,12 @@ def go(pacer: Pacer, now: float) -> Ticket:
 
 def test_window_doubles_while_all_goes_well() -> None:
     """Every answer lets two go, so each round trip doubles what is under way."""
-    pacer = Pacer(Rate())
+    pacer = RequestQueue(AdaptiveRate())
     first = [go(pacer, 0.0) for _ in range(FIRST_WINDOW)]
     waiting = Ticket()
     assert pacer.admit(waiting, 0.0) > 0
     for ticket in first:
-        pacer.answered(ticket, 0.05)
+        pacer.on_success(ticket, 0.05)
     assert pacer.admit(waiting, 0.05) == 0
     for number in range(2 * FIRST_WINDOW - 1):
         go(pacer, 0.05 + number / 1000)
@@ -50,7 +50,7 @@ def test_window_doubles_while_all_goes_well() -> None:
 
 def test_window_doubles_where_answers_take_long() -> None:
     """A slow service is no full one: refusals come fast."""
-    pacer = Pacer(Rate())
+    pacer = RequestQueue(AdaptiveRate())
     for _ in range(FIRST_WINDOW):
         go(pacer, 0.0)
     waiting = Ticket()
@@ -62,9 +62,9 @@ def test_window_doubles_where_answers_take_long() -> None:
 
 def test_refusal_holds_everybody() -> None:
     """After a refusal nobody goes for as long as the API asks, and then one, not all."""
-    pacer = Pacer(Rate())
+    pacer = RequestQueue(AdaptiveRate())
     refused = go(pacer, 0.0)
-    pacer.refused(refused, 0.1, 2.0)
+    pacer.on_throttled(refused, 0.1, 2.0)
     others = [Ticket() for _ in range(5)]
     assert pacer.admit(refused, 0.1) == pytest.approx(2.0)
     assert all(pacer.admit(other, 1.0) > 0 for other in others)
@@ -74,10 +74,10 @@ def test_refusal_holds_everybody() -> None:
 
 def test_first_come_first_served() -> None:
     """Nobody overtakes, and a refused request comes back to its old place."""
-    pacer = Pacer(Rate())
+    pacer = RequestQueue(AdaptiveRate())
     early = go(pacer, 0.0)
     late, later = Ticket(), Ticket()
-    pacer.refused(early, 0.0, 1.0)
+    pacer.on_throttled(early, 0.0, 1.0)
     assert pacer.admit(later, 0.1) > 0
     assert pacer.admit(late, 0.1) > 0
     assert pacer.admit(early, 0.1) > 0
@@ -88,13 +88,13 @@ def test_first_come_first_served() -> None:
 
 def test_whoever_leaves_the_line_holds_nobody_up() -> None:
     """A cancelled call's place is given on, and the next one is woken."""
-    pacer = Pacer(Rate())
+    pacer = RequestQueue(AdaptiveRate())
     under_way = go(pacer, 0.0)
     first, second = Ticket(), Ticket()
     assert pacer.admit(first, 0.0, limit=1) == math.inf
     assert pacer.admit(second, 0.0, limit=1) == math.inf
     woken = threading.Event()
-    second.wake = woken.set
+    second.notify = woken.set
     pacer.leave(first)
     assert woken.is_set()
     assert pacer.admit(second, 0.0, limit=1) == math.inf
@@ -105,12 +105,12 @@ def test_whoever_leaves_the_line_holds_nobody_up() -> None:
 
 def test_waker_of_a_loop_that_is_gone() -> None:
     """A sleeper that cannot be woken any more holds nobody up."""
-    pacer = Pacer(Rate())
+    pacer = RequestQueue(AdaptiveRate())
     under_way, gone, after = go(pacer, 0.0), Ticket(), Ticket()
     assert pacer.admit(gone, 0.0, limit=1) == math.inf
     assert pacer.admit(after, 0.0, limit=1) == math.inf
     loop = asyncio.new_event_loop()
-    gone.wake = lambda: loop.call_soon_threadsafe(print)
+    gone.notify = lambda: loop.call_soon_threadsafe(print)
     loop.close()
     pacer.leave(under_way)
     assert pacer.admit(after, 0.0, limit=1) == 0
@@ -118,32 +118,32 @@ def test_waker_of_a_loop_that_is_gone() -> None:
 
 def test_first_of_the_line_that_is_gone() -> None:
     """Those who will not come back are passed by, however many, and those who will are not."""
-    pacer = Pacer(Rate())
+    pacer = RequestQueue(AdaptiveRate())
     under_way, line = go(pacer, 0.0), [Ticket() for _ in range(4)]
     for ticket in line:
         assert pacer.admit(ticket, 0.0, limit=1) == math.inf
-    line[0].gone = line[1].gone = lambda: True
-    line[2].gone = lambda: False
+    line[0].is_abandoned = line[1].is_abandoned = lambda: True
+    line[2].is_abandoned = lambda: False
     pacer.leave(under_way)
     assert pacer.admit(line[3], 0.0, limit=1) == math.inf
     assert pacer.admit(line[2], 0.0, limit=1) == 0
-    assert pacer.waiting == 1
+    assert pacer.queued == 1
 
 
 def test_request_under_way_that_is_gone() -> None:
     """A request that nobody will settle gives its place back where a place is needed."""
-    pacer, over = Pacer(Rate()), list[bool]()
+    pacer, over = RequestQueue(AdaptiveRate()), list[bool]()
     under_way, after = go(pacer, 0.0), Ticket()
-    under_way.gone = lambda: bool(over)
+    under_way.is_abandoned = lambda: bool(over)
     assert pacer.admit(after, 0.0, limit=1) == math.inf
     over.append(True)
     assert pacer.admit(after, LOOK, limit=1) == 0
-    assert (under_way.going, pacer.pace.under_way) == (False, 1)
+    assert (under_way.in_flight, pacer.pace.in_flight) == (False, 1)
     pacer.leave(under_way)
-    assert pacer.pace.under_way == 1
+    assert pacer.pace.in_flight == 1
 
 
-class Interrupted(Rate):
+class Interrupted(AdaptiveRate):
     """A pace in whose midst the collector ends another call."""
 
     collect: Callable[[], object] = staticmethod(lambda: None)
@@ -155,7 +155,7 @@ class Interrupted(Rate):
 
 def test_call_that_ends_within_another_ones_turn() -> None:
     """Tickets may be given up by the thread that is letting another one go: they leave as soon as that is done."""
-    pacer = Pacer(pace := Interrupted())
+    pacer = RequestQueue(pace := Interrupted())
     under_way, first, second = go(pacer, 0.0), Ticket(), Ticket()
     for ticket in (first, second):
         assert pacer.admit(ticket, 0.0, limit=1) == math.inf
@@ -166,11 +166,13 @@ def test_call_that_ends_within_another_ones_turn() -> None:
 
     pace.collect = collect
     assert within(5.0, lambda: pacer.admit(first, 0.0)) == 0
-    assert (first.going, under_way.going, second.waiting) == (True, False, False)
-    assert (pace.under_way, pacer.waiting) == (1, 0)
+    assert (first.in_flight, under_way.in_flight, second.queued) == (True, False, False)
+    assert (pace.in_flight, pacer.queued) == (1, 0)
 
 
-def simulate(pacer: Pacer, allowed: Any, count: int, began: float = 0.0, round_trip: float = 0.01) -> tuple[float, int]:
+def simulate(
+    pacer: RequestQueue, allowed: Any, count: int, began: float = 0.0, round_trip: float = 0.01
+) -> tuple[float, int]:
     """The seconds until `count` requests that came at `began` are answered, and the refusals on the way."""
     now, refused, line, coming = began, 0, [Ticket() for _ in range(count)], list[tuple[float, Ticket, float]]()
     while line or coming:
@@ -178,10 +180,10 @@ def simulate(pacer: Pacer, allowed: Any, count: int, began: float = 0.0, round_t
             coming.remove((due, ticket, hold))
             if hold:
                 refused += 1
-                pacer.refused(ticket, now, hold)
+                pacer.on_throttled(ticket, now, hold)
                 line.insert(0, ticket)
             else:
-                pacer.answered(ticket, now)
+                pacer.on_success(ticket, now)
         line.sort()
         while line and pacer.admit(line[0], now) == 0:
             hold = allowed(now)
@@ -208,14 +210,14 @@ class Bucket:
 @pytest.mark.parametrize("rate", [20, 50, 200])
 def test_rate_is_found_and_kept(rate: float) -> None:
     """Whatever is allowed, most of it is used, and hardly a request is refused."""
-    seconds, refused = simulate(Pacer(Rate()), Bucket(rate, rate), 600)
+    seconds, refused = simulate(RequestQueue(AdaptiveRate()), Bucket(rate, rate), 600)
     assert 600 / seconds >= 0.9 * rate
     assert refused <= 90
 
 
 def test_limit_that_moves() -> None:
     """A limit that falls is met again, and one that rises is followed."""
-    pacer, allowed, now = Pacer(Rate()), Bucket(100, 100), 0.0
+    pacer, allowed, now = RequestQueue(AdaptiveRate()), Bucket(100, 100), 0.0
     for rate, count, share in ((100, 600, 0.9), (20, 400, 0.8), (100, 2000, 0.7)):
         allowed.rate = allowed.burst = rate
         seconds, refused = simulate(pacer, allowed, count, now)
@@ -224,38 +226,38 @@ def test_limit_that_moves() -> None:
         now += seconds
 
 
-def rate_after(pacer: Pacer, now: float) -> tuple[float, float]:
+def rate_after(pacer: RequestQueue, now: float) -> tuple[float, float]:
     """The rate that was learned from a storm at 100 a second, and when the storm was over."""
     seconds, _ = simulate(pacer, Bucket(100, 100), 600, now)
     return pacer.pace.rate, now + seconds
 
 
 def test_refusal_that_says_nothing_may_be_by_chance() -> None:
-    """A 429 without `Retry-After` holds nobody else, and one of twenty teaches nothing; many do."""
-    pacer = Pacer(Rate())
+    """A 429 without `RetryPolicy-After` holds nobody else, and one of twenty teaches nothing; many do."""
+    pacer = RequestQueue(AdaptiveRate())
     learned, now = rate_after(pacer, 0.0)
     for number in range(200):
         ticket = go(pacer, now)
         if number % 20 == 10:
-            pacer.refused(ticket, now)
-            assert pacer.held(now) == 0
+            pacer.on_throttled(ticket, now)
+            assert pacer.blocked_for(now) == 0
         else:
-            pacer.answered(ticket, now)
+            pacer.on_success(ticket, now)
         now += 0.05
     assert pacer.pace.rate >= learned
     for _ in range(10):
-        pacer.refused(go(pacer, now), now)
+        pacer.on_throttled(go(pacer, now), now)
         now += 1.0
     assert pacer.pace.rate < learned / 2
 
 
 def test_rate_that_is_not_used_is_not_raised() -> None:
     """A bound grows only while it holds requests up; a quiet hour, or a quiet year, tells nothing."""
-    pacer = Pacer(Rate())
+    pacer = RequestQueue(AdaptiveRate())
     learned, now = rate_after(pacer, 0.0)
     for _ in range(1_000):
         now += 3.6
-        pacer.answered(go(pacer, now), now)
+        pacer.on_success(go(pacer, now), now)
     assert pacer.pace.rate == pytest.approx(learned, rel=0.1)
     now += 3e7
     seconds, refused = simulate(pacer, Bucket(100, 100), 600, now)
@@ -265,8 +267,8 @@ def test_rate_that_is_not_used_is_not_raised() -> None:
 
 def test_quota_of_a_refusal_counts() -> None:
     """A refusal that says when there is more, by the headers of the quota alone, is not asked again before."""
-    pacer = Pacer(Rate())
-    pacer.refused(go(pacer, 0.0), 0.1, None, Quota(0, 4.0))
+    pacer = RequestQueue(AdaptiveRate())
+    pacer.on_throttled(go(pacer, 0.0), 0.1, None, Quota(0, 4.0))
     other = Ticket()
     assert pacer.admit(other, 0.2) == pytest.approx(3.9)
     assert pacer.admit(other, 4.2) == 0
@@ -304,13 +306,13 @@ def test_quota(headers: dict[str, str], expected: Quota | None) -> None:
 
 def test_quota_is_not_overdrawn() -> None:
     """When nothing is left, nobody goes before there is more."""
-    pacer = Pacer(Rate())
-    pacer.answered(go(pacer, 0.0), 0.1, Quota(2, 5.0))
+    pacer = RequestQueue(AdaptiveRate())
+    pacer.on_success(go(pacer, 0.0), 0.1, Quota(2, 5.0))
     go(pacer, 0.1)
     second = go(pacer, 0.1)
     third = Ticket()
     assert pacer.admit(third, 0.1) == pytest.approx(5.0)
-    pacer.answered(second, 0.2, Quota(0, 0.3))
+    pacer.on_success(second, 0.2, Quota(0, 0.3))
     assert pacer.admit(third, 0.6) == 0
 
 
@@ -361,7 +363,7 @@ def test_retries_are_a_share_of_requests() -> None:
 
 
 def bucket(rate: float, burst: int) -> Act:
-    """An act that takes `rate` requests a second and refuses the others with 429 and `Retry-After`."""
+    """An act that takes `rate` requests a second and refuses the others with 429 and `RetryPolicy-After`."""
     limit, lock = Bucket(rate, burst), threading.Lock()
 
     async def act(peer: Peer) -> None:
@@ -556,7 +558,7 @@ def test_fallback_answers(server: HostileServer, spare: HostileServer, acme: Acm
     second = acme(row={"name": "spare", "url": f"{spare.url}/rerank"})
     response = rerank(acme(fallbacks=[second]))
     assert response.provider == "spare"
-    assert [type(error) for error in response.passed_over] == [ServerError]
+    assert [type(error) for error in response.fallback_errors] == [ServerError]
     assert (len(server.requests), len(spare.requests)) == (1, 1)
 
 

@@ -113,7 +113,7 @@ def test_pickle_holds_no_secret(
         "x-amz-security-token": secret,
         "x-tenant": "5",
     }
-    row = {"env": ("ACME_API_KEY",)}
+    row = {"api_key_env": ("ACME_API_KEY",)}
     reranker = acme(row=row, headers=headers, instruction="be brief", deadline=9.0, params={"p": "1"}, model="m-1")
     rerank(reranker)
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
@@ -150,7 +150,7 @@ def test_copies_work(copied: Callable[[Reranker], Reranker], server: HostileServ
 
 def test_rows_and_answers_travel() -> None:
     """A row of one's own and an answer are pickled and copied by value."""
-    row = Provider(name="mine", url="https://h.example", env=("A", "B"), longest_reply=5)
+    row = Provider(name="mine", url="https://h.example", api_key_env=("A", "B"), max_response_bytes=5)
     answer = RerankResponse(
         (RerankResult(0, 0.5), RerankResult(1, None)), Usage(1, 2, {"u": 3}), "m", "p", ("r",), 1, 0.5
     )

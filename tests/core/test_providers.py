@@ -78,7 +78,7 @@ def test_nested_dialect_of_ones_own() -> None:
         documents="input.passages",
         top_n="parameters.top",
         instruction="parameters.instruct",
-        fixed={"parameters.echo": False, "version": 2},
+        static_fields={"parameters.echo": False, "version": 2},
         results="output.rankings",
         index="i",
         score="logit",

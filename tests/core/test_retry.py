@@ -4,22 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosted_rerank.limits.retry import Retry, passes, retry_after
+from hosted_rerank.limits.retry import RetryPolicy, passes, retry_after
 from tests.byhand import NOON, answered, lost
 
-TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
-LASTING = sorted({*range(300, 600)} - {*TRANSIENT})
+RETRYABLE_STATUSES = (408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
+LASTING = sorted({*range(300, 600)} - {*RETRYABLE_STATUSES})
 
 
-@pytest.mark.parametrize("status", TRANSIENT)
+@pytest.mark.parametrize("status", RETRYABLE_STATUSES)
 def test_what_may_pass_is_asked_again(status: int) -> None:
     """Statuses that may pass are retried."""
-    assert Retry().wait(answered(status), 0, 0.0, 0.5) is not None
+    assert RetryPolicy().wait(answered(status), 0, 0.0, 0.5) is not None
 
 
 def test_what_lasts_is_not_asked_again() -> None:
     """No other status is."""
-    assert [status for status in LASTING if Retry().wait(answered(status), 0, 0.0, 0.5) is not None] == []
+    assert [status for status in LASTING if RetryPolicy().wait(answered(status), 0, 0.0, 0.5) is not None] == []
 
 
 def test_no_reply_is_asked_again() -> None:
@@ -33,13 +33,13 @@ def test_no_reply_is_asked_again() -> None:
 @pytest.mark.parametrize("verdict", ["true", "True", " TRUE "])
 def test_server_may_ask_for_a_retry(verdict: str) -> None:
     """`x-should-retry: true` counts more than the status."""
-    assert Retry().wait(answered(400, x_should_retry=verdict), 0, 0.0, 0.5) is not None
+    assert RetryPolicy().wait(answered(400, x_should_retry=verdict), 0, 0.0, 0.5) is not None
 
 
 @pytest.mark.parametrize("verdict", ["false", "False", " FALSE "])
 def test_server_may_forbid_a_retry(verdict: str) -> None:
     """`x-should-retry: false` counts more than the status and than a hint to wait."""
-    assert Retry().wait(answered(503, x_should_retry=verdict, retry_after="1"), 0, 0.0, 0.5) is None
+    assert RetryPolicy().wait(answered(503, x_should_retry=verdict, retry_after="1"), 0, 0.0, 0.5) is None
 
 
 @pytest.mark.parametrize("verdict", ["", "1", "yes", "maybe"])
@@ -99,20 +99,20 @@ def test_no_date_breaks_the_reading(date: str) -> None:
 
 def test_hint_is_waited_for() -> None:
     """A wait is never shorter than the server asked for."""
-    assert Retry().wait(answered(429, retry_after="3"), 0, 0.0, 0.0) == 3.0
-    assert Retry().wait(answered(429, retry_after="3"), 0, 0.0, 1.0) >= 3.0
-    assert Retry().wait(answered(429, retry_after="0"), 0, 0.0, 1.0) == 0.0
+    assert RetryPolicy().wait(answered(429, retry_after="3"), 0, 0.0, 0.0) == 3.0
+    assert RetryPolicy().wait(answered(429, retry_after="3"), 0, 0.0, 1.0) >= 3.0
+    assert RetryPolicy().wait(answered(429, retry_after="0"), 0, 0.0, 1.0) == 0.0
 
 
 def test_hint_beyond_the_bound_is_not_waited_for() -> None:
     """A server that asks for more than the longest wait is not asked again."""
-    assert Retry(longest_wait=60).wait(answered(429, retry_after="61"), 0, 0.0, 0.0) is None
-    assert Retry(longest_wait=60).wait(answered(429, retry_after="9" * 300), 0, 0.0, 0.0) is None
+    assert RetryPolicy(backoff_max=60).wait(answered(429, retry_after="61"), 0, 0.0, 0.0) is None
+    assert RetryPolicy(backoff_max=60).wait(answered(429, retry_after="9" * 300), 0, 0.0, 0.0) is None
 
 
 def test_waits_grow_where_there_is_no_hint() -> None:
     """Without a hint waits double, with a jitter of at most half."""
-    retry = Retry(max_retries=10, first_wait=0.5, longest_wait=60)
+    retry = RetryPolicy(max_retries=10, backoff_initial=0.5, backoff_max=60)
     assert [retry.wait(lost(), retries, 0.0, 1.0) for retries in range(4)] == [0.5, 1.0, 2.0, 4.0]
     assert [retry.wait(lost(), retries, 0.0, 0.0) for retries in range(4)] == [0.25, 0.5, 1.0, 2.0]
 
@@ -120,19 +120,19 @@ def test_waits_grow_where_there_is_no_hint() -> None:
 @pytest.mark.parametrize("retries", [0, 1, 2, 3])
 def test_retries_are_counted(retries: int) -> None:
     """No more than `max_retries` requests follow the first."""
-    assert Retry(max_retries=0).wait(lost(), retries, 0.0, 0.5) is None
-    assert (Retry(max_retries=2).wait(lost(), retries, 0.0, 0.5) is not None) is (retries < 2)
+    assert RetryPolicy(max_retries=0).wait(lost(), retries, 0.0, 0.5) is None
+    assert (RetryPolicy(max_retries=2).wait(lost(), retries, 0.0, 0.5) is not None) is (retries < 2)
 
 
 def test_longest_wait_is_the_longest() -> None:
     """No wait is longer than the bound on one wait, jitter included."""
-    wait = Retry(longest_wait=60).wait(answered(429, retry_after="60"), 0, 0.0, 1.0)
+    wait = RetryPolicy(backoff_max=60).wait(answered(429, retry_after="60"), 0, 0.0, 1.0)
     assert wait == 60
 
 
 def test_any_number_of_retries() -> None:
     """Who allows thousands of retries, each asked for without a wait, gets a wait for the next as well."""
-    wait = Retry(max_retries=5000, longest_wait=60).wait(lost(), 2000, 0.0, 1.0)
+    wait = RetryPolicy(max_retries=5000, backoff_max=60).wait(lost(), 2000, 0.0, 1.0)
     assert wait == 60
 
 
@@ -147,7 +147,7 @@ def test_waits_stay_within_their_bounds(
     hints: list[float | None], first: float, longest: float, together: float, chance: float
 ) -> None:
     """Whatever a server asks for, the waits of a request together stay within their bound."""
-    retry = Retry(max_retries=30, first_wait=first, longest_wait=longest, longest_sum=together)
+    retry = RetryPolicy(max_retries=30, backoff_initial=first, backoff_max=longest, max_total_backoff=together)
     waited = 0.0
     for retries, hint in enumerate(hints):
         outcome = answered(503) if hint is None else answered(429, retry_after=str(hint))

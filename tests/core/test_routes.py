@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
-from hosted_rerank import NoReplyError, Provider, RequestTooLargeError, Reranker, RerankTimeoutError
+from hosted_rerank import Provider, RequestTooLargeError, RerankConnectionError, Reranker, RerankTimeoutError
 from hosted_rerank.transport.reach import in_turn, tls
 from hosted_rerank.transport.route import Origin, route_to
 from tests.conftest import DOCUMENTS, KEY, QUERY, Rerank
@@ -43,7 +43,7 @@ def secure(_trusted: trustme.CA) -> Iterator[HostileServer]:
 
 
 def asks(url: str, **settings: Any) -> Reranker:
-    row = Provider(name="acme", url=f"{url}/v1/rerank?a=1", plain_http=True)
+    row = Provider(name="acme", url=f"{url}/v1/rerank?a=1", allow_http=True)
     return Reranker(row, **{"api_key": KEY, "max_retries": 0, "timeout": 5.0, **settings})
 
 
@@ -115,7 +115,7 @@ def test_certificate_that_is_not_the_hosts(url: str, secure: HostileServer, rera
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("SSL_CERT_FILE")
             tls()
-    with pytest.raises(NoReplyError, match=r"(?i)certificate"):
+    with pytest.raises(RerankConnectionError, match=r"(?i)certificate"):
         rerank(asks(secure.url.replace("127.0.0.1", url)))
     assert secure.requests == []
 
@@ -141,7 +141,7 @@ def test_tunnel_through_a_proxy(proxy: HostileServer, secure: HostileServer, rer
 def test_proxy_that_refuses(act: Act, proxy: HostileServer, rerank: Rerank) -> None:
     """A proxy that makes no tunnel is no reply, and the error says so."""
     proxy.play(act)
-    with pytest.raises(NoReplyError, match="the proxy"):
+    with pytest.raises(RerankConnectionError, match="the proxy"):
         rerank(asks(f"https://{HOST}"))
 
 
@@ -162,7 +162,7 @@ def test_endless_reply_of_a_proxy(proxy: HostileServer, way: str) -> None:
             await peer.send(b"x-a: %s\r\n" % (b"a" * 9_000))
 
     proxy.play(endless)
-    with pytest.raises(NoReplyError, match="the proxy"):
+    with pytest.raises(RerankConnectionError, match="the proxy"):
         within(10.0, lambda: once(asks(f"https://{HOST}", api_key="sk-endless"), way))
 
 
@@ -179,7 +179,7 @@ def test_plain_request_through_a_proxy(proxy: HostileServer, rerank: Rerank) -> 
 def test_proxy_that_is_not_supported(rerank: Rerank, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another kind of proxy is an error that says what helps, and shows no password."""
     monkeypatch.setenv("ALL_PROXY", "socks5://me:s3cr3t@127.0.0.1:1080")
-    with pytest.raises(NoReplyError, match=r"socks5.*lend a client") as caught:
+    with pytest.raises(RerankConnectionError, match=r"socks5.*lend a client") as caught:
         rerank(asks(f"https://{HOST}"))
     assert "s3cr3t" not in str(caught.value)
 

@@ -12,7 +12,7 @@ from hosted_rerank import (
     AuthenticationError,
     Dialect,
     InvalidRequestError,
-    MalformedReplyError,
+    MalformedResponseError,
     PaymentRequiredError,
     Provider,
     RequestTooLargeError,
@@ -31,8 +31,8 @@ PARTS = Provider(
     name="parts",
     url="https://{region}.h.example/v1/{account}/run/{model}",
     dialect=Dialect(model=None, options={"project": str}),
-    model="m/x.1",
-    variables={"region": ("PARTS_REGION", "REGION"), "project": ("PARTS_PROJECT",)},
+    default_model="m/x.1",
+    settings_env={"region": ("PARTS_REGION", "REGION"), "project": ("PARTS_PROJECT",)},
     params={"version": "3"},
 )
 
@@ -87,12 +87,12 @@ def test_parts_that_cannot_be_right_are_refused(params: dict[str, str], named: s
 def test_address_with_a_model_needs_one() -> None:
     """Without a model there is no address."""
     with pytest.raises(ValueError, match="model"):
-        Reranker(replace(PARTS, model=None), params={"region": "r", "account": "a"})
+        Reranker(replace(PARTS, default_model=None), params={"region": "r", "account": "a"})
 
 
 def test_default_model_may_have_parts() -> None:
     """A row's model is filled in as its address is; the caller's own passes verbatim."""
-    row = replace(ACME, url="https://{region}.example/r", model="arn:{region}:m")
+    row = replace(ACME, url="https://{region}.example/r", default_model="arn:{region}:m")
     assert body_of(planned(row, params={"region": "eu-1"}))["model"] == "arn:eu-1:m"
     assert body_of(planned(row, model="{x}", params={"region": "eu-1"}))["model"] == "{x}"
     with pytest.raises(ValueError, match="region"):
@@ -140,7 +140,7 @@ def test_items_with_fields_and_ids() -> None:
     for wrong in (0, "2", "-1", "0x0", "", None, True, "9" * 5000):
         results[0]["id"] = wrong
         _, error = walk(todo, answered(200, {"results": results}))
-        assert type(error) is MalformedReplyError
+        assert type(error) is MalformedResponseError
 
 
 def test_scores_in_the_order_of_the_documents() -> None:
@@ -151,7 +151,7 @@ def test_scores_in_the_order_of_the_documents() -> None:
     assert list(answer.scores.items()) == [(0, 0.1), (1, 0.9), (2, 0.5)]
     for wrong in ([0.1, 0.2], [0.1, 0.2, 0.3, 0.4], [0.1, None, 0.3], [0.1, [0.2], 0.3], [0.1, True, 0.3], "abc"):
         _, error = walk(todo, answered(200, {"scores": wrong}))
-        assert type(error) is MalformedReplyError
+        assert type(error) is MalformedResponseError
     row = replace(ACME, dialect=Dialect(results="", index=None, score="of.1"))
     _, answer = walk(planned(row), answered(200, [{"of": [9, score]} for score in (0.3, 0.2, 0.1)]))
     assert list(answer.scores.items()) == [(0, 0.3), (1, 0.2), (2, 0.1)]
@@ -160,15 +160,15 @@ def test_scores_in_the_order_of_the_documents() -> None:
 def test_absent_score_may_mean_something() -> None:
     """Where the API leaves out zeros, a missing score is one; elsewhere it is no score."""
     results = {"results": [{"index": 0, "relevance_score": 0.5}, {"index": 1}, {"index": 2, "relevance_score": None}]}
-    _, answer = walk(planned(replace(ACME, dialect=Dialect(absent_score=0.0))), answered(200, results))
+    _, answer = walk(planned(replace(ACME, dialect=Dialect(default_score=0.0))), answered(200, results))
     assert dict(answer.scores) == {0: 0.5, 1: 0.0, 2: 0.0}
     _, error = walk(planned(), answered(200, results))
-    assert type(error) is MalformedReplyError
+    assert type(error) is MalformedResponseError
 
 
 def test_top_n_that_has_to_be_said() -> None:
     """An API that would return fewer without it is always told how many."""
-    row = replace(ACME, dialect=Dialect(says_top_n=True))
+    row = replace(ACME, dialect=Dialect(always_send_top_n=True))
     assert body_of(planned(row))["top_n"] == 3
     assert body_of(planned(row, top_n=2))["top_n"] == 2
     assert body_of(planned(row, top_n=9))["top_n"] == 3
@@ -205,7 +205,7 @@ def test_pages_are_fetched_to_the_end() -> None:
 def test_pages_that_are_no_whole_ranking(last: dict[str, Any]) -> None:
     """Pages that end early, bring nothing, or repeat a document are refused, and not asked for for ever."""
     _, error = walk(planned(PAGED), answered(200, page(2, more="a")), answered(200, last))
-    assert type(error) is MalformedReplyError
+    assert type(error) is MalformedResponseError
 
 
 def test_pages_nobody_needs_are_left() -> None:
@@ -237,7 +237,7 @@ def test_instruction_in_the_query() -> None:
 
 def test_extra_body() -> None:
     """Fields that a row does not list go along only where the API ignores what it does not know."""
-    row = replace(ACME, dialect=Dialect(ignores_unknown=True, fixed={"echo": False}, options={"user": str}))
+    row = replace(ACME, dialect=Dialect(allows_extra_fields=True, static_fields={"echo": False}, options={"user": str}))
     assert body_of(planned(row, extra_body={"colour": {"of": "sky"}}))["colour"] == {"of": "sky"}
     with pytest.raises(ValueError, match="extra_body"):
         planned(extra_body={"colour": "red"})

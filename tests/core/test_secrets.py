@@ -11,7 +11,7 @@ import pytest
 
 from hosted_rerank import Provider, Reranker, RerankError
 from hosted_rerank.call.batching import Batch
-from hosted_rerank.call.call_state import Work
+from hosted_rerank.call.call_state import CallState
 from tests.byhand import planned, request_of
 from tests.conftest import KEY, Acme, Rerank
 from tests.hostile import Act, HostileServer, Peer, http, raw, reply
@@ -147,7 +147,7 @@ def test_reprs_show_no_key() -> None:
 def test_reprs_of_a_plan_show_no_text() -> None:
     """Nor does what is prepared for sending."""
     todo = planned(documents=DOCUMENTS, query=QUERY, api_key=KEY)
-    prepared = [todo, request_of(todo), Work(todo, 0.0).begin(Batch([0]))]
+    prepared = [todo, request_of(todo), CallState(todo, 0.0).begin(Batch([0]))]
     assert [secret for secret in SECRETS if secret in repr(prepared)] == []
 
 

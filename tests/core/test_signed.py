@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hosted_rerank import PROVIDERS, AuthenticationError, NoReplyError, Provider, Reranker, RerankError
+from hosted_rerank import PROVIDERS, AuthenticationError, Provider, RerankConnectionError, Reranker, RerankError
 from hosted_rerank.providers.auth import IbmToken
 from tests.conftest import KEY, QUERY
 from tests.hostile import HostileServer, Seen, reply
@@ -27,8 +27,8 @@ pytest.importorskip("botocore")
 pytest.importorskip("ibm_cloud_sdk_core")
 
 TEXTS = ["The moon pulls.", "Bread rises."]
-BEDROCK = replace(PROVIDERS["bedrock"], url="http://bedrock.{region}.example/rerank", plain_http=True)
-VERTEX = replace(PROVIDERS["vertex"], url="http://vertex.example/v1/{project}:rank", plain_http=True)
+BEDROCK = replace(PROVIDERS["bedrock"], url="http://bedrock.{region}.example/rerank", allow_http=True)
+VERTEX = replace(PROVIDERS["vertex"], url="http://vertex.example/v1/{project}:rank", allow_http=True)
 ANSWERS = {
     "bedrock": {"results": [{"index": 0, "relevanceScore": 0.9}, {"index": 1, "relevanceScore": 0.1}]},
     "vertex": {"records": [{"id": "0", "score": 0.9}, {"id": "1"}]},
@@ -148,7 +148,7 @@ def test_token_service_that_is_out_is_asked_again(
     tokens.play(reply(400, {"error": "invalid_grant", "error_description": "who-i-am"}))
     with pytest.raises(RerankError) as caught:
         ask(VERTEX)
-    assert isinstance(caught.value, (AuthenticationError, NoReplyError))
+    assert isinstance(caught.value, (AuthenticationError, RerankConnectionError))
     assert "who-i-am" not in str(caught.value)
 
 
@@ -214,7 +214,7 @@ def test_aws_credentials_are_renewed(
 
 def ibm(tokens: HostileServer) -> Provider:
     return replace(
-        PROVIDERS["watsonx"], url="http://watsonx.example/rerank", plain_http=True, auth=IbmToken(tokens.url)
+        PROVIDERS["watsonx"], url="http://watsonx.example/rerank", allow_http=True, auth=IbmToken(tokens.url)
     )
 
 
@@ -265,14 +265,14 @@ def test_ibm_refuses_the_key(ask: Callable[..., Any], server: HostileServer, tok
 def test_ibm_token_that_is_none(ask: Callable[..., Any], tokens: HostileServer) -> None:
     """What IAM says need not be a token."""
     tokens.play(reply(200, {"access_token": "not a token"}))
-    with pytest.raises(NoReplyError, match="no token"):
+    with pytest.raises(RerankConnectionError, match="no token"):
         ask(ibm(tokens), api_key=f"{KEY}-3{tokens.url[-5:]}")
 
 
 def test_ibm_service_is_out(ask: Callable[..., Any], tokens: HostileServer) -> None:
     """IAM's own failure may pass: it is no reply."""
     tokens.play(reply(503, {"errorMessage": "later"}))
-    with pytest.raises(NoReplyError, match="503"):
+    with pytest.raises(RerankConnectionError, match="503"):
         ask(ibm(tokens), api_key=KEY)
 
 
@@ -296,6 +296,6 @@ def test_key_for_a_cloud_is_refused(name: str) -> None:
 
 def test_credentials_travel_in_the_clear_only_if_asked() -> None:
     """A signed request over plain http is refused, as a key is."""
-    row = replace(BEDROCK, plain_http=False)
+    row = replace(BEDROCK, allow_http=False)
     with pytest.raises(AuthenticationError, match="plain http"):
         Reranker(row).rerank(QUERY, TEXTS)

@@ -17,7 +17,7 @@ from hosted_rerank import (
     Reranker,
     ServerError,
 )
-from hosted_rerank.call.batching import Limits
+from hosted_rerank.call.batching import CallOptions
 from tests.byhand import ACME, answered, planned, walk
 from tests.conftest import QUERY, Acme, Rerank
 from tests.hostile import Act, HostileServer, Peer, eventually, ranking, reply, silence
@@ -72,7 +72,7 @@ def test_top_n_over_batches(server: HostileServer, acme: Acme, rerank: Rerank) -
 )
 def test_limits_of_a_row(row: dict[str, Any], documents: list[str], expected: list[int]) -> None:
     """A row's documents, bytes and tokens bound a request; a document that is too much alone goes alone."""
-    todo = planned(replace(ACME, **row), documents=documents, limits=Limits(dedupe=False))
+    todo = planned(replace(ACME, **row), documents=documents, limits=CallOptions(dedupe=False))
     assert sorted(len(batch.rows) for batch in todo.cut(range(len(documents)))) == expected
 
 
@@ -105,7 +105,7 @@ def test_one_document_that_is_too_large(server: HostileServer, acme: Acme, reran
     assert (caught.value.status, len(server.requests)) == (413, 1)
 
 
-LISTWISE = {"listwise": ("list-",), "max_documents": 4}
+LISTWISE = {"listwise_models": ("list-",), "max_documents": 4}
 
 
 def test_listwise_models_are_not_split(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

@@ -9,9 +9,9 @@ import pytest
 from hosted_rerank import (
     DeadlineExceededError,
     InvalidRequestError,
-    MalformedReplyError,
-    NoReplyError,
+    MalformedResponseError,
     RateLimitError,
+    RerankConnectionError,
     RerankError,
     RerankTimeoutError,
     ServerError,
@@ -104,7 +104,7 @@ def test_deadline_in_an_attempt(server: HostileServer, acme: Acme, rerank: Reran
     with pytest.raises(DeadlineExceededError, match=r"0\.4 s") as caught:
         rerank(acme(timeout=30.0, deadline=0.4, max_retries=5))
     assert 0.3 < time.monotonic() - began < 3.0
-    assert isinstance(caught.value, (RerankTimeoutError, NoReplyError, TimeoutError))
+    assert isinstance(caught.value, (RerankTimeoutError, RerankConnectionError, TimeoutError))
     assert len(server.requests) == 1
 
 
@@ -153,5 +153,5 @@ def test_failure_after_retries_is_the_last_one(server: HostileServer, acme: Acme
     with pytest.raises(InvalidRequestError):
         rerank(acme(max_retries=5))
     server.play(reply(503, "", retry_after_ms="1"), reply(200, "null"))
-    with pytest.raises(MalformedReplyError):
+    with pytest.raises(MalformedResponseError):
         rerank(acme(max_retries=5))

@@ -23,7 +23,7 @@ from tests.langchain.shelf import Shelf, documents, texts
 
 pytestmark = pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
 
-ROW = Provider(name="acme", url="https://rerank.example", env=("ACME_API_KEY",))
+ROW = Provider(name="acme", url="https://rerank.example", api_key_env=("ACME_API_KEY",))
 
 
 @pytest.mark.parametrize(

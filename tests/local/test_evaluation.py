@@ -199,7 +199,7 @@ def test_interrupted_and_resumed(slow: str, tmp_path: Path, monkeypatch: pytest.
     """Ctrl-C keeps what is done, without a traceback; --resume asks for the rest, and the result is whole."""
     code = (
         "from hosted_rerank.providers import PROVIDERS; from dataclasses import replace; import sys\n"
-        f"PROVIDERS['here'] = replace(PROVIDERS['vllm'], name='here', url='{slow}/vllm/v1/rerank', model='m')\n"
+        f"PROVIDERS['here'] = replace(PROVIDERS['vllm'], name='here', url='{slow}/vllm/v1/rerank', default_model='m')\n"
         "from hosted_rerank.cli import main; main()"
     )
     command = [sys.executable, "-c", code, "evaluate", "--provider", "here", "--output", str(tmp_path / "out")]

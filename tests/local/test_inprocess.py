@@ -14,9 +14,9 @@ import pytest
 
 from hosted_rerank import Reranker, RerankTimeoutError
 from hosted_rerank.local import MODEL
-from hosted_rerank.local.inprocess import InProcess
+from hosted_rerank.local.inprocess import LocalTransport
 from hosted_rerank.local.model import Model
-from hosted_rerank.wire import Lost, Outcome, Reply, Request
+from hosted_rerank.wire import Outcome, Reply, Request, TransportFailure
 
 QUERY = "What is Python?"
 DOCUMENTS = ["Cats purr.", "Python is a programming language."]
@@ -32,11 +32,11 @@ def long_request(timeout: float = 600.0) -> Request:
 
 
 async def ask_blocking(request: Request) -> Outcome:
-    return InProcess().send(request)
+    return LocalTransport().send(request)
 
 
 async def ask_awaiting(request: Request) -> Outcome:
-    return await InProcess().asend(request)
+    return await LocalTransport().asend(request)
 
 
 both_ways = pytest.mark.parametrize("ask", [ask_blocking, ask_awaiting])
@@ -83,7 +83,7 @@ async def test_another_model_does_not_exist(ask: Ask) -> None:
 )
 def test_a_wrong_body_is_refused_and_not_quoted(content: bytes, places: list[list[object]]) -> None:
     """A body that is no rerank is a 422 that says where it is wrong and repeats nothing of it."""
-    reply = InProcess().send(Request("local:rerank", {}, content, 60.0))
+    reply = LocalTransport().send(Request("local:rerank", {}, content, 60.0))
     assert isinstance(reply, Reply)
     assert reply.status == 422
     assert [detail["loc"] for detail in json.loads(reply.content)["detail"]] == places
@@ -94,7 +94,7 @@ def test_a_wrong_body_is_refused_and_not_quoted(content: bytes, places: list[lis
 async def test_a_timeout_is_kept(ask: Ask, wait_for_scoring: Callable[[bool], None]) -> None:
     """A list that takes longer than the request's timeout is given up and lost, as timed out."""
     lost = await ask(long_request(timeout=0.1))
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, TransportFailure)
     assert lost.timed_out
     assert "0.1 s" in lost.reason
     wait_for_scoring(False)
@@ -102,13 +102,13 @@ async def test_a_timeout_is_kept(ask: Ask, wait_for_scoring: Callable[[bool], No
 
 async def test_no_timeout_is_no_timeout(model: Model) -> None:
     """An infinite timeout is one."""
-    reply = await InProcess().asend(build_request(math.inf, model=MODEL, query=QUERY, documents=DOCUMENTS))
+    reply = await LocalTransport().asend(build_request(math.inf, model=MODEL, query=QUERY, documents=DOCUMENTS))
     assert isinstance(reply, Reply)
 
 
 async def test_cancelling_stops_the_scoring(wait_for_scoring: Callable[[bool], None]) -> None:
     """A cancelled call ends at once, and its threads stop long before the end of the list."""
-    task = asyncio.create_task(InProcess().asend(long_request()))
+    task = asyncio.create_task(LocalTransport().asend(long_request()))
     await asyncio.to_thread(wait_for_scoring, True)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -119,7 +119,7 @@ async def test_cancelling_stops_the_scoring(wait_for_scoring: Callable[[bool], N
 async def test_the_event_loop_stays_free() -> None:
     """Other coroutines run while a list is scored."""
     request = build_request(model=MODEL, query=QUERY, documents=[f"free {number}" for number in range(50)])
-    task = asyncio.create_task(InProcess().asend(request))
+    task = asyncio.create_task(LocalTransport().asend(request))
     turns = 0
     while not task.done():
         await asyncio.sleep(0)
@@ -130,7 +130,7 @@ async def test_the_event_loop_stays_free() -> None:
 
 async def test_it_holds_nothing() -> None:
     """A transport may be copied, pickled, closed twice and used afterwards."""
-    transport: InProcess = copy.deepcopy(pickle.loads(pickle.dumps(InProcess())))
+    transport: LocalTransport = copy.deepcopy(pickle.loads(pickle.dumps(LocalTransport())))
     transport.close()
     await transport.aclose()
     transport.close()

@@ -17,7 +17,7 @@ QUERY = "What is the Python language?"
 DOCUMENTS = ["Pythons are snakes that kill.", "", "Python is a programming language.", " \n", "Bread rises."]
 HOSTED = [row for row in PROVIDERS.values() if row.url.startswith("http")]
 KEYED = [row for row in HOSTED if isinstance(row.auth, KeyHeader)]
-STRICT = [row for row in HOSTED if not row.dialect.ignores_unknown and row.name not in ("fireworks", "nebius")]
+STRICT = [row for row in HOSTED if not row.dialect.allows_extra_fields and row.name not in ("fireworks", "nebius")]
 
 each = pytest.mark.parametrize("row", HOSTED, ids=lambda row: row.name)
 
@@ -32,7 +32,7 @@ def locked() -> Iterator[str]:
 def settings(row: Provider, base_url: str) -> dict[str, Any]:
     """What a user has to say to reach a row's API on the local server."""
     parts = dict.fromkeys(parts_of(row.url), "eu-west-1")
-    return {"model": None if row.model else "some-model", "params": parts, "base_url": f"{base_url}/{row.name}"}
+    return {"model": None if row.default_model else "some-model", "params": parts, "base_url": f"{base_url}/{row.name}"}
 
 
 @each

@@ -15,7 +15,7 @@ from hosted_rerank.providers.url import parts_of
 from tests.hostile import HostileServer, reply
 
 TEXTS = ["Bread rises.", "The tides follow the moon.", "Neap and spring."]
-KEYS = {name for row in PROVIDERS.values() for name in row.env}
+KEYS = {name for row in PROVIDERS.values() for name in row.api_key_env}
 each = pytest.mark.parametrize("row", PROVIDERS.values(), ids=lambda row: row.name)
 
 
@@ -35,8 +35,8 @@ def test_list_has_every_row() -> None:
     assert lines[0].split() == ["name", "key", "documents", "instruction", "scores", "default", "model"]
     assert [line.split()[0] for line in lines[1:]] == list(PROVIDERS)
     for row, line in zip(PROVIDERS.values(), lines[1:], strict=True):
-        assert not row.env or row.env[0] in line
-        assert not row.model or row.model in line
+        assert not row.api_key_env or row.api_key_env[0] in line
+        assert not row.default_model or row.default_model in line
         assert not row.max_documents or f"{row.max_documents:,}" in line
 
 
@@ -48,9 +48,9 @@ def test_page_has_all_of_a_row(row: Provider) -> None:
     told = [
         row.url,
         row.docs,
-        *row.env,
+        *row.api_key_env,
         *row.dialect.options,
-        *(name for env in row.variables.values() for name in env),
+        *(name for env in row.settings_env.values() for name in env),
     ]
     assert [fact for fact in told if fact not in facts] == []
     assert "from langchain_hosted_rerank import HostedRerank" in page
@@ -107,13 +107,14 @@ def test_check_tries_all_that_have_a_key(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in PROVIDERS.values() if row.url.startswith("https") and row.env and not parts_of(row.url)]
+    "row",
+    [row for row in PROVIDERS.values() if row.url.startswith("https") and row.api_key_env and not parts_of(row.url)],
 )
 def test_check_without_its_key(row: Provider) -> None:
     """A vendor without a key is an error that names the variables, and nobody is asked."""
     result = run("check", "--provider", row.name)
     assert result.exit_code == 1
-    assert row.env[0] in result.output
+    assert row.api_key_env[0] in result.output
 
 
 @pytest.mark.parametrize("row", [row for row in PROVIDERS.values() if isinstance(row.auth, KeyHeader)])
@@ -121,9 +122,9 @@ def test_check_of_a_server(row: Provider, base_url: str, monkeypatch: pytest.Mon
     """An answering endpoint works, whichever it is."""
     if row.name == "local":
         return
-    for name, env in row.variables.items():
+    for name, env in row.settings_env.items():
         monkeypatch.setenv(env[0], f"my-{name}")
-    model = () if row.model else ("--model", "m")
+    model = () if row.default_model else ("--model", "m")
     result = run("check", "--provider", row.name, "--base-url", f"{base_url}/{row.name}", *model)
     assert (result.exit_code, result.output.startswith(f"{row.name}: works")) == (0, True)
 

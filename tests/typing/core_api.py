@@ -14,9 +14,9 @@ from hosted_rerank import (
     DeadlineExceededError,
     Dialect,
     InvalidRequestError,
-    NoReplyError,
     PermissionDeniedError,
     Provider,
+    RerankConnectionError,
     Reranker,
     RerankError,
     RerankResponse,
@@ -33,8 +33,8 @@ def made() -> Sequence[Reranker]:
         dialect=Dialect(instruction="task", options={"tier": ("a", "b"), "user": str}),
         env=("MINE_API_KEY",),
         errors={418: PermissionDeniedError},
-        plain_http=True,
-        longest_reply=1 << 20,
+        allow_http=True,
+        max_response_bytes=1 << 20,
     )
     return [
         Reranker(),
@@ -80,7 +80,7 @@ def family(late: DeadlineExceededError, wrong: InvalidRequestError) -> None:
     for_timeouts: Sequence[TimeoutError] = [late]
     for_values: Sequence[ValueError] = [wrong]
     for_us: Sequence[RerankError] = [late, wrong]
-    narrower: tuple[RerankTimeoutError, NoReplyError] = (late, late)
+    narrower: tuple[RerankTimeoutError, RerankConnectionError] = (late, late)
     print(for_timeouts, for_values, for_us, narrower)
 
 

@@ -10,21 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hosted_rerank._context_manager import Closing
+from hosted_rerank._context_manager import ContextManagerMixin
 from hosted_rerank._validation import check_count
 from hosted_rerank.bulk.pace import Granted, Lessor
 from hosted_rerank.bulk.rows import COLUMNS, Columns, Done, added_to, rows_of, with_columns, wrong_row
 from hosted_rerank.errors import (
-    PASSABLE,
+    AVAILABILITY_ERRORS,
     CircuitOpenError,
     InvalidRequestError,
-    MalformedReplyError,
+    MalformedResponseError,
     NotFoundError,
     PaymentRequiredError,
     RateLimitError,
     RerankError,
 )
-from hosted_rerank.limits.endpoint_state import SERVICES, Service, Services
+from hosted_rerank.limits.endpoint_state import ENDPOINTS, EndpointRegistry, EndpointState
 from hosted_rerank.providers import Provider
 from hosted_rerank.providers.url import is_credential
 from hosted_rerank.reranker import Reranker
@@ -46,7 +46,7 @@ FIRST_REST, LONGEST_REST = 1.0, 60.0
 _PROBE = "Is anybody there?"
 
 
-class RerankBatch(Closing):
+class RerankBatch(ContextManagerMixin):
     """Reranks rows: `batch` in, the same kind of batch out, with columns added.
 
     It pickles without a key and without connections: it reads the key from the environment of the process that works,
@@ -111,7 +111,7 @@ class RerankBatch(Closing):
     def rate(self) -> float:
         """Requests a second that the API allows this process, as far as it is known; else infinite."""
         endpoint = self._reranker._endpoint  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
-        return SERVICES.find(endpoint, endpoint.key()).pacer.pace.rate
+        return ENDPOINTS.find(endpoint, endpoint.key()).pacer.pace.rate
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_reranker"}
@@ -183,7 +183,7 @@ class _Run:
             else:
                 async with Granted().leased_from(lessor) as granted:
                     self.reranker = copy.copy(self.reranker)
-                    self.reranker._services = Services(lambda: Service(granted.pacer))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
+                    self.reranker._services = EndpointRegistry(lambda: EndpointState(granted.pacer))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
                     await self._work_on()
         except BaseExceptionGroup as failed:
             raise _first(failed) from None
@@ -208,7 +208,7 @@ class _Run:
             except (CircuitOpenError, RateLimitError) as error:
                 self.waiting.appendleft(row)
                 await self._wait_for_answer(error)
-            except PASSABLE as error:
+            except AVAILABILITY_ERRORS as error:
                 self._failed(row, error)
             else:
                 self.batch.answers += 1
@@ -237,9 +237,9 @@ class _Run:
                     rest = min(rest * 2, LONGEST_REST)
                 try:
                     await self.reranker.arerank(_PROBE, [_PROBE])
-                except (NotFoundError, PaymentRequiredError, MalformedReplyError):
+                except (NotFoundError, PaymentRequiredError, MalformedResponseError):
                     raise  # somebody is there, and it is not who was meant
-                except PASSABLE as still:
+                except AVAILABILITY_ERRORS as still:
                     error = still
                 else:
                     self.out = False

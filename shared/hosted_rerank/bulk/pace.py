@@ -1,6 +1,6 @@
 """One rate limit for all workers of an account.
 
-A `SharedPace` is the core's `Rate` behind one message: a worker tells what became of its requests and asks for the next
+A `SharedPace` is the core's `AdaptiveRate` behind one message: a worker tells what became of its requests and asks for the next
 ones, many at a time. What it is granted says when each may go, up to half a second ahead, so that workers slow down and
 speed up together. A worker's own requests then go at `Granted`, the pace of what it was granted, so that retries and
 the parts of a large row are counted too. Neither knows an engine: on Ray a `SharedPace` lives in a named actor.
@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from hosted_rerank.limits.adaptive_rate import Rate
-from hosted_rerank.limits.request_queue import Pacer, Ticket
+from hosted_rerank.limits.adaptive_rate import AdaptiveRate
+from hosted_rerank.limits.request_queue import RequestQueue, Ticket
 from hosted_rerank.limits.retry import Quota
 
 AHEAD = 0.5
@@ -69,7 +69,7 @@ class SharedPace:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._rate = Rate(WINDOW)
+        self._rate = AdaptiveRate(WINDOW)
         self._asked: deque[float] = deque(maxlen=100_000)
         self._granted: dict[int, tuple[Ticket, float]] = {}
         """What is on its way, and when it may go."""
@@ -87,7 +87,7 @@ class SharedPace:
             if start + LEASE > now:
                 break  # they are in the order of their grants
             del self._granted[number]
-            self._rate.lost(ticket)
+            self._rate.on_dropped(ticket)
         return self._grant(wanted, now)
 
     def counts(self) -> dict[str, float]:
@@ -101,11 +101,11 @@ class SharedPace:
         if ticket is None:
             return  # its lease was over
         if news.refused:
-            self._rate.refused(ticket, now, news.hold, news.quota, overloaded=news.overloaded)
+            self._rate.on_throttled(ticket, now, news.hold, news.quota, overloaded=news.overloaded)
         elif news.answered:
-            self._rate.answered(ticket, now, news.quota)
+            self._rate.on_success(ticket, now, news.quota)
         else:
-            self._rate.lost(ticket)
+            self._rate.on_dropped(ticket)
 
     def _grant(self, wanted: int, now: float) -> Grant:
         starts: list[tuple[int, float]] = []
@@ -118,7 +118,7 @@ class SharedPace:
                     break  # what is not known yet is not planned ahead
                 continue
             ticket = Ticket()
-            self._rate.went(ticket, now + ahead)
+            self._rate.on_sent(ticket, now + ahead)
             ticket.sent = now  # a refusal that comes before it goes was not known when it was granted
             self._granted[ticket.number] = ticket, now + ahead
             starts.append((ticket.number, ahead))
@@ -127,13 +127,13 @@ class SharedPace:
 
 
 class Granted:
-    """What a worker may send of a pace that it shares: a `Pace` of the core's, for use in one event loop."""
+    """What a worker may send of a pace that it shares: a `RateController` of the core's, for use in one event loop."""
 
     def __init__(self) -> None:
-        self.under_way = 0
-        self.resume = -math.inf
+        self.in_flight = 0
+        self.blocked_until = -math.inf
         self.rate = math.inf
-        self.pacer = Pacer(self)
+        self.pacer = RequestQueue(self)
         self._starts: deque[tuple[int, float]] = deque()
         """Numbers of granted requests, and when each may go."""
         self._numbers: dict[Ticket, int] = {}
@@ -156,10 +156,10 @@ class Granted:
                 await self._lacking.wait()
                 self._lacking.clear()
                 news, self._news = self._news, []
-                grant = await lessor.lease(max(0, self.pacer.waiting - len(self._starts)), news)
+                grant = await lessor.lease(max(0, self.pacer.queued - len(self._starts)), news)
                 now, self.rate = time.monotonic(), grant.rate
                 self._starts.extend((number, now + delay) for number, delay in grant.starts)
-                self.pacer.wake()
+                self.pacer.notify()
                 with suppress(TimeoutError):  # of a refusal all others should know at once
                     await asyncio.wait_for(self._refused.wait(), grant.rest)
                 self._refused.clear()
@@ -173,30 +173,32 @@ class Granted:
             return math.inf
         return max(0.0, self._starts[0][1] - now)
 
-    def went(self, ticket: Ticket, now: float) -> None:  # noqa: ARG002 - a pace's
+    def on_sent(self, ticket: Ticket, now: float) -> None:  # noqa: ARG002 - a pace's
         """Take a grant."""
         self._numbers[ticket] = self._starts.popleft()[0]
-        self.under_way += 1
+        self.in_flight += 1
 
-    def answered(self, ticket: Ticket, now: float, quota: Quota | None) -> None:  # noqa: ARG002 - a pace's
+    def on_success(self, ticket: Ticket, now: float, quota: Quota | None) -> None:  # noqa: ARG002 - a pace's
         """Remember to tell of an answer."""
         self._tell(ticket, answered=True, quota=quota)
 
-    def refused(self, ticket: Ticket, now: float, hold: float | None, quota: Quota | None, *, overloaded: bool) -> None:
+    def on_throttled(
+        self, ticket: Ticket, now: float, retry_after: float | None, quota: Quota | None, *, overloaded: bool
+    ) -> None:
         """Tell of a refusal; what else was granted waits as long as the API asked to, too."""
-        self._tell(ticket, refused=True, hold=hold, quota=quota, overloaded=overloaded)
-        self._starts = deque((number, max(at, now + (hold or 0.0))) for number, at in self._starts)
+        self._tell(ticket, refused=True, hold=retry_after, quota=quota, overloaded=overloaded)
+        self._starts = deque((number, max(at, now + (retry_after or 0.0))) for number, at in self._starts)
         self._refused.set()
         self._lacking.set()
 
-    def lost(self, ticket: Ticket) -> None:
+    def on_dropped(self, ticket: Ticket) -> None:
         """Remember to tell that a request came to nothing."""
         self._tell(ticket)
 
     def _tell(self, ticket: Ticket, **what: Any) -> None:
-        self.under_way -= 1
+        self.in_flight -= 1
         self._news.append(News(self._numbers.pop(ticket), **what))
 
-    def foresee(self, now: float, waiting: int) -> float:  # noqa: ARG002 - a pace's
+    def estimated_wait(self, now: float, waiting: int) -> float:  # noqa: ARG002 - a pace's
         """Return 0: what will be granted is not known here."""
         return 0.0

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from hosted_rerank._validation import check_count, check_list, check_sequence
 from hosted_rerank.errors import InvalidRequestError
-from hosted_rerank.limits.retry import Retry
+from hosted_rerank.limits.retry import RetryPolicy
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.wire import Call
 
@@ -25,14 +25,14 @@ _BYTES_OF_A_TOKEN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CallOptions:
     """The bounds on a call. Times are in seconds."""
 
     timeout: float = 30.0
     """For one attempt, from connecting to the last byte."""
     deadline: float | None = None
     """For the whole call, retries and waits included."""
-    retry: Retry = Retry()
+    retry: RetryPolicy = RetryPolicy()
     batch_size: int | None = None
     """Documents of one request at most; `None` for the row's."""
     max_concurrency: int = CONCURRENCY
@@ -80,7 +80,7 @@ class Plan:
     """A checked call: what is to be scored, and for which places of the caller's list."""
 
     endpoint: Endpoint
-    limits: Limits
+    limits: CallOptions
     call: Call = field(repr=False)
     texts: Sequence[str] = field(repr=False)
     """What is sent, each once."""
@@ -99,7 +99,7 @@ class Plan:
     @property
     def listwise(self) -> bool:
         """Whether the model's scores compare only within one request."""
-        return bool(self.endpoint.model) and str(self.endpoint.model).startswith(self.endpoint.provider.listwise)
+        return bool(self.endpoint.model) and str(self.endpoint.model).startswith(self.endpoint.provider.listwise_models)
 
     @property
     def may_split(self) -> bool:
@@ -192,7 +192,7 @@ _WARNED: set[str] = set()
 """Listwise models whose users were warned."""
 
 
-def plan(endpoint: Endpoint, limits: Limits, call: Call) -> Plan:
+def plan(endpoint: Endpoint, limits: CallOptions, call: Call) -> Plan:
     """Return a call, checked.
 
     Raises:

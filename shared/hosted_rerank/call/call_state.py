@@ -10,13 +10,13 @@ from concurrent.futures import Future
 
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.request_flow import Answer, Exchange
-from hosted_rerank.call.score_cache import Cache, Pairs, pair_keys
-from hosted_rerank.errors import PASSABLE, DeadlineExceededError, RequestTooLargeError, RerankError
-from hosted_rerank.limits.endpoint_state import SERVICES, Service, Services
-from hosted_rerank.observability.events import SILENT, Watch
+from hosted_rerank.call.score_cache import Cache, ScoreCache, cache_keys
+from hosted_rerank.errors import AVAILABILITY_ERRORS, DeadlineExceededError, RequestTooLargeError, RerankError
+from hosted_rerank.limits.endpoint_state import ENDPOINTS, EndpointRegistry, EndpointState
+from hosted_rerank.observability.events import NULL_OBSERVER, CallObserver
 
 
-class Work:
+class CallState:
     """What a call has to do.
 
     Args:
@@ -37,8 +37,8 @@ class Work:
         plan: Plan,
         started: float,
         cache: Cache | None = None,
-        watch: Watch = SILENT,
-        services: Services = SERVICES,
+        watch: CallObserver = NULL_OBSERVER,
+        services: EndpointRegistry = ENDPOINTS,
         *,
         passes: bool = False,
     ) -> None:
@@ -53,8 +53,10 @@ class Work:
         self._services = services
         self._passes = passes
         self._key: str | None = None
-        self._service: Service  # set by _cut
-        self._pairs = Pairs(cache, pair_keys(plan)) if cache is not None and plan.texts and not plan.listwise else None
+        self._service: EndpointState  # set by _cut
+        self._pairs = (
+            ScoreCache(cache, cache_keys(plan)) if cache is not None and plan.texts and not plan.listwise else None
+        )
         rows: Sequence[int] = range(len(plan.texts))
         self.batches = self._cut(rows if self._pairs is None else self._pairs.claim(rows))
         """What to send first."""
@@ -111,7 +113,7 @@ class Work:
 
     def _fail(self, rows: Sequence[int], error: RerankError) -> None:
         """Let documents go unscored, if that is asked for; else raise."""
-        if not (self._passes and isinstance(error, PASSABLE)):
+        if not (self._passes and isinstance(error, AVAILABILITY_ERRORS)):
             raise error
         self._watch.passes(error)
         self.failed |= dict.fromkeys(rows, error)

@@ -1,4 +1,4 @@
-"""The two drivers of the flow, blocking and awaiting. They send what `Work` has to send, and decide nothing.
+"""The two drivers of the flow, blocking and awaiting. They send what `CallState` has to send, and decide nothing.
 
 One batch is sent in the caller's own thread or task. Several are sent in tasks: of the caller's event loop, or of one
 that blocking calls share, for a hundred connections are less work for one thread than for a hundred. When one fails for
@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from hosted_rerank.call.batching import Batch
-from hosted_rerank.call.call_state import Work
+from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.request_flow import Answer, Exchange, Wait
 from hosted_rerank.errors import RerankError
 from hosted_rerank.transport.pool_manager import CONNECTIONS
@@ -27,7 +27,7 @@ THREADS = 100
 """Requests that one call has under way over a lent client, at most."""
 
 
-def drive(work: Work, transport: Transport) -> None:
+def drive(work: CallState, transport: Transport) -> None:
     """Do what a call has to do, blocking."""
     with closing(work):
         batches = work.batches
@@ -44,7 +44,7 @@ def drive(work: Work, transport: Transport) -> None:
             batches = work.collect()
 
 
-async def adrive(work: Work, transport: Transport) -> None:
+async def adrive(work: CallState, transport: Transport) -> None:
     """Do what a call has to do, awaiting."""
     with closing(work):
         batches = work.batches
@@ -81,7 +81,7 @@ def _exchange(exchange: Exchange, transport: Transport, over: threading.Event | 
 
 async def _aexchange(exchange: Exchange, transport: Transport) -> Answer | RerankError:
     """Run the steps of an exchange, awaiting."""
-    exchange.ticket.gone = asyncio.get_running_loop().is_closed
+    exchange.ticket.is_abandoned = asyncio.get_running_loop().is_closed
     with closing(exchange.steps()) as steps:
         try:
             step = next(steps)
@@ -103,8 +103,8 @@ def _sleep(wait: Wait, over: threading.Event | None) -> None:
         (over or threading.Event()).wait(wait.seconds)
         return
     woken = threading.Event()
-    wait.ticket.wake = woken.set
-    if not wait.ticket.woken:
+    wait.ticket.notify = woken.set
+    if not wait.ticket.notified:
         woken.wait(_timeout(wait.seconds))
 
 
@@ -119,14 +119,14 @@ async def _asleep(wait: Wait) -> None:
         if not woken.done():
             woken.set_result(None)
 
-    wait.ticket.wake = lambda: loop.call_soon_threadsafe(wake)
-    if wait.ticket.woken:
+    wait.ticket.notify = lambda: loop.call_soon_threadsafe(wake)
+    if wait.ticket.notified:
         return
     timer = loop.call_later(wait.seconds, wake) if wait.seconds < math.inf else None
     try:
         await woken
     finally:
-        wait.ticket.wake = None
+        wait.ticket.notify = None
         if timer is not None:
             timer.cancel()
 
@@ -135,7 +135,7 @@ def _timeout(seconds: float) -> float | None:
     return seconds if seconds < threading.TIMEOUT_MAX else None
 
 
-async def _in_tasks(work: Work, transport: Transport, batches: Sequence[Batch]) -> None:
+async def _in_tasks(work: CallState, transport: Transport, batches: Sequence[Batch]) -> None:
     """Send batches at once, and what comes of them."""
     task = asyncio.current_task()
     cancelled = task.cancelling() if task else 0
@@ -147,7 +147,7 @@ async def _in_tasks(work: Work, transport: Transport, batches: Sequence[Batch]) 
         raise
 
 
-async def _in_a_group(work: Work, transport: Transport, batches: Sequence[Batch]) -> None:
+async def _in_a_group(work: CallState, transport: Transport, batches: Sequence[Batch]) -> None:
     async def send(batch: Batch) -> None:
         for more in work.settle(batch, await _aexchange(work.begin(batch), transport)):
             group.create_task(send(more))
@@ -163,7 +163,7 @@ async def _in_a_group(work: Work, transport: Transport, batches: Sequence[Batch]
 class _Threads:
     """Threads that send the batches of one call over a client that the caller lent."""
 
-    def __init__(self, work: Work, transport: Transport) -> None:
+    def __init__(self, work: CallState, transport: Transport) -> None:
         self._work = work
         self._transport = transport
         self._came: SimpleQueue[tuple[Batch, Any]] = SimpleQueue()

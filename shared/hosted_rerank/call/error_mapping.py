@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hosted_rerank.call.redaction import error_code, error_id, excerpt
+from hosted_rerank.call.redaction import error_code, error_id, redact_error_body
 from hosted_rerank.errors import (
     DeadlineExceededError,
-    MalformedReplyError,
-    NoReplyError,
+    MalformedResponseError,
     RateLimitError,
     RequestTooLargeError,
+    RerankConnectionError,
     RerankError,
     RerankTimeoutError,
     ServerError,
@@ -18,14 +18,14 @@ from hosted_rerank.errors import (
 )
 from hosted_rerank.limits.retry import retry_after
 from hosted_rerank.providers.endpoint import Endpoint
-from hosted_rerank.wire import Lost, Outcome, Reply
+from hosted_rerank.wire import Outcome, Reply, TransportFailure
 
 _READ = 1 << 14
 """Bytes of a failure's body that are searched for a phrase."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
+class Sensitive:
     """What went along with a request and must not come back in an error."""
 
     secrets: Sequence[str] = field(repr=False)
@@ -33,7 +33,9 @@ class Hidden:
     """Query, instruction and documents."""
 
 
-def failure(outcome: Outcome, endpoint: Endpoint, *, hidden: Hidden, attempts: int, late: float | None) -> RerankError:
+def failure(
+    outcome: Outcome, endpoint: Endpoint, *, hidden: Sensitive, attempts: int, late: float | None
+) -> RerankError:
     """Return the error for an outcome that is no success.
 
     Args:
@@ -46,18 +48,22 @@ def failure(outcome: Outcome, endpoint: Endpoint, *, hidden: Hidden, attempts: i
     name = endpoint.provider.name
     after = f" after {attempts} attempts" if attempts > 1 else ""
     over = f"; the deadline of {late:g} s leaves no time for more" if late is not None else ""
-    if isinstance(outcome, Lost):
-        reason = outcome.reason if outcome.timed_out else excerpt(outcome.reason.encode(), hidden.texts, hidden.secrets)
+    if isinstance(outcome, TransportFailure):
+        reason = (
+            outcome.reason
+            if outcome.timed_out
+            else redact_error_body(outcome.reason.encode(), hidden.texts, hidden.secrets)
+        )
         if outcome.timed_out:
             error = RerankTimeoutError if late is None else DeadlineExceededError
             return error(f"no reply from {name} in time{after}: {reason}{over}", provider=name)
         if outcome.final:
-            return MalformedReplyError(f"what {name} answered cannot be used{after}: {reason}", provider=name)
-        return NoReplyError(f"no reply from {name}{after}: {reason}{over}", provider=name)
+            return MalformedResponseError(f"what {name} answered cannot be used{after}: {reason}", provider=name)
+        return RerankConnectionError(f"no reply from {name}{after}: {reason}{over}", provider=name)
     kind = _own_kind(outcome, endpoint) or (
         RequestTooLargeError if is_too_many(outcome) else error_class(outcome.status)
     )
-    said = excerpt(outcome.content, hidden.texts, hidden.secrets)
+    said = redact_error_body(outcome.content, hidden.texts, hidden.secrets)
     wait = retry_after(outcome.headers)
     return kind(
         f"{name} answered {outcome.status}{after}"
@@ -117,7 +123,7 @@ def _own_kind(reply: Reply, endpoint: Endpoint) -> type[RerankError] | None:
     return kinds.get(reply.status if phrase is None else phrase)
 
 
-def _code(reply: Reply, hidden: Hidden) -> str | None:
+def _code(reply: Reply, hidden: Sensitive) -> str | None:
     """The vendor's own code of a failure."""
     return _shown(_errortype(reply) or error_code(reply.content, reply.status), hidden)
 
@@ -127,10 +133,12 @@ def _errortype(reply: Reply) -> str:
     return reply.headers.get("x-amzn-errortype", "").partition(":")[0]
 
 
-def malformed(problem: MalformedReplyError, reply: Reply, endpoint: Endpoint, hidden: Hidden) -> MalformedReplyError:
+def malformed(
+    problem: MalformedResponseError, reply: Reply, endpoint: Endpoint, hidden: Sensitive
+) -> MalformedResponseError:
     """Return the error for a success that holds no usable ranking."""
-    said = excerpt(reply.content, hidden.texts, hidden.secrets) if reply.content[:1] == b"{" else ""
-    return MalformedReplyError(
+    said = redact_error_body(reply.content, hidden.texts, hidden.secrets) if reply.content[:1] == b"{" else ""
+    return MalformedResponseError(
         f"{endpoint.provider.name} answered {reply.status}, but {problem}" + (f"; it says: {said}" if said else ""),
         status=reply.status,
         provider=endpoint.provider.name,
@@ -138,15 +146,15 @@ def malformed(problem: MalformedReplyError, reply: Reply, endpoint: Endpoint, hi
     )
 
 
-def request_id(reply: Reply, endpoint: Endpoint, hidden: Hidden) -> str | None:
+def request_id(reply: Reply, endpoint: Endpoint, hidden: Sensitive) -> str | None:
     """The API's id of a request, from the reply's headers, or from the body of a failure."""
-    found = next(filter(None, map(reply.headers.get, endpoint.provider.request_ids)), None)
+    found = next(filter(None, map(reply.headers.get, endpoint.provider.request_id_headers)), None)
     if found is None and reply.status >= 300:
         found = error_id(reply.content)
     return _shown(found, hidden)
 
 
-def _shown(word: str | None, hidden: Hidden) -> str | None:
+def _shown(word: str | None, hidden: Sensitive) -> str | None:
     """A word of the server's, as it may be shown; none if it is empty, or has a secret or a text in it."""
     if (
         not word
@@ -162,7 +170,7 @@ def _advice(status: int, endpoint: Endpoint) -> str:
     if 300 <= status < 400:
         return "redirects are not followed, for the key would go along: set base_url to the final address"
     if status == 401:
-        sources = " or ".join(("api_key=", *endpoint.provider.env))
+        sources = " or ".join(("api_key=", *endpoint.provider.api_key_env))
         return f"check the key ({sources})"
     if status in (404, 410):
         which = f"model {endpoint.model!r}" if endpoint.model else "the model"

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import repeat
 from typing import Any
 
-from hosted_rerank.call.call_state import Work
+from hosted_rerank.call.call_state import CallState
 from hosted_rerank.errors import RerankError
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.response import RerankResponse, RerankResult, ScoreKind, ScoreTransform, Usage
@@ -16,13 +16,13 @@ _result = partial(tuple.__new__, RerankResult)  # pyright: ignore[reportUnknownM
 """Makes a result of its values, without a call of Python's for each of thousands."""
 
 
-def merge(work: Work, elapsed: float, passed_over: Sequence[RerankError] = ()) -> RerankResponse:
+def merge(work: CallState, elapsed: float, fallback_errors: Sequence[RerankError] = ()) -> RerankResponse:
     """Return the answers as one: best first, ties in input order, what has no score last, cut to `top_n`.
 
     Args:
         work: What was done.
         elapsed: Seconds since the call began.
-        passed_over: What kept the rerankers before this one from answering.
+        fallback_errors: What kept the rerankers before this one from answering.
     """
     plan, answers = work.plan, work.answers
     scores = _by_place(work)
@@ -48,11 +48,11 @@ def merge(work: Work, elapsed: float, passed_over: Sequence[RerankError] = ()) -
         deduplicated=sum(map(len, plan.copies.values())),
         cached=len(work.known),
         error=next(iter(work.failed.values()), None),
-        passed_over=tuple(passed_over),
+        fallback_errors=tuple(fallback_errors),
     )
 
 
-def _by_place(work: Work) -> Mapping[int, float]:
+def _by_place(work: CallState) -> Mapping[int, float]:
     """The scores, by place in the caller's list."""
     plan, answers = work.plan, work.answers
     by_row = answers[0].scores if len(answers) == 1 and not work.known else _together(work)
@@ -62,14 +62,14 @@ def _by_place(work: Work) -> Mapping[int, float]:
     return scores | {place: by_row[row] for row, places in plan.copies.items() if row in by_row for place in places}
 
 
-def _together(work: Work) -> Mapping[int, float]:
+def _together(work: CallState) -> Mapping[int, float]:
     by_row = dict(work.known)
     for answer in work.answers:
         by_row.update(answer.scores)
     return by_row
 
 
-def _unscored(work: Work, *, any_scored: bool) -> list[RerankResult]:
+def _unscored(work: CallState, *, any_scored: bool) -> list[RerankResult]:
     """Documents without a score: what an outage hit, then blank ones; with no score at all, all as they came."""
     plan = work.plan
     hit = {place: type(error).__name__ for row, error in work.failed.items() for place in _places(work, row)}
@@ -79,7 +79,7 @@ def _unscored(work: Work, *, any_scored: bool) -> list[RerankResult]:
     return [RerankResult(place, None, name) for place in sorted((*hit, *plan.blanks))]
 
 
-def _places(work: Work, row: int) -> Sequence[int]:
+def _places(work: CallState, row: int) -> Sequence[int]:
     return (work.plan.places[row], *work.plan.copies.get(row, ()))
 
 

@@ -24,7 +24,7 @@ _WORD = re.compile(r"[^\W\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9ff
 """A word; in Chinese and Japanese, which have no spaces, a character."""
 
 
-def excerpt(content: bytes, texts: Iterable[str] = (), secrets: Iterable[str] = ()) -> str:
+def redact_error_body(content: bytes, texts: Iterable[str] = (), secrets: Iterable[str] = ()) -> str:
     """Return the server's own words about what went wrong, without `texts`, `secrets` or control characters.
 
     Args:

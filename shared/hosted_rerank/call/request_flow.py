@@ -14,21 +14,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from hosted_rerank.call.batching import Batch, Plan
-from hosted_rerank.call.error_mapping import Hidden, failure, is_lasting, is_overlong, malformed, request_id
+from hosted_rerank.call.error_mapping import Sensitive, failure, is_lasting, is_overlong, malformed, request_id
 from hosted_rerank.errors import (
     CircuitOpenError,
-    MalformedReplyError,
+    MalformedResponseError,
     RateLimitError,
     RerankError,
 )
-from hosted_rerank.limits.endpoint_state import Service
+from hosted_rerank.limits.endpoint_state import EndpointState
 from hosted_rerank.limits.request_queue import Ticket
-from hosted_rerank.limits.retry import LIMITED, quota, retry_after
-from hosted_rerank.observability.events import SILENT, Watch
+from hosted_rerank.limits.retry import THROTTLING_STATUSES, quota, retry_after
+from hosted_rerank.observability.events import NULL_OBSERVER, CallObserver
 from hosted_rerank.providers import Provider
 from hosted_rerank.providers.dialect import Ranking, usage_of
 from hosted_rerank.response import Usage
-from hosted_rerank.wire import Lost, Outcome, Reply, Request
+from hosted_rerank.wire import Outcome, Reply, Request, TransportFailure
 
 LOOK_AGAIN = 10.0
 """Seconds after which whoever waits for a turn asks again, though nobody woke them: who should have may be gone."""
@@ -65,14 +65,14 @@ class Exchange:
     batch: Batch
     top_n: int | None
     """How many results the request asks for; `None` for all."""
-    service: Service
+    service: EndpointState
     key: str | None = field(repr=False)
     started: float
     """`time.monotonic()` when the call began; the deadline counts from there."""
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     """Random numbers from 0 to 1, for the jitter of waits."""
-    watch: Watch = SILENT
+    watch: CallObserver = NULL_OBSERVER
     """Who is told what happens."""
     ticket: Ticket = field(default_factory=Ticket, init=False)
     attempts: int = field(default=0, init=False)
@@ -111,12 +111,14 @@ class Exchange:
             outcome = yield from self._attempt(request, left)
             self.tries_circuit = False
             if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
-                self.service.pacer.answered(self.ticket, outcome.at, quota(outcome.headers))
+                self.service.pacer.on_success(self.ticket, outcome.at, quota(outcome.headers))
                 self.service.health.well()
                 pages.append(self._page(outcome, pages))
                 if (more := pages[-1].next_page) is None:
                     return self._answer(outcome, pages)
-                request = replace(request, content=self.plan.endpoint.provider.dialect.turn(request.content, more))
+                request = replace(
+                    request, content=self.plan.endpoint.provider.dialect.next_page_request(request.content, more)
+                )
                 continue
             wait = self._retry_wait(outcome, retries, waited)
             late = self._left(outcome.at) <= (wait or 0.0)
@@ -140,7 +142,7 @@ class Exchange:
             self.attempts += 1
             self.outcome = outcome
             left = self._left(outcome.at)
-            if not (again and isinstance(outcome, Lost) and outcome.stale and left):
+            if not (again and isinstance(outcome, TransportFailure) and outcome.stale and left):
                 return outcome
             again = False
 
@@ -152,18 +154,16 @@ class Exchange:
             now = self.clock()
             left = self._left(now)
             if not left:
-                raise self._no_time(
-                    "no turn came in time" if self.ticket.waiting else "there is no time for an attempt"
-                )
+                raise self._no_time("no turn came in time" if self.ticket.queued else "there is no time for an attempt")
             if closed := health.closed_to(now):
                 raise self._closed(closed)
             wait = pacer.admit(self.ticket, now, limits.max_concurrency)
             if not wait:
                 self.tries_circuit = health.tries(now, limits.timeout)
                 return left
-            if (held := pacer.held(now)) > limits.retry.longest_wait:
+            if (held := pacer.blocked_for(now)) > limits.retry.backoff_max:
                 raise self._held(held)
-            if first and left < (needed := pacer.foresee(now)):
+            if first and left < (needed := pacer.estimated_wait(now)):
                 raise self._no_time(f"its turn would come in {needed:.2g} s, at the rate that the API allows")
             first = False
             yield Wait(min(wait, left, LOOK_AGAIN), self.ticket)
@@ -180,7 +180,7 @@ class Exchange:
         if refusal and isinstance(outcome, Reply):
             hint, left = retry_after(outcome.headers), quota(outcome.headers)
             hold = wait if hint is not None and wait is not None else hint
-            self.service.pacer.refused(self.ticket, now, hold, left, overloaded=outcome.status != 429)
+            self.service.pacer.on_throttled(self.ticket, now, hold, left, overloaded=outcome.status != 429)
         else:
             self.service.pacer.leave(self.ticket)
         health, how = self.service.health, _outage(outcome)
@@ -196,7 +196,11 @@ class Exchange:
 
     def _is_refusal(self, outcome: Outcome) -> bool:
         """Whether the API says that it is asked too much."""
-        return isinstance(outcome, Reply) and outcome.status in LIMITED and not is_lasting(outcome, self.plan.endpoint)
+        return (
+            isinstance(outcome, Reply)
+            and outcome.status in THROTTLING_STATUSES
+            and not is_lasting(outcome, self.plan.endpoint)
+        )
 
     def _is_held(self, outcome: Outcome) -> bool:
         """Whether all wait in the line for what this one waits for."""
@@ -214,7 +218,7 @@ class Exchange:
             )
         except TypeError:  # what orjson's own error is
             raise plan.unsendable(self.batch.rows) from None
-        headers, longest = endpoint.request_headers(self.key), endpoint.provider.longest_reply
+        headers, longest = endpoint.request_headers(self.key), endpoint.provider.max_response_bytes
         latest = self.started + (plan.limits.deadline or math.inf)
         return Request(endpoint.url, headers, content, plan.limits.timeout, longest, latest)
 
@@ -223,9 +227,9 @@ class Exchange:
         return texts if len(rows) == len(texts) else [texts[row] for row in rows]
 
     @property
-    def _hidden(self) -> Hidden:
+    def _hidden(self) -> Sensitive:
         call = self.plan.call
-        return Hidden(self.plan.endpoint.secrets(self.key), [call.query, call.instruction or "", *self._texts()])
+        return Sensitive(self.plan.endpoint.secrets(self.key), [call.query, call.instruction or "", *self._texts()])
 
     def _page(self, reply: Reply, pages: Sequence[Ranking]) -> Ranking:
         """The ranking in a success; in an API's usual case, where it answers in one page, all of it."""
@@ -235,7 +239,7 @@ class Exchange:
             ranking = endpoint.provider.dialect.decode(
                 reply.content, sent=len(self.batch.rows), top_n=self.top_n, earlier=earlier
             )
-        except MalformedReplyError as problem:
+        except MalformedResponseError as problem:
             raise malformed(problem, reply, endpoint, self._hidden) from None
         counts = _header_usage(endpoint.provider, reply)
         return replace(ranking, usage=ranking.usage + counts) if counts else ranking
@@ -248,7 +252,7 @@ class Exchange:
             {rows[index]: score for index, score in ranking.scores.items()} if several else ranking.scores,
             usage,
             ranking.model,
-            request_id(reply, self.plan.endpoint, Hidden(self.plan.endpoint.secrets(self.key), ())) or ranking.id,
+            request_id(reply, self.plan.endpoint, Sensitive(self.plan.endpoint.secrets(self.key), ())) or ranking.id,
             self.attempts,
         )
 
@@ -272,7 +276,7 @@ class Exchange:
         """The error for a deadline that ends before the next attempt."""
         if self.outcome is not None:
             return self._failure(late=True)
-        lost = Lost(why, self.clock(), timed_out=True)
+        lost = TransportFailure(why, self.clock(), timed_out=True)
         deadline = self.plan.limits.deadline
         return failure(lost, self.plan.endpoint, hidden=self._hidden, attempts=self.attempts, late=deadline)
 

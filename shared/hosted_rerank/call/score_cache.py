@@ -45,7 +45,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_ASKING.begin)
 
 
-def pair_keys(plan: Plan) -> list[str]:
+def cache_keys(plan: Plan) -> list[str]:
     """Return the cache's keys of the texts of a plan.
 
     Raises:
@@ -67,7 +67,7 @@ def pair_keys(plan: Plan) -> list[str]:
 
 
 @dataclass(slots=True)
-class Pairs:
+class ScoreCache:
     """The pairs of one call: which are known, which it asks for, and which another call is asking for."""
 
     cache: Cache

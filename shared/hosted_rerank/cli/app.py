@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from hosted_rerank.errors import PASSABLE, AuthenticationError, PermissionDeniedError, RerankError
+from hosted_rerank.errors import AVAILABILITY_ERRORS, AuthenticationError, PermissionDeniedError, RerankError
 from hosted_rerank.providers import Provider, find_provider
 
 FAILED, NOTHING, BAD_ROWS, AGAIN, DENIED = 1, 3, 65, 75, 77
@@ -39,7 +39,7 @@ def explained() -> Generator[None]:
         yield
     except RerankError as error:
         denied = isinstance(error, (AuthenticationError, PermissionDeniedError))
-        fail(str(error), DENIED if denied else AGAIN if isinstance(error, PASSABLE) else FAILED)
+        fail(str(error), DENIED if denied else AGAIN if isinstance(error, AVAILABILITY_ERRORS) else FAILED)
     except (ImportError, ValueError, OSError) as error:
         fail(str(error))
 

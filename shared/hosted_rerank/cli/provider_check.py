@@ -23,7 +23,7 @@ class Finding:
 
 def with_keys() -> Sequence[Provider]:
     """Return the rows whose key the environment holds."""
-    return [row for row in PROVIDERS.values() if any(map(os.environ.get, row.env))]
+    return [row for row in PROVIDERS.values() if any(map(os.environ.get, row.api_key_env))]
 
 
 def check_provider(row: Provider, model: str | None = None, base_url: str | None = None) -> Finding:

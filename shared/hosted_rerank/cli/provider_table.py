@@ -17,13 +17,13 @@ def cells(row: Provider) -> tuple[str, ...]:
         f"{row.max_documents:,}" if row.max_documents else "",
         (row.dialect.instruction or "").rpartition(".")[2] or ("prompt" if row.dialect.prompt else ""),
         SCORES[row.score_kind],
-        row.model or ("the server's" if row.dialect.model is None else "choose one"),
+        row.default_model or ("the server's" if row.dialect.model is None else "choose one"),
     )
 
 
 def _key(row: Provider) -> str:
-    if row.env:
-        return row.env[0]
+    if row.api_key_env:
+        return row.api_key_env[0]
     return "none needed" if isinstance(row.auth, KeyHeader) else f"{row.auth.needs[0].split()[0]} finds it"
 
 
@@ -44,26 +44,26 @@ def facts(row: Provider) -> list[tuple[str, str]]:
     """Return all that a user may want to know of a row, as names and values."""
     dialect = row.dialect
     options = ", ".join(f"{name} ({_kind(kind)})" for name, kind in dialect.options.items())
-    variables = ", ".join(f"{name} ({' or '.join(env)})" for name, env in row.variables.items())
+    variables = ", ".join(f"{name} ({' or '.join(env)})" for name, env in row.settings_env.items())
     found = [
         ("described at", row.docs),
         ("address", row.url),
-        ("key", " or ".join(row.env) or _key(row)),
-        ("key's header", row.auth.name if isinstance(row.auth, KeyHeader) and row.env else ""),
+        ("key", " or ".join(row.api_key_env) or _key(row)),
+        ("key's header", row.auth.name if isinstance(row.auth, KeyHeader) and row.api_key_env else ""),
         ("settings from the environment", variables),
         ("params", ", ".join(f"{name}={value}" for name, value in row.params.items())),
-        ("default model", row.model or ""),
+        ("default model", row.default_model or ""),
         (
             "instruction",
             dialect.instruction or cells(row)[3] or "no field; instruction_in_query=True puts it before the query",
         ),
         ("options", options),
-        ("extra_body", "taken: fields that it does not know are ignored" if dialect.ignores_unknown else "refused"),
+        ("extra_body", "taken: fields that it does not know are ignored" if dialect.allows_extra_fields else "refused"),
         ("documents of a request", f"up to {row.max_documents:,}" if row.max_documents else ""),
         ("bytes of a request", f"up to {row.max_bytes:,}" if row.max_bytes else ""),
         ("tokens of a request", f"up to {row.max_tokens:,}" if row.max_tokens else ""),
         ("scores", SCORES[row.score_kind] + (", made 0 to 1 by their sigmoid" if row.score_kind == "logit" else "")),
-        ("listwise models", ", ".join(row.listwise)),
+        ("listwise models", ", ".join(row.listwise_models)),
     ]
     return [(name, value) for name, value in found if value]
 
@@ -75,7 +75,7 @@ def _kind(kind: Kind) -> str:
 def examples(row: Provider) -> dict[str, str]:
     """Return a program for each framework, as code; `documents` and `nodes` are what a retriever found."""
     arguments = [f'provider="{row.name}"']
-    if row.model is None and row.dialect.model is not None:
+    if row.default_model is None and row.dialect.model is not None:
         arguments.append('model="BAAI/bge-reranker-v2-m3"')
     if parts := [name for name in parts_of(row.url) if name not in row.params]:
         arguments.append(f"params={{{', '.join(f'{name!r}: {name.upper()!r}' for name in parts)}}}".replace("'", '"'))

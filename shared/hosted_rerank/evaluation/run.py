@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hosted_rerank._validation import check_count
-from hosted_rerank.errors import PASSABLE, NotFoundError, PaymentRequiredError
+from hosted_rerank.errors import AVAILABILITY_ERRORS, NotFoundError, PaymentRequiredError
 from hosted_rerank.evaluation.dataset import Dataset
 from hosted_rerank.reranker import Reranker
 
@@ -140,7 +140,7 @@ async def _ask(reranker: Reranker, dataset: Dataset, query: str) -> Outcome:
     candidates, started = dataset.candidates[query], time.monotonic()
     try:
         response = await reranker.arerank(dataset.queries[query], [dataset.documents[name] for name in candidates])
-    except PASSABLE as error:
+    except AVAILABILITY_ERRORS as error:
         if isinstance(error, (NotFoundError, PaymentRequiredError)):  # the others would fare no better
             raise
         elapsed = time.monotonic() - started

@@ -60,8 +60,8 @@ def _load_row(dumped: dict[str, Any]) -> Provider:
     auth: dict[str, Any] = dict(dumped["auth"])
     row["auth"] = _AUTHS[auth.pop("kind")](**auth)
     row["errors"] = {about: getattr(errors, kind) for about, kind in dumped["errors"]}
-    row["variables"] = {name: tuple(env) for name, env in dumped["variables"].items()}
-    return Provider(**_with_tuples(row, "env", "request_ids", "listwise"))
+    row["settings_env"] = {name: tuple(env) for name, env in dumped["settings_env"].items()}
+    return Provider(**_with_tuples(row, "api_key_env", "request_id_headers", "listwise_models"))
 
 
 def _with_tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -69,6 +69,6 @@ def _with_tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:
     return fields | {name: tuple(fields[name]) for name in names}
 
 
-def dump_open(values: dict[str, str] | None) -> dict[str, str] | None:
+def serialize_without_secrets(values: dict[str, str] | None) -> dict[str, str] | None:
     """Return headers or query parameters without those that may hold a secret."""
     return values and without_credentials(values)

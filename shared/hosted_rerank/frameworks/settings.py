@@ -21,10 +21,10 @@ from pydantic import (
     model_validator,
 )
 
-from hosted_rerank._context_manager import Closing
+from hosted_rerank._context_manager import ContextManagerMixin
 from hosted_rerank._validation import check_count
 from hosted_rerank.call.batching import CONCURRENCY
-from hosted_rerank.frameworks.serialization import dump_open, dump_provider, load_provider
+from hosted_rerank.frameworks.serialization import dump_provider, load_provider, serialize_without_secrets
 from hosted_rerank.providers import Provider
 from hosted_rerank.providers.endpoint import ScoreTransformChoice
 from hosted_rerank.reranker import Reranker
@@ -70,7 +70,7 @@ def _held(fields: dict[str, Any]) -> list[Any]:
     return [fields[name] for name in ("headers", "params", "options", "extra_body")]
 
 
-class RerankSettings(Closing, BaseModel):
+class RerankSettings(ContextManagerMixin, BaseModel):
     """The fields that both host classes have."""
 
     model_config = ConfigDict(
@@ -129,9 +129,13 @@ class RerankSettings(Closing, BaseModel):
     dumps."""
     rate_limiter: Any = Field(default=None, exclude=True, repr=False)
     """LangChain's `BaseRateLimiter`, or what is like it: asked once for each request. Not in pickles and dumps."""
-    headers: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
+    headers: Annotated[dict[str, str], PlainSerializer(serialize_without_secrets)] | None = Field(
+        default=None, repr=False
+    )
     """More HTTP headers. Those whose names say that they may hold a secret are not in pickles and dumps."""
-    params: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
+    params: Annotated[dict[str, str], PlainSerializer(serialize_without_secrets)] | None = Field(
+        default=None, repr=False
+    )
     """More query parameters of the URL, and parts of it, such as Bedrock's `region`; likewise."""
     options: dict[str, Any] | None = None
     """More fields of the request, of those that the provider's row lists."""
@@ -206,7 +210,10 @@ class RerankSettings(Closing, BaseModel):
 
     def __getstate__(self) -> dict[Any, Any]:
         without: dict[str, Any] = dict.fromkeys(("api_key", "client", "async_client", "cache", "rate_limiter"))
-        without |= {"headers": dump_open(self.headers), "params": dump_open(self.params)}
+        without |= {
+            "headers": serialize_without_secrets(self.headers),
+            "params": serialize_without_secrets(self.params),
+        }
         bare = self.model_copy(update=without)  # LlamaIndex's own __getstate__ deletes from the object that it is given
         bare._made = None  # noqa: SLF001 - ours; the reranker in it has the key
         return super(RerankSettings, bare).__getstate__()

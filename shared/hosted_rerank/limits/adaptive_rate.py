@@ -88,12 +88,12 @@ class _Refusal:
     span: float
 
 
-class Rate:
-    """Learns how fast one may go; a `Pace`. Callers say what time it is, and hold a lock."""
+class AdaptiveRate:
+    """Learns how fast one may go; a `RateController`. Callers say what time it is, and retry_after a lock."""
 
     def __init__(self, largest_window: int = LARGEST_WINDOW) -> None:
-        self.under_way = 0
-        self.resume = -math.inf
+        self.in_flight = 0
+        self.blocked_until = -math.inf
         self._largest = largest_window
         self._window = Bound(FIRST_WINDOW)
         self._rate = Bound(math.inf)
@@ -128,15 +128,15 @@ class Rate:
 
     def wait(self, now: float) -> float:
         """Return 0 if a request may go, else the seconds after which to ask again; infinite if only news tells."""
-        at = max(self.resume, self._spread)
+        at = max(self.blocked_until, self._spread)
         if self._last is None:
-            if self.under_way >= self._window.value:
+            if self.in_flight >= self._window.value:
                 if (patience := self._moved + PATIENCE - now) > 0:
                     return patience
                 self._window.value, self._moved = min(self._window.value * 2, self._largest), now
         else:
             self._count(now)
-            if self.under_way >= self._window.value:
+            if self.in_flight >= self._window.value:
                 return math.inf
             if self._tokens < 1:
                 at = max(at, now + (1 - self._tokens) / self.rate)
@@ -144,11 +144,11 @@ class Rate:
             at = max(at, self._reset)
         return max(at - now, BUNCH / 2) if at > now else 0.0
 
-    def went(self, ticket: Ticket, now: float) -> None:  # noqa: ARG002 - a pace's
+    def on_sent(self, ticket: Ticket, now: float) -> None:  # noqa: ARG002 - a pace's
         """Take note that a request goes."""
-        if not self.under_way:
+        if not self.in_flight:
             self._moved = now
-        self.under_way += 1
+        self.in_flight += 1
         self._tokens -= 1
         if self._last is None:
             self._spread = max(self._spread, now - BUNCH) + self._latency / (2 * self._window.value)
@@ -166,20 +166,20 @@ class Rate:
         growing = min(past, now - self._grows)
         if growing <= 0:
             return
-        if self.under_way >= self._window.value:
+        if self.in_flight >= self._window.value:
             self._window.grow(growing)
             self._window.value = min(self._window.value, self._largest)
         elif spare < 1 + 2 * BUNCH * self.rate:
             self._rate.grow(growing)
 
-    def foresee(self, now: float, waiting: int) -> float:
+    def estimated_wait(self, now: float, waiting: int) -> float:
         """Return the seconds that the last of so many waiting requests has to wait at least, as far as it is known."""
         turns = (waiting - self._tokens) / self.rate if self.rate < math.inf else 0.0
-        return max(0.0, self.resume - now, turns)
+        return max(0.0, self.blocked_until - now, turns)
 
-    def answered(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:
+    def on_success(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:
         """Take note of an answer, and of what the API says may follow it."""
-        self.under_way -= 1
+        self.in_flight -= 1
         self._latency += (now - ticket.sent - self._latency) / 8
         self._share -= self._share / 20
         self._answers.append(now)
@@ -191,64 +191,70 @@ class Rate:
     def _allow(self, quota: Quota | None, now: float) -> None:
         """Take note of what the API says may follow."""
         if quota is not None:
-            self._left, self._reset = quota.left - self.under_way, now + min(quota.reset, LONGEST_RESET)
+            self._left, self._reset = quota.left - self.in_flight, now + min(quota.reset, LONGEST_RESET)
         elif now >= self._reset:
             self._left = None
 
-    def lost(self, ticket: Ticket) -> None:  # noqa: ARG002 - a pace's
+    def on_dropped(self, ticket: Ticket) -> None:  # noqa: ARG002 - a pace's
         """Take note that a request came to nothing that tells of the pace."""
-        self.under_way -= 1
+        self.in_flight -= 1
 
-    def refused(
-        self, ticket: Ticket, now: float, hold: float | None, quota: Quota | None = None, *, overloaded: bool = False
+    def on_throttled(
+        self,
+        ticket: Ticket,
+        now: float,
+        retry_after: float | None,
+        quota: Quota | None = None,
+        *,
+        overloaded: bool = False,
     ) -> None:
-        """Take note of a refusal: nobody goes for `hold` seconds, and all more slowly after it."""
-        self.under_way -= 1
+        """Take note of a refusal: nobody goes for `retry_after` seconds, and all more slowly after it."""
+        self.in_flight -= 1
         self._allow(quota, now)
         self._share += (1 - self._share) / 20
         first = self._last is None
         if self._last is None or ticket.sent >= self._last.at:
-            self._last = self._refusal(now, hold or 0.0)
-        if hold is not None:
-            self.resume = max(self.resume, now + hold)
+            self._last = self._refusal(now, retry_after or 0.0)
+        if retry_after is not None:
+            self.blocked_until = max(self.blocked_until, now + retry_after)
         elif not first and self._share < TOLERATED:
             return
-        self._learn(self._last, hold or 0.0, overloaded=overloaded)
+        self._learn(self._last, retry_after or 0.0, overloaded=overloaded)
 
-    def _refusal(self, now: float, hold: float) -> _Refusal:
-        span, since = max(SPAN, hold), self._since(self.resume)
-        early = now - self.resume < 0.5 * span and since + self.under_way < self._burst and self.rate < math.inf
-        full = self.under_way + 1 >= 0.8 * self._window.value
+    def _refusal(self, now: float, retry_after: float) -> _Refusal:
+        span, since = max(SPAN, retry_after), self._since(self.blocked_until)
+        early = now - self.blocked_until < 0.5 * span and since + self.in_flight < self._burst and self.rate < math.inf
+        full = self.in_flight + 1 >= 0.8 * self._window.value
         answers = self._since(now - span)
         kept = since if early else None
         return _Refusal(now, self.rate, self._burst, self._window.value, full, kept, answers, span + self._latency)
 
-    def _learn(self, last: _Refusal, hold: float, *, overloaded: bool) -> None:
+    def _learn(self, last: _Refusal, retry_after: float, *, overloaded: bool) -> None:
         """Learn from a refusal and its echoes so far, which tell how much of what was under way is accepted."""
         first = last.rate == math.inf
         if first or last.full or overloaded or self._share > 2 * TOLERATED:
             least = 1.0 if first else max(1.0, last.window * LEAST_WINDOW)
-            self._window.cut(max(least, min(self._window.value, self.under_way)), last.window)
+            self._window.cut(max(least, min(self._window.value, self.in_flight)), last.window)
         if not overloaded:
-            self._learn_rate(last, hold)
+            self._learn_rate(last, retry_after)
             self._tokens, self._counted = 0.0, last.at
         if self.rate < math.inf:  # one may go when the pause is over
-            self._tokens = max(self._tokens, 1.0 - hold * self.rate)
+            self._tokens = max(self._tokens, 1.0 - retry_after * self.rate)
 
-    def _learn_rate(self, last: _Refusal, hold: float) -> None:
+    def _learn_rate(self, last: _Refusal, retry_after: float) -> None:
         if last.rate == math.inf:
-            self._rate.value = CAREFUL * max(last.answers + self.under_way, 1) / last.span
+            self._rate.value = CAREFUL * max(last.answers + self.in_flight, 1) / last.span
             self._burst = max(1.0, self.rate * SPAN)
             self._rate.guessed = True
         elif last.early is not None:  # too many at once after a pause tells nothing of the rate
-            accepted = last.early + self.under_way
+            accepted = last.early + self.in_flight
             self._burst = max(1.0, last.burst * LEAST_LEFT, min(last.burst, accepted))
         else:
-            measured = CAREFUL * (last.answers + self.under_way) / last.span
+            measured = CAREFUL * (last.answers + self.in_flight) / last.span
             self._rate.cut(max(LEAST_LEFT * last.rate, min(measured, last.rate)), last.rate)
             self._rate.guessed = False
-        cost = max(0.0, hold - self._burst / self.rate)
-        self._grows = self.resume + (0.0 if self._rate.guessed else min(CALM * cost, LONGEST_CALM))
+        cost = max(0.0, retry_after - self._burst / self.rate)
+        self._grows = self.blocked_until + (0.0 if self._rate.guessed else min(CALM * cost, LONGEST_CALM))
 
     def _since(self, start: float) -> int:
         """How many answers have come since then."""

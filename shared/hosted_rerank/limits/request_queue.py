@@ -1,6 +1,6 @@
 """The line in which requests wait for their turn: first come, first served, at a pace that something else sets.
 
-All that ask one service stand in one line; a refused request comes back to its old place. A `Pacer` holds no clock and
+All that ask one service stand in one line; a refused request comes back to its old place. A `RequestQueue` holds no clock and
 starts no thread: callers say what time it is, and sleep until they are woken.
 """
 
@@ -22,32 +22,32 @@ _ARRIVALS = count()
 class Ticket:
     """A request's place in the line; kept through its retries."""
 
-    __slots__ = ("going", "gone", "number", "sent", "waiting", "wake", "woken")
+    __slots__ = ("in_flight", "is_abandoned", "notified", "notify", "number", "queued", "sent")
 
     def __init__(self) -> None:
         self.number = next(_ARRIVALS)
         self.sent = -math.inf
         """When it last went."""
-        self.waiting = False
+        self.queued = False
         """Whether it stands in the line."""
-        self.going = False
+        self.in_flight = False
         """Whether its request is under way."""
-        self.woken = False
-        self.wake: Callable[[], object] | None = None
+        self.notified = False
+        self.notify: Callable[[], object] | None = None
         """Set by whoever sleeps; called from any thread. `woken` has to be looked at after it is set."""
-        self.gone: Callable[[], bool] | None = None
+        self.is_abandoned: Callable[[], bool] | None = None
         """Whether nobody will come back for it: its event loop was closed while it slept or was under way."""
 
     def __lt__(self, other: "Ticket") -> bool:
         return self.number < other.number
 
 
-class Pace(Protocol):
+class RateController(Protocol):
     """When the first of a line may go. All times are `time.monotonic()`, in seconds."""
 
-    under_way: int
+    in_flight: int
     """Requests that went and did not come back."""
-    resume: float
+    blocked_until: float
     """Until when the API asked everybody to wait."""
 
     @property
@@ -59,34 +59,36 @@ class Pace(Protocol):
         """Return 0 if a request may go, else the seconds after which to ask again; infinite if only news tells."""
         ...
 
-    def went(self, ticket: Ticket, now: float) -> None:
+    def on_sent(self, ticket: Ticket, now: float) -> None:
         """Take note that a request goes."""
         ...
 
-    def answered(self, ticket: Ticket, now: float, quota: Quota | None) -> None:
+    def on_success(self, ticket: Ticket, now: float, quota: Quota | None) -> None:
         """Take note of an answer, and of what the API says may follow it."""
         ...
 
-    def refused(self, ticket: Ticket, now: float, hold: float | None, quota: Quota | None, *, overloaded: bool) -> None:
+    def on_throttled(
+        self, ticket: Ticket, now: float, retry_after: float | None, quota: Quota | None, *, overloaded: bool
+    ) -> None:
         """Take note of a refusal, and of the seconds that everybody has to wait after it, if the API says so."""
         ...
 
-    def lost(self, ticket: Ticket) -> None:
+    def on_dropped(self, ticket: Ticket) -> None:
         """Take note that a request came to nothing that tells of the pace."""
         ...
 
-    def foresee(self, now: float, waiting: int) -> float:
+    def estimated_wait(self, now: float, waiting: int) -> float:
         """Return the seconds that the last of so many waiting requests has to wait at least, as far as it is known."""
         ...
 
 
-class Pacer:
+class RequestQueue:
     """Lets requests go in their turn; used from any thread and any event loop."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: RateController) -> None:
         self._lock = threading.Lock()
         self._line: list[Ticket] = []
-        self._going: set[Ticket] = set()
+        self._in_flight: set[Ticket] = set()
         self._left: deque[Ticket] = deque()
         """Who is to be taken out."""
         self._looked = -math.inf
@@ -101,17 +103,17 @@ class Pacer:
         with self._lock:
             wait = self._wait(ticket, now, limit)
             if wait > 0:
-                ticket.woken = False
-                if not ticket.waiting:
-                    ticket.waiting = True
+                ticket.notified = False
+                if not ticket.queued:
+                    ticket.queued = True
                     heapq.heappush(self._line, ticket)
             else:
-                if ticket.waiting:
-                    ticket.waiting = False
+                if ticket.queued:
+                    ticket.queued = False
                     heapq.heappop(self._line)
-                self.pace.went(ticket, now)
-                ticket.sent, ticket.going = now, True
-                self._going.add(ticket)
+                self.pace.on_sent(ticket, now)
+                ticket.sent, ticket.in_flight = now, True
+                self._in_flight.add(ticket)
                 if self._line:
                     self._wake_first()
         self._settle()
@@ -119,42 +121,42 @@ class Pacer:
 
     def _wait(self, ticket: Ticket, now: float, limit: float) -> float:
         line = self._line
-        while line and line[0] is not ticket and line[0].gone is not None and line[0].gone():
-            heapq.heappop(line).waiting = False
-        if line and line[0] is not ticket and (ticket.waiting or line[0] < ticket):
+        while line and line[0] is not ticket and line[0].is_abandoned is not None and line[0].is_abandoned():
+            heapq.heappop(line).queued = False
+        if line and line[0] is not ticket and (ticket.queued or line[0] < ticket):
             return math.inf
-        wait = math.inf if self.pace.under_way >= limit else self.pace.wait(now)
+        wait = math.inf if self.pace.in_flight >= limit else self.pace.wait(now)
         if wait == math.inf and self._looked + LOOK <= now:
             self._looked = now
-            for each in [each for each in self._going if each.gone is not None and each.gone()]:
+            for each in [each for each in self._in_flight if each.is_abandoned is not None and each.is_abandoned()]:
                 self._take_out(each)
             return self._wait(ticket, now, limit)
         return wait
 
-    def foresee(self, now: float) -> float:
+    def estimated_wait(self, now: float) -> float:
         """The seconds that the last of the line has to wait at least, as far as it is known."""
         with self._lock:
-            seconds = self.pace.foresee(now, len(self._line))
+            seconds = self.pace.estimated_wait(now, len(self._line))
         self._settle()
         return seconds
 
-    def held(self, now: float) -> float:
+    def blocked_for(self, now: float) -> float:
         """The seconds for which the API asked everybody to wait."""
-        return max(0.0, self.pace.resume - now)
+        return max(0.0, self.pace.blocked_until - now)
 
-    def answered(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:
+    def on_success(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:
         """Take note of an answer, and of what the API says may follow it."""
         with self._lock:
             self._came_back(ticket)
-            self.pace.answered(ticket, now, quota)
+            self.pace.on_success(ticket, now, quota)
             self._wake_first()
         self._settle()
 
-    def refused(
+    def on_throttled(
         self,
         ticket: Ticket,
         now: float,
-        hold: float | None = None,
+        retry_after: float | None = None,
         quota: Quota | None = None,
         *,
         overloaded: bool = False,
@@ -164,19 +166,19 @@ class Pacer:
         Args:
             ticket: Whose it is.
             now: When it came.
-            hold: Seconds that the API asks to wait: nobody goes before they are over.
+            retry_after: Seconds that the API asks to wait: nobody goes before they are over.
             quota: What the API says may follow.
             overloaded: Whether the service has too much to do, which tells of what was under way, and of no rate.
         """
         with self._lock:
             self._came_back(ticket)
-            self.pace.refused(ticket, now, hold, quota, overloaded=overloaded)
+            self.pace.on_throttled(ticket, now, retry_after, quota, overloaded=overloaded)
             self._wake_first()
         self._settle()
 
     def leave(self, ticket: Ticket) -> None:
         """Take a request out, wherever it is: it was given up, or failed for what tells nothing of the pace."""
-        if ticket.going or ticket.waiting:
+        if ticket.in_flight or ticket.queued:
             self._left.append(ticket)
             self._settle()
 
@@ -191,24 +193,24 @@ class Pacer:
                 self._lock.release()
 
     def _take_out(self, ticket: Ticket) -> None:
-        if ticket.going:
+        if ticket.in_flight:
             self._came_back(ticket)
-            self.pace.lost(ticket)
-        elif ticket.waiting:
-            ticket.waiting = False
+            self.pace.on_dropped(ticket)
+        elif ticket.queued:
+            ticket.queued = False
             self._line.remove(ticket)
             heapq.heapify(self._line)
 
     def _came_back(self, ticket: Ticket) -> None:
-        ticket.going = False
-        self._going.discard(ticket)
+        ticket.in_flight = False
+        self._in_flight.discard(ticket)
 
     @property
-    def waiting(self) -> int:
+    def queued(self) -> int:
         """How many stand in the line."""
         return len(self._line)
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         """Have the first of the line ask again: there is news of the pace."""
         with self._lock:
             self._wake_first()
@@ -217,12 +219,12 @@ class Pacer:
     def _wake_first(self) -> None:
         while self._line:
             first = self._line[0]
-            first.woken = True
+            first.notified = True
             try:
-                if first.wake is not None:
-                    first.wake()
+                if first.notify is not None:
+                    first.notify()
             except RuntimeError:  # its event loop was closed while it slept: nobody will come for this place
-                first.waiting = False
+                first.queued = False
                 heapq.heappop(self._line)
             else:
                 return

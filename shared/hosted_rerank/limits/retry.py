@@ -1,7 +1,7 @@
 """When to ask again, and after how long: a pure decision from what came back.
 
 The evidence, strongest first: `x-should-retry` and `retry-after-ms` (what the Stainless-built SDKs of many vendors
-obey), `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), then exponential backoff with jitter.
+obey), `RetryPolicy-After` in seconds or as a date (RFC 9110, section 10.2.3), then exponential backoff with jitter.
 """
 
 import math
@@ -11,26 +11,26 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from hosted_rerank.wire import Lost, Outcome
+from hosted_rerank.wire import Outcome, TransportFailure
 
-TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
+RETRYABLE_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
 """Statuses of what may pass: 520 to 524 are Cloudflare's, 529 says overloaded."""
 
-LIMITED = frozenset({429, 503, 529})
+THROTTLING_STATUSES = frozenset({429, 503, 529})
 """Statuses that say that the API is asked too much, by this account or by all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryPolicy:
     """A policy for one request."""
 
     max_retries: int = 2
     """Requests after the first."""
-    first_wait: float = 0.5
+    backoff_initial: float = 0.5
     """Seconds before the first retry where the server gives no hint; doubled each time."""
-    longest_wait: float = 60.0
+    backoff_max: float = 60.0
     """Seconds of one wait. A server that asks for more is not asked again: the caller learns `retry_after`."""
-    longest_sum: float = 120.0
+    max_total_backoff: float = 120.0
     """Seconds of all waits of a request together."""
 
     def wait(self, outcome: Outcome, retries: int, waited: float, chance: float) -> float | None:
@@ -44,28 +44,28 @@ class Retry:
         """
         if retries >= self.max_retries or not passes(outcome):
             return None
-        hint = None if isinstance(outcome, Lost) else retry_after(outcome.headers)
+        hint = None if isinstance(outcome, TransportFailure) else retry_after(outcome.headers)
         if hint is None:
             wait = self.backoff(retries, chance)
-        elif hint <= self.longest_wait:  # never earlier than asked, and not everybody at the same moment
-            wait = min(hint * (1 + chance / 10), self.longest_wait)
+        elif hint <= self.backoff_max:  # never earlier than asked, and not everybody at the same moment
+            wait = min(hint * (1 + chance / 10), self.backoff_max)
         else:
             return None
-        return wait if waited + wait <= self.longest_sum else None
+        return wait if waited + wait <= self.max_total_backoff else None
 
     def backoff(self, retries: int, chance: float) -> float:
         """Return the seconds to wait where nobody says how long."""
-        return min(self.first_wait * 2.0 ** min(retries, 30), self.longest_wait) * (0.5 + chance / 2)
+        return min(self.backoff_initial * 2.0 ** min(retries, 30), self.backoff_max) * (0.5 + chance / 2)
 
 
 def passes(outcome: Outcome) -> bool:
     """Whether the same request may succeed later."""
-    if isinstance(outcome, Lost):
+    if isinstance(outcome, TransportFailure):
         return not outcome.final
     verdict = outcome.headers.get("x-should-retry", "").strip().lower()
     if verdict in ("true", "false"):
         return verdict == "true"
-    return outcome.status in TRANSIENT
+    return outcome.status in RETRYABLE_STATUSES
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

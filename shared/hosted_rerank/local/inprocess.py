@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hosted_rerank.local import MODEL
-from hosted_rerank.wire import Lost, Outcome, Reply, Request
+from hosted_rerank.wire import Outcome, Reply, Request, TransportFailure
 
 
 class RerankBody(BaseModel):
@@ -26,14 +26,14 @@ class RerankBody(BaseModel):
     documents: list[str]
 
 
-class InProcess:
+class LocalTransport:
     """Answers each request from the embedded model. It holds nothing, so it needs no closing and copies freely.
 
     Both ways raise `ImportError` if the packages of the extra `local` are not installed.
     """
 
     def send(self, request: Request) -> Outcome:
-        """The answer, or `Lost` if it took longer than the request's timeout."""
+        """The answer, or `TransportFailure` if it took longer than the request's timeout."""
         return _answer(request, time.monotonic() + request.timeout, threading.Event())
 
     async def asend(self, request: Request) -> Outcome:
@@ -68,7 +68,7 @@ def _answer(request: Request, deadline: float, cancelled: threading.Event) -> Ou
         )
     except ScoringCancelled:
         reason = f"the embedded model was not done after {request.timeout:g} s"
-        return Lost(reason, at=time.monotonic(), timed_out=not cancelled.is_set(), final=True)
+        return TransportFailure(reason, at=time.monotonic(), timed_out=not cancelled.is_set(), final=True)
     results = [{"index": index, "relevance_score": score} for index, score in enumerate(scores.relevance)]
     return _reply(200, {"id": f"rerank-{uuid.uuid4().hex}", "model": MODEL, "results": results, "usage": scores.usage})
 

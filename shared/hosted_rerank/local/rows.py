@@ -83,7 +83,7 @@ def _read(row: Provider, call: Call) -> _Asked:
     if not is_json or not is_object(body):
         raise _WrongError("the body is not a JSON object")
     _refuse_unknown(row.dialect, body)
-    model = call.named.get("model") or _optional(body, row.dialect.model, str) or row.model or "model"
+    model = call.named.get("model") or _optional(body, row.dialect.model, str) or row.default_model or "model"
     top_n = _optional(body, row.dialect.top_n, int)
     if top_n is not None and top_n < 1:
         raise _WrongError(f"{row.dialect.top_n} must be at least 1")
@@ -92,9 +92,9 @@ def _read(row: Provider, call: Call) -> _Asked:
 
 def _refuse_unknown(dialect: Dialect, body: Mapping[str, Any]) -> None:
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
-    known = {path for path in (*own, *dialect.fixed, *dialect.options) if path is not None}
+    known = {path for path in (*own, *dialect.static_fields, *dialect.options) if path is not None}
     unknown = [path for path in _paths(body, known) if path and path not in known]
-    if unknown and not dialect.ignores_unknown:
+    if unknown and not dialect.allows_extra_fields:
         raise _WrongError(f"unknown fields: {', '.join(unknown)}")
 
 

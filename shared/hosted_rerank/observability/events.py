@@ -15,7 +15,7 @@ logger = logging.getLogger("hosted_rerank")
 logger.addHandler(logging.NullHandler())  # quiet, unless the program wants to hear
 
 
-class Watch:
+class CallObserver:
     """Watches one call for the log. A subclass watches for others too."""
 
     def __enter__(self) -> Self:
@@ -53,5 +53,5 @@ class Watch:
         logger.warning("Falling back to %s: %s: %s", provider, type(error).__name__, error)
 
 
-SILENT = Watch()
+NULL_OBSERVER = CallObserver()
 """The log's alone: it holds nothing, so one is enough."""

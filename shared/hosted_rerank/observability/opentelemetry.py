@@ -15,7 +15,7 @@ from opentelemetry import context, metrics, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from hosted_rerank.errors import RerankError
-from hosted_rerank.observability.events import Watch
+from hosted_rerank.observability.events import CallObserver
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.response import RerankResponse
 from hosted_rerank.wire import Call
@@ -31,7 +31,7 @@ _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 2
 _TOKENS = tuple(4.0**power for power in range(14))
 
 
-class TracedCall(Watch):
+class TracedCall(CallObserver):
     """Watches one call for OpenTelemetry, besides the log."""
 
     def __init__(self, endpoint: Endpoint, call: Call) -> None:

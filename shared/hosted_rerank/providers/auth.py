@@ -16,7 +16,7 @@ from hosted_rerank.errors import AuthenticationError
 from hosted_rerank.wire import Request
 
 
-class Unreachable(Exception):  # noqa: N818 - it becomes a `Lost`, and is no error of ours
+class Unreachable(Exception):  # noqa: N818 - it becomes a `TransportFailure`, and is no error of ours
     """The service that gives out tokens gave none, this time."""
 
 
@@ -39,7 +39,7 @@ class Signer(Protocol):
     needs: ClassVar[tuple[str, str]]
     """The library, and the extra that has it."""
     takes_key: ClassVar[bool]
-    """Whether it needs a key (`api_key=`, `Provider.env`)."""
+    """Whether it needs a key (`api_key=`, `Provider.api_key_env`)."""
 
     def headers(self, request: Request, key: str | None, parts: Mapping[str, str]) -> Mapping[str, str]:
         """Return the headers that show who sends the request, names in lower case.

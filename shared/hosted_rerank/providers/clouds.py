@@ -12,12 +12,12 @@ AZURE = replace(
     COHERE,  # as Azure AI Foundry serves it
     name="azure",
     url="https://{resource}.services.ai.azure.com/providers/cohere/v2/rerank",
-    model="cohere-rerank-v4.0-fast",
+    default_model="cohere-rerank-v4.0-fast",
     docs="https://learn.microsoft.com/azure/ai-foundry/foundry-models/concepts/models-sold-directly-by-azure",
     auth=KeyHeader("api-key", ""),
-    env=("AZURE_AI_API_KEY",),
-    variables={"resource": ("AZURE_AI_RESOURCE",)},
-    request_ids=("apim-request-id", "x-request-id"),
+    api_key_env=("AZURE_AI_API_KEY",),
+    settings_env={"resource": ("AZURE_AI_RESOURCE",)},
+    request_id_headers=("apim-request-id", "x-request-id"),
 )
 
 NVIDIA = Provider(
@@ -33,10 +33,10 @@ NVIDIA = Provider(
         score="logit",
         error="detail",
     ),
-    model="nvidia/llama-nemotron-rerank-1b-v2",
+    default_model="nvidia/llama-nemotron-rerank-1b-v2",
     docs="https://docs.nvidia.com/nim/nemo-retriever/text-reranking/latest/reference.html",
-    env=("NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY"),
-    request_ids=("nvcf-reqid", "x-request-id"),
+    api_key_env=("NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY"),
+    request_id_headers=("nvcf-reqid", "x-request-id"),
     score_kind="logit",
     max_documents=512,
 )
@@ -44,10 +44,10 @@ NVIDIA = Provider(
 DASHSCOPE = Provider(
     name="dashscope",
     url="https://dashscope.aliyuncs.com/compatible-api/v1/reranks",
-    dialect=Dialect(instruction="instruct", fixed=NO_ECHO, usage=("usage.total_tokens",)),
-    model="qwen3-rerank",
+    dialect=Dialect(instruction="instruct", static_fields=NO_ECHO, usage=("usage.total_tokens",)),
+    default_model="qwen3-rerank",
     docs="https://help.aliyun.com/zh/model-studio/text-rerank-api",
-    env=("DASHSCOPE_API_KEY",),
+    api_key_env=("DASHSCOPE_API_KEY",),
     score_kind="unit",
     max_documents=500,
     max_tokens=120_000,
@@ -62,7 +62,7 @@ DASHSCOPE_NATIVE = replace(
         documents="input.documents",
         top_n="parameters.top_n",
         instruction="parameters.instruct",
-        fixed={"parameters.return_documents": False},
+        static_fields={"parameters.return_documents": False},
         results="output.results",
         usage=("usage.total_tokens",),
         id="request_id",
@@ -78,26 +78,26 @@ CLOUDFLARE = Provider(
         documents="contexts",
         document="text",
         top_n="top_k",
-        says_top_n=True,  # no page states the default
+        always_send_top_n=True,  # no page states the default
         results="result.response",
         index="id",
         score="score",
         error="errors.0.message",
     ),
-    model="@cf/baai/bge-reranker-base",
+    default_model="@cf/baai/bge-reranker-base",
     docs="https://developers.cloudflare.com/workers-ai/models/bge-reranker-base",
-    env=("CLOUDFLARE_API_TOKEN",),
-    variables={"account": ("CLOUDFLARE_ACCOUNT_ID",)},
-    request_ids=("cf-ray",),
+    api_key_env=("CLOUDFLARE_API_TOKEN",),
+    settings_env={"account": ("CLOUDFLARE_ACCOUNT_ID",)},
+    request_id_headers=("cf-ray",),
     score_kind="logit",
 )
 
 SCALEWAY = Provider(
     name="scaleway",
     url="https://api.scaleway.ai/v1/rerank",
-    model="qwen3-embedding-8b",  # the one that is documented; its scores are cosines
+    default_model="qwen3-embedding-8b",  # the one that is documented; its scores are cosines
     docs="https://www.scaleway.com/en/docs/generative-apis/how-to/query-reranking-models",
-    env=("SCW_SECRET_KEY",),
+    api_key_env=("SCW_SECRET_KEY",),
 )
 
 WATSONX = Provider(
@@ -114,13 +114,13 @@ WATSONX = Provider(
         served_model="model_id",
         error="errors.0.message",
     ),
-    model="cross-encoder/ms-marco-minilm-l-12-v2",
+    default_model="cross-encoder/ms-marco-minilm-l-12-v2",
     docs="https://cloud.ibm.com/apidocs/watsonx-ai#text-rerank",
     auth=IbmToken(),
-    env=("WATSONX_APIKEY", "WATSONX_API_KEY"),
-    variables={"project_id": ("WATSONX_PROJECT_ID",)},
+    api_key_env=("WATSONX_APIKEY", "WATSONX_API_KEY"),
+    settings_env={"project_id": ("WATSONX_PROJECT_ID",)},
     params={"region": "us-south", "version": "2024-03-13"},
-    request_ids=("x-request-id", "x-global-transaction-id"),
+    request_id_headers=("x-request-id", "x-global-transaction-id"),
     score_kind="logit",  # of its rerankers; an embedding model gives cosines
 )
 
@@ -134,17 +134,17 @@ VERTEX = Provider(
         document="content",
         document_id="id",
         top_n="topN",
-        fixed={"ignoreRecordDetailsInResponse": True},
+        static_fields={"ignoreRecordDetailsInResponse": True},
         options={"userLabels": dict},
         results="records",
         index="id",
         score="score",
-        absent_score=0.0,
+        default_score=0.0,
     ),
-    model="semantic-ranker-default-004",
+    default_model="semantic-ranker-default-004",
     docs="https://cloud.google.com/generative-ai-app-builder/docs/ranking",
     auth=GoogleCredentials(),
-    variables={"project": ("GOOGLE_CLOUD_PROJECT",)},
+    settings_env={"project": ("GOOGLE_CLOUD_PROJECT",)},
     params={"location": "global"},
     score_kind="unit",
     max_documents=200,
@@ -160,8 +160,8 @@ BEDROCK = Provider(
         document="inlineDocumentSource.textDocument.text",
         document_fields={"type": "INLINE", "inlineDocumentSource.type": "TEXT"},
         top_n="rerankingConfiguration.bedrockRerankingConfiguration.numberOfResults",
-        says_top_n=True,
-        fixed={"queries.0.type": "TEXT", "rerankingConfiguration.type": "BEDROCK_RERANKING_MODEL"},
+        always_send_top_n=True,
+        static_fields={"queries.0.type": "TEXT", "rerankingConfiguration.type": "BEDROCK_RERANKING_MODEL"},
         options={
             "rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.additionalModelRequestFields": dict
         },
@@ -169,11 +169,11 @@ BEDROCK = Provider(
         error="message",
         next_page="nextToken",
     ),
-    model="arn:aws:bedrock:{region}::foundation-model/cohere.rerank-v3-5:0",
+    default_model="arn:aws:bedrock:{region}::foundation-model/cohere.rerank-v3-5:0",
     docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent-runtime_Rerank.html",
     auth=AwsSignature(),
-    variables={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
-    request_ids=("x-amzn-requestid",),
+    settings_env={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+    request_id_headers=("x-amzn-requestid",),
     errors={"ServiceQuotaExceededException": RateLimitError, "DependencyFailedException": ServerError},  # 400, 424
     score_kind="unit",
     max_documents=1000,

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from hosted_rerank.errors import MalformedReplyError
+from hosted_rerank.errors import MalformedResponseError
 from hosted_rerank.providers.json_path import at, is_array, is_object, parse, put
 from hosted_rerank.response import Usage
 
@@ -63,21 +63,21 @@ class Dialect:
     prompt: Prompt | None = None
     """For an API that takes prompts: they are the documents then."""
     top_n: str | None = "top_n"
-    says_top_n: bool = False
+    always_send_top_n: bool = False
     """Whether `top_n` is sent also where all results are wanted, because the API would return fewer, or none."""
     instruction: str | None = None
-    fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    static_fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Fields sent with every request, by path; such as the switch that keeps the API from echoing documents."""
     options: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
     """Optional fields that a caller may set, by path, and what each takes."""
-    ignores_unknown: bool = False
+    allows_extra_fields: bool = False
     """Whether the API ignores fields that it does not know, so that a caller may try some (`extra_body`)."""
     results: str = "results"
     index: str | None = "index"
     """Path within a result; `None` for an API that answers in the order of the documents."""
     score: str = "relevance_score"
     """Path within a result."""
-    absent_score: float | None = None
+    default_score: float | None = None
     """What a result without a score means; `None`: nothing that could be trusted."""
     usage: tuple[str, ...] = ("usage",)
     """Paths of counts and of objects of counts."""
@@ -115,10 +115,10 @@ class Dialect:
             (self.model, model),
             (self.query, query),
             (self.documents, self._items(query, documents, instruction)),
-            (self.top_n, len(documents) if top_n is None and self.says_top_n else top_n),
+            (self.top_n, len(documents) if top_n is None and self.always_send_top_n else top_n),
             (self.instruction, instruction),
         )
-        for path, value in (*self.fixed.items(), *given, *options.items()):
+        for path, value in (*self.static_fields.items(), *given, *options.items()):
             if path is not None and value is not None:
                 put(body, path, value)
         return orjson.dumps(body)
@@ -138,7 +138,7 @@ class Dialect:
             items.append(item)
         return items
 
-    def turn(self, content: bytes, page: str) -> bytes:
+    def next_page_request(self, content: bytes, page: str) -> bytes:
         """Return the body of a request for the next page."""
         body: dict[str, Any] = orjson.loads(content)
         put(body, self.next_page or "", page)
@@ -156,21 +156,21 @@ class Dialect:
             earlier: The scores of the pages before this one.
 
         Raises:
-            MalformedReplyError: The body is not a complete and consistent ranking of the documents that were sent.
+            MalformedResponseError: The body is not a complete and consistent ranking of the documents that were sent.
         """
         body, is_json = parse(content)
         if not is_json:
-            raise MalformedReplyError("its body is not JSON")
+            raise MalformedResponseError("its body is not JSON")
         items = at(body, self.results)
         if not is_array(items):
             place = f"under {self.results!r}" if self.results else "as its body"
-            raise MalformedReplyError(f"there is no list {place}")
+            raise MalformedResponseError(f"there is no list {place}")
         scores = self._scores(items, sent, earlier or {})
         asked = min(sent, top_n or sent)
         complete = len(scores) in (asked, sent)  # some APIs take `top_n` and ignore it
         more = _text(at(body, self.next_page)) if self.next_page and items and not complete else None
         if not (complete or more):
-            raise MalformedReplyError(f"{asked} of {sent} documents were asked for, {len(scores)} came back")
+            raise MalformedResponseError(f"{asked} of {sent} documents were asked for, {len(scores)} came back")
         model, reply_id = _text(at(body, self.served_model)), _text(at(body, self.id))
         return Ranking(scores, self._usage(body), model, reply_id, more)
 
@@ -187,20 +187,22 @@ class Dialect:
         kind = dict if self.index or self.score else object
         for place, item in enumerate(items):
             if not isinstance(item, kind):
-                raise MalformedReplyError(f"result {place} is {_kind(item)}, not an object")
+                raise MalformedResponseError(f"result {place} is {_kind(item)}, not an object")
             index = place if self.index is None else find_index(item, self.index)
             if self.document_id is not None:
                 index = _number(index)
             if type(index) is not int or not 0 <= index < sent:
                 shown = index if type(index) is int else _kind(index)
-                raise MalformedReplyError(f"result {place} has {shown} as {self.index!r}, not 0 to {sent - 1}")
+                raise MalformedResponseError(f"result {place} has {shown} as {self.index!r}, not 0 to {sent - 1}")
             if index in scores:
-                raise MalformedReplyError(f"two results have the {self.index!r} {index}")
+                raise MalformedResponseError(f"two results have the {self.index!r} {index}")
             score = find_score(item, self.score)
             if score is None:
-                score = self.absent_score
+                score = self.default_score
             if (type(score) is not float and type(score) is not int) or not isfinite(score):
-                raise MalformedReplyError(f"result {place} has {_kind(score)} as {self.score!r}, not a finite number")
+                raise MalformedResponseError(
+                    f"result {place} has {_kind(score)} as {self.score!r}, not a finite number"
+                )
             scores[index] = float(score)
         return scores
 

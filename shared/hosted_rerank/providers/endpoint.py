@@ -79,7 +79,9 @@ class Endpoint:
         settings = {**self.provider.params, **params, **self.params}
         _check_options(self.options, self.provider)
         _check_extra(self.extra_body, self.provider)
-        model = self.model or (self.provider.model and complete(fill(self.provider.model, settings), self.provider))
+        model = self.model or (
+            self.provider.default_model and complete(fill(self.provider.default_model, settings), self.provider)
+        )
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "options", {**options, **self.options})
         object.__setattr__(self, "url", address(self.provider, self.base_url, settings, model))
@@ -106,7 +108,7 @@ class Endpoint:
             AuthenticationError: The vendor's own host is asked without a key, the environment's key is none, or the key
                 would travel in the clear.
         """
-        env = self.provider.env
+        env = self.provider.api_key_env
         key = _reveal(self.api_key) if self.api_key is not None else None
         for name in env if key is None else ():
             if key := os.environ.get(name):
@@ -131,10 +133,10 @@ class Endpoint:
 
     def _guard_key(self) -> None:
         """Refuse to send a key where others can read it on the way."""
-        if not self.is_loopback and not self.provider.plain_http and self.url.startswith("http:"):
+        if not self.is_loopback and not self.provider.allow_http and self.url.startswith("http:"):
             raise AuthenticationError(
                 f"the key would go to {self.host} over plain http: use https,"
-                " or a Provider(..., plain_http=True) if the network in between is yours",
+                " or a Provider(..., allow_http=True) if the network in between is yours",
                 provider=self.provider.name,
             )
 
@@ -202,7 +204,7 @@ def _check_options(options: Mapping[str, Any], provider: Provider) -> None:
     for name, value in options.items():
         if name not in known:
             fields = f"it takes {', '.join(known)}" if known else "it takes none"
-            extra = "; one that is not listed here goes into extra_body" if provider.dialect.ignores_unknown else ""
+            extra = "; one that is not listed here goes into extra_body" if provider.dialect.allows_extra_fields else ""
             raise ValueError(f"options: the {provider.name} API has no field {name!r}; {fields}{extra}")
         _check_option(name, value, known[name])
 
@@ -219,10 +221,10 @@ def _check_option(name: str, value: Any, kind: Kind) -> None:
 
 def _check_extra(extra: Mapping[str, Any], provider: Provider) -> None:
     dialect = provider.dialect
-    if extra and not dialect.ignores_unknown:
+    if extra and not dialect.allows_extra_fields:
         raise ValueError(f"extra_body: the {provider.name} API may refuse fields that it does not know; use options")
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction)
-    taken = {path.partition(".")[0] for path in (*own, *dialect.fixed, *dialect.options) if path is not None}
+    taken = {path.partition(".")[0] for path in (*own, *dialect.static_fields, *dialect.options) if path is not None}
     for name in extra:
         if name in taken:
             raise ValueError(f"extra_body: {name!r} is a field that has a parameter of its own, or is one of options")
@@ -230,5 +232,5 @@ def _check_extra(extra: Mapping[str, Any], provider: Provider) -> None:
 
 def _found(provider: Provider) -> dict[str, str]:
     """What the environment says of a provider's settings."""
-    found = {name: next(filter(None, map(os.environ.get, env)), None) for name, env in provider.variables.items()}
+    found = {name: next(filter(None, map(os.environ.get, env)), None) for name, env in provider.settings_env.items()}
     return {name: value for name, value in found.items() if value is not None}

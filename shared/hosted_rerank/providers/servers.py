@@ -30,10 +30,10 @@ VLLM = Provider(
             "priority": int,
             "request_id": str,
         },
-        ignores_unknown=True,
+        allows_extra_fields=True,
     ),
     docs="https://docs.vllm.ai/en/latest/serving/openai_compatible_server/#re-rank-api",
-    env=("VLLM_API_KEY",),
+    api_key_env=("VLLM_API_KEY",),
     score_kind="unit",
 )
 
@@ -45,13 +45,13 @@ TEI = Provider(
         documents="texts",
         top_n=None,
         options={"truncate": bool, "truncation_direction": ("Left", "Right"), "raw_scores": bool},
-        ignores_unknown=True,
+        allows_extra_fields=True,
         results="",
         score="score",
         error="error",
     ),
     docs="https://huggingface.github.io/text-embeddings-inference/",
-    env=("TEI_API_KEY",),
+    api_key_env=("TEI_API_KEY",),
     usage_headers={"x-compute-tokens": "total_tokens"},
     errors={"maximum allowed batch size": RequestTooLargeError},  # a 422
     score_kind="unit",
@@ -62,18 +62,18 @@ TEI = Provider(
 LLAMACPP = Provider(
     name="llamacpp",
     url="http://localhost:8080/v1/rerank",
-    dialect=Dialect(ignores_unknown=True),
+    dialect=Dialect(allows_extra_fields=True),
     docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
-    env=("LLAMA_API_KEY",),
+    api_key_env=("LLAMA_API_KEY",),
     errors={"too large to process": InvalidRequestError},  # a 500 that does not pass
 )
 
 INFINITY = Provider(
     name="infinity",
     url="http://localhost:7997/rerank",
-    dialect=Dialect(fixed=NO_ECHO, options={"raw_scores": bool}, ignores_unknown=True),
+    dialect=Dialect(static_fields=NO_ECHO, options={"raw_scores": bool}, allows_extra_fields=True),
     docs="https://michaelfeil.eu/infinity/",
-    env=("INFINITY_API_KEY",),
+    api_key_env=("INFINITY_API_KEY",),
     score_kind="unit",
     max_documents=2048,
 )
@@ -82,15 +82,15 @@ XINFERENCE = Provider(
     name="xinference",
     url="http://localhost:9997/v1/rerank",
     dialect=Dialect(
-        says_top_n=True,  # some versions answered with nothing otherwise
-        fixed=NO_ECHO,
+        always_send_top_n=True,  # some versions answered with nothing otherwise
+        static_fields=NO_ECHO,
         options={"return_len": bool, "max_chunks_per_doc": int, "kwargs": str},
-        ignores_unknown=True,
+        allows_extra_fields=True,
         usage=("meta.tokens.input_tokens",),
         error="detail",
     ),
     docs="https://inference.readthedocs.io/en/latest/models/model_abilities/rerank.html",
-    env=("XINFERENCE_API_KEY",),
+    api_key_env=("XINFERENCE_API_KEY",),
 )
 
 SGLANG = Provider(
@@ -99,14 +99,14 @@ SGLANG = Provider(
     dialect=Dialect(
         model=None,
         instruction="instruct",
-        fixed=NO_ECHO,
-        ignores_unknown=True,
+        static_fields=NO_ECHO,
+        allows_extra_fields=True,
         results="",
         score="score",
         error="message",
     ),
     docs="https://docs.sglang.ai/supported_models/rerank_models.html",
-    env=("SGLANG_API_KEY",),
+    api_key_env=("SGLANG_API_KEY",),
 )
 
 LOCALAI = Provider(
@@ -114,7 +114,7 @@ LOCALAI = Provider(
     url="http://localhost:8080/v1/rerank",
     dialect=Dialect(options={"backend": str}),
     docs="https://localai.io/features/reranker/",
-    env=("LOCALAI_API_KEY",),
+    api_key_env=("LOCALAI_API_KEY",),
 )
 
 LITELLM = Provider(
@@ -122,14 +122,14 @@ LITELLM = Provider(
     url="http://localhost:4000/v1/rerank",
     dialect=Dialect(
         instruction="instruction",
-        fixed=NO_ECHO,
+        static_fields=NO_ECHO,
         options={"rank_fields": list, "max_chunks_per_doc": int, "max_tokens_per_doc": int},
-        ignores_unknown=True,  # they go on to the API behind it
+        allows_extra_fields=True,  # they go on to the API behind it
         usage=("meta.billed_units.search_units", "meta.billed_units.total_tokens", "meta.tokens.input_tokens"),
     ),
     docs="https://docs.litellm.ai/docs/rerank",
-    env=("LITELLM_PROXY_API_KEY", "LITELLM_API_KEY"),
-    request_ids=("x-litellm-call-id",),
+    api_key_env=("LITELLM_PROXY_API_KEY", "LITELLM_API_KEY"),
+    request_id_headers=("x-litellm-call-id",),
 )
 
 NVIDIA_NIM = replace(NVIDIA, name="nvidia-nim", url="http://localhost:8000/v1/ranking")
@@ -138,7 +138,7 @@ LOCAL = Provider(
     name="local",
     url="local:",  # answered in this process, see hosted_rerank.local
     dialect=Dialect(top_n=None),
-    model="all-MiniLM-L6-v2",
+    default_model="all-MiniLM-L6-v2",
     score_kind="unit",
 )
 

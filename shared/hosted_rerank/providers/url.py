@@ -92,7 +92,7 @@ def complete(filled: str, provider: Provider) -> str:
         name = missing[1]
         if name in ("model", "model_"):
             raise ValueError(f"model: the {provider.name} API has it in its address, so pass one")
-        variables = provider.variables.get(name, ())
+        variables = provider.settings_env.get(name, ())
         also = f" or set {' or '.join(variables)}" if variables else ""
         raise ValueError(
             f"params: the address of the {provider.name} API has a {name}: pass params={{{name!r}: ...}}{also}"

@@ -13,11 +13,11 @@ NO_ECHO = {"return_documents": False}
 FIREWORKS = Provider(
     name="fireworks",
     url="https://api.fireworks.ai/inference/v1/rerank",
-    dialect=Dialect(instruction="task", fixed=NO_ECHO, results="data"),  # its schema refuses unknown fields
-    model="accounts/fireworks/models/qwen3-reranker-8b",
+    dialect=Dialect(instruction="task", static_fields=NO_ECHO, results="data"),  # its schema refuses unknown fields
+    default_model="accounts/fireworks/models/qwen3-reranker-8b",
     docs="https://docs.fireworks.ai/api-reference/rerank-documents",
-    env=("FIREWORKS_API_KEY",),
-    request_ids=("x-request-id", "x-fireworks-request-id", "cf-ray"),
+    api_key_env=("FIREWORKS_API_KEY",),
+    request_id_headers=("x-request-id", "x-fireworks-request-id", "cf-ray"),
     errors={412: PaymentRequiredError},  # the account is suspended, say the same docs' inference error codes
     score_kind="unit",
 )
@@ -37,7 +37,7 @@ FIREWORKS_LOGITS = replace(
             "Given a web search query, retrieve relevant passages that answer the query",
         ),
         top_n=None,
-        fixed={"return_logits": [2753, 9454], "normalize": True},
+        static_fields={"return_logits": [2753, 9454], "normalize": True},
         results="data",
         score="embedding.1",
     ),
@@ -52,10 +52,10 @@ NEBIUS = Provider(
         options={"user": str, "service_tier": ("auto", "default", "over-limit", "flex", "no-limit")},
         error="detail",
     ),
-    model="Qwen/Qwen3-Reranker-8B",
+    default_model="Qwen/Qwen3-Reranker-8B",
     docs="https://docs.tokenfactory.nebius.com/api-reference/rerank/create-rerank",
-    env=("NEBIUS_API_KEY",),
-    request_ids=("x-request-id", "x-inference-id"),
+    api_key_env=("NEBIUS_API_KEY",),
+    request_id_headers=("x-request-id", "x-inference-id"),
     score_kind="unit",
 )
 
@@ -64,13 +64,13 @@ COHERE = Provider(
     url="https://api.cohere.com/v2/rerank",
     dialect=Dialect(
         options={"max_tokens_per_doc": int, "priority": int, "relevant_spans": dict},
-        ignores_unknown=True,  # clients of its first version send `return_documents`, and are answered
+        allows_extra_fields=True,  # clients of its first version send `return_documents`, and are answered
         usage=("meta.billed_units.search_units", "meta.tokens.input_tokens"),
         error="message",
     ),
-    model="rerank-v4.0-fast",
+    default_model="rerank-v4.0-fast",
     docs="https://docs.cohere.com/reference/rerank",
-    env=("CO_API_KEY", "COHERE_API_KEY"),
+    api_key_env=("CO_API_KEY", "COHERE_API_KEY"),
     score_kind="unit",
     max_documents=1000,
 )
@@ -79,16 +79,16 @@ JINA = Provider(
     name="jina",
     url="https://api.jina.ai/v1/rerank",
     dialect=Dialect(
-        fixed=NO_ECHO,
+        static_fields=NO_ECHO,
         options={"truncation": bool, "max_doc_length": int, "return_embeddings": bool},
         usage=("usage.total_tokens",),
         error="detail",
     ),
-    model="jina-reranker-v2-base-multilingual",
+    default_model="jina-reranker-v2-base-multilingual",
     docs="https://api.jina.ai/scalar",
-    env=("JINA_API_KEY", "JINA_AI_API_KEY"),
+    api_key_env=("JINA_API_KEY", "JINA_AI_API_KEY"),
     errors={"insufficient_balance": PaymentRequiredError, "insufficient balance": PaymentRequiredError},  # a 403
-    listwise=("jina-reranker-v3",),
+    listwise_models=("jina-reranker-v3",),
 )
 
 VOYAGE = Provider(
@@ -96,15 +96,15 @@ VOYAGE = Provider(
     url="https://api.voyageai.com/v1/rerank",
     dialect=Dialect(
         top_n="top_k",
-        fixed=NO_ECHO,
+        static_fields=NO_ECHO,
         options={"truncation": bool},
         results="data",
         usage=("usage.total_tokens",),
         error="detail",
     ),
-    model="rerank-2.5",
+    default_model="rerank-2.5",
     docs="https://docs.voyageai.com/reference/reranker-api",
-    env=("VOYAGE_API_KEY",),
+    api_key_env=("VOYAGE_API_KEY",),
     score_kind="unit",
     max_documents=1000,
     max_tokens=600_000,
@@ -113,10 +113,10 @@ VOYAGE = Provider(
 TOGETHER = Provider(
     name="together",
     url="https://api.together.ai/v1/rerank",
-    dialect=Dialect(fixed=NO_ECHO, options={"rank_fields": list}),  # its schema refuses unknown fields
-    model="mixedbread-ai/Mxbai-Rerank-Large-V2",
+    dialect=Dialect(static_fields=NO_ECHO, options={"rank_fields": list}),  # its schema refuses unknown fields
+    default_model="mixedbread-ai/Mxbai-Rerank-Large-V2",
     docs="https://docs.together.ai/reference/rerank",
-    env=("TOGETHER_API_KEY",),
+    api_key_env=("TOGETHER_API_KEY",),
     score_kind="unit",
 )
 
@@ -126,14 +126,14 @@ MIXEDBREAD = Provider(
     dialect=Dialect(
         documents="input",
         top_n="top_k",
-        fixed={"return_input": False},
+        static_fields={"return_input": False},
         options={"rank_fields": list, "rewrite_query": bool},
         results="data",
         score="score",
     ),
-    model="mixedbread-ai/mxbai-rerank-large-v2",
+    default_model="mixedbread-ai/mxbai-rerank-large-v2",
     docs="https://www.mixedbread.com/api-reference/endpoints/reranking",
-    env=("MXBAI_API_KEY",),
+    api_key_env=("MXBAI_API_KEY",),
     score_kind="unit",
 )
 
@@ -141,9 +141,9 @@ ZEROENTROPY = Provider(
     name="zeroentropy",
     url="https://api.zeroentropy.dev/v1/models/rerank",
     dialect=Dialect(options={"latency": ("fast", "slow")}, usage=("total_tokens", "total_bytes"), error="detail"),
-    model="zerank-2",
+    default_model="zerank-2",
     docs="https://docs.zeroentropy.dev/api-reference/models/rerank",
-    env=("ZEROENTROPY_API_KEY",),
+    api_key_env=("ZEROENTROPY_API_KEY",),
     score_kind="unit",
 )
 
@@ -152,16 +152,16 @@ PINECONE = Provider(
     url="https://api.pinecone.io/rerank",
     dialect=Dialect(
         document="text",
-        fixed=NO_ECHO,
+        static_fields=NO_ECHO,
         options={"rank_fields": list, "parameters.truncate": ("END", "NONE")},
         results="data",
         score="score",
         usage=("usage.rerank_units",),
     ),
-    model="bge-reranker-v2-m3",
+    default_model="bge-reranker-v2-m3",
     docs="https://docs.pinecone.io/reference/api/latest/inference/rerank",
     auth=KeyHeader("api-key", ""),
-    env=("PINECONE_API_KEY",),
+    api_key_env=("PINECONE_API_KEY",),
     headers={"x-pinecone-api-version": "2026-04"},
     score_kind="unit",
     max_documents=100,
@@ -171,18 +171,18 @@ OPENROUTER = Provider(
     name="openrouter",
     url="https://openrouter.ai/api/v1/rerank",
     dialect=Dialect(options={"provider": dict, "session_id": str, "user": str, "trace": dict}),
-    model="cohere/rerank-v3.5",
+    default_model="cohere/rerank-v3.5",
     docs="https://openrouter.ai/docs/api-reference/rerank",
-    env=("OPENROUTER_API_KEY",),
+    api_key_env=("OPENROUTER_API_KEY",),
 )
 
 CONTEXTUAL = Provider(
     name="contextual",
     url="https://api.contextual.ai/v1/rerank",
     dialect=Dialect(instruction="instruction", error="message"),
-    model="ctxl-rerank-v2-instruct-multilingual",
+    default_model="ctxl-rerank-v2-instruct-multilingual",
     docs="https://docs.contextual.ai/api-reference/rerank/rerank",
-    env=("CONTEXTUAL_API_KEY",),
+    api_key_env=("CONTEXTUAL_API_KEY",),
     score_kind="unit",
 )
 
@@ -199,18 +199,18 @@ ISAACUS = Provider(
         score="score",
         usage=("usage.input_tokens",),
     ),
-    model="kanon-2-reranker",
+    default_model="kanon-2-reranker",
     docs="https://docs.isaacus.com/api-reference/rerankings",
-    env=("ISAACUS_API_KEY",),
+    api_key_env=("ISAACUS_API_KEY",),
     score_kind="unit",
 )
 
 NOVITA = Provider(
     name="novita",
     url="https://api.novita.ai/openai/v1/rerank",
-    model="qwen/qwen3-reranker-8b",
+    default_model="qwen/qwen3-reranker-8b",
     docs="https://novita.ai/docs/api-reference/model-apis-llm-create-rerank",
-    env=("NOVITA_API_KEY",),
+    api_key_env=("NOVITA_API_KEY",),
     score_kind="unit",
 )
 
@@ -219,15 +219,15 @@ SILICONFLOW = Provider(
     url="https://api.siliconflow.com/v1/rerank",
     dialect=Dialect(
         instruction="instruction",
-        fixed=NO_ECHO,
+        static_fields=NO_ECHO,
         options={"max_chunks_per_doc": int, "overlap_tokens": int},
         usage=("tokens.input_tokens", "meta.tokens.input_tokens"),
         error="message",
     ),
-    model="Qwen/Qwen3-Reranker-8B",
+    default_model="Qwen/Qwen3-Reranker-8B",
     docs="https://docs.siliconflow.com/en/api-reference/rerank/create-rerank",
-    env=("SILICONFLOW_API_KEY",),
-    request_ids=("x-siliconcloud-trace-id",),
+    api_key_env=("SILICONFLOW_API_KEY",),
+    request_id_headers=("x-siliconcloud-trace-id",),
     score_kind="unit",
 )
 
@@ -254,9 +254,9 @@ DEEPINFRA = Provider(
         id="request_id",
         error="detail.error",
     ),
-    model="Qwen/Qwen3-Reranker-8B",
+    default_model="Qwen/Qwen3-Reranker-8B",
     docs="https://deepinfra.com/Qwen/Qwen3-Reranker-8B/api",
-    env=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
+    api_key_env=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
     score_kind="unit",
 )
 

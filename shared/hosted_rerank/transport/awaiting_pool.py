@@ -14,7 +14,7 @@ from typing import cast
 from hosted_rerank.transport.http1 import ProtocolError, Reading, Tunnel, head_of, pieces_of, tunnel_head
 from hosted_rerank.transport.idle import Idle
 from hosted_rerank.transport.reach import READ, addresses, in_turn, tls
-from hosted_rerank.transport.response_reader import Coming
+from hosted_rerank.transport.response_reader import ResponseReader
 from hosted_rerank.transport.route import Origin, Routes
 from hosted_rerank.wire import Request
 
@@ -27,7 +27,7 @@ class AwaitingPool:
         self._idle: Idle[_Connection] = Idle()
         self._open: set[_Connection] = set()
 
-    async def send(self, request: Request, coming: Coming) -> None:
+    async def send(self, request: Request, coming: ResponseReader) -> None:
         """Send a request and take what comes; a cancellation ends the connection.
 
         Raises:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from hosted_rerank.transport.http1 import SHORT, Reading, Tunnel, head_of, pieces_of, tunnel_head
 from hosted_rerank.transport.idle import Idle
 from hosted_rerank.transport.reach import READ, addresses, in_turn, time_left, tls
-from hosted_rerank.transport.response_reader import Coming
+from hosted_rerank.transport.response_reader import ResponseReader
 from hosted_rerank.transport.route import Origin, Routes
 from hosted_rerank.wire import Request
 
@@ -25,7 +25,7 @@ class BlockingPool:
         self._idle: Idle[_Connection] = Idle()
         self._routes = Routes()
 
-    def send(self, request: Request, coming: Coming) -> None:
+    def send(self, request: Request, coming: ResponseReader) -> None:
         """Send a request and take what comes.
 
         Raises:

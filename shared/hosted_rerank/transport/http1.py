@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from hosted_rerank.transport.response_reader import Coming
+from hosted_rerank.transport.response_reader import ResponseReader
 from hosted_rerank.transport.route import Origin, Route
 from hosted_rerank.wire import Request
 
@@ -86,7 +86,7 @@ class Tunnel:
 class Reading:
     """A reply on its way from a connection to `coming`. llhttp calls its methods."""
 
-    def __init__(self, coming: Coming) -> None:
+    def __init__(self, coming: ResponseReader) -> None:
         self.over = False
         """Whether the reply is complete, or no more of it is wanted."""
         self.keeps = False

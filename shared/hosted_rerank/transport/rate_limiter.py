@@ -6,8 +6,8 @@ from dataclasses import replace
 from math import inf
 from typing import Protocol
 
-from hosted_rerank.transport.transport import Layer
-from hosted_rerank.wire import Lost, Outcome, Request, Transport
+from hosted_rerank.transport.transport import TransportWrapper
+from hosted_rerank.wire import Outcome, Request, Transport, TransportFailure
 
 _POLL = 0.02
 """Seconds between two looks at a limiter, where the wait for it has an end."""
@@ -21,7 +21,7 @@ class RateLimiter(Protocol):
     async def aacquire(self, *, blocking: bool = True) -> bool: ...
 
 
-class Throttled(Layer):
+class RateLimitedTransport(TransportWrapper):
     """Hands each request on when the limiter lets it go, or gives it up when the call's deadline is over."""
 
     def __init__(self, inner: Transport, limiter: RateLimiter) -> None:
@@ -55,5 +55,5 @@ def _in_time(request: Request) -> Request:
     return request if left >= request.timeout else replace(request, timeout=max(0.001, left))
 
 
-def _late() -> Lost:
-    return Lost("the rate limiter did not let it go", time.monotonic(), timed_out=True, final=True)
+def _late() -> TransportFailure:
+    return TransportFailure("the rate limiter did not let it go", time.monotonic(), timed_out=True, final=True)

@@ -5,10 +5,10 @@ import zlib
 from collections.abc import Mapping
 from email.utils import formatdate
 
-from hosted_rerank.wire import ENCODINGS, Lost, Outcome, Reply, Request
+from hosted_rerank.wire import ENCODINGS, Outcome, Reply, Request, TransportFailure
 
 
-class Coming:
+class ResponseReader:
     """The reply to one attempt, which begins with it."""
 
     def __init__(self, request: Request) -> None:
@@ -18,10 +18,10 @@ class Coming:
         """Whether it goes over a connection that was kept from an earlier one, and that may be dead."""
         self._timeout = request.timeout
         self._chunks: list[bytes] = []
-        self._room = request.longest_reply
+        self._room = request.max_response_bytes
         self._status = 0
         self._headers: Mapping[str, str] = {}
-        self._refused: Lost | None = None
+        self._refused: TransportFailure | None = None
         self._unpack: _Unpacker | None = None
 
     def begin(self, status: int, headers: Mapping[str, str], *, unpacked: bool = False) -> bool:
@@ -35,7 +35,7 @@ class Coming:
         self._status, self._headers = status, headers
         encoding = self._headers.get("content-encoding", "").strip().lower()
         if status < 200:
-            self._refused = Lost(f"it answered {status}, which is no reply", time.monotonic())
+            self._refused = TransportFailure(f"it answered {status}, which is no reply", time.monotonic())
         elif encoding not in ("", "identity", *ENCODINGS):
             self._refuse("its reply came in a content encoding that was not asked for")
         elif encoding in ENCODINGS and not unpacked:
@@ -50,23 +50,25 @@ class Coming:
             try:
                 chunk = self._unpack(chunk, self._room + 1)
             except zlib.error:
-                self._refused = Lost("its reply is not in the content encoding that it says", time.monotonic())
+                self._refused = TransportFailure(
+                    "its reply is not in the content encoding that it says", time.monotonic()
+                )
                 return False
         self._chunks.append(chunk)
         self._room -= len(chunk)
         if self._room < 0:
             self._refuse("its reply is longer than the bound on replies")
         elif time.monotonic() > self.ends:
-            self._refused = Lost("its reply kept coming in small pieces", time.monotonic(), timed_out=True)
+            self._refused = TransportFailure("its reply kept coming in small pieces", time.monotonic(), timed_out=True)
         return self._refused is None
 
     def _refuse(self, reason: str) -> None:
-        self._refused = Lost(reason, time.monotonic(), final=True)
+        self._refused = TransportFailure(reason, time.monotonic(), final=True)
 
     def outcome(self) -> Outcome:
         """What came. The status of a failure stands, whatever its body is."""
         if self._refused is None and self._unpack is not None and not self._unpack.is_whole:
-            self._refused = Lost("its reply ended in the middle of its content encoding", time.monotonic())
+            self._refused = TransportFailure("its reply ended in the middle of its content encoding", time.monotonic())
         if self._refused is not None and self._status < 300:
             return self._refused
         body = b"".join(self._chunks) if self._refused is None else b""
@@ -79,10 +81,10 @@ class Coming:
         now, kind = time.monotonic(), type(error).__name__
         if isinstance(error, TimeoutError) or "Timeout" in kind:
             reason = f"nothing complete within {self._timeout:.3g} s"
-            self._refused = Lost(reason, now, timed_out=True)
+            self._refused = TransportFailure(reason, now, timed_out=True)
         else:
             stale = self.kept and not self._status
-            self._refused = Lost(f"{kind}: {error}" if str(error) else kind, now, stale=stale)
+            self._refused = TransportFailure(f"{kind}: {error}" if str(error) else kind, now, stale=stale)
         return self.outcome()
 
 

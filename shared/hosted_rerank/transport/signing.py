@@ -7,11 +7,11 @@ from dataclasses import replace
 from hosted_rerank.errors import AuthenticationError
 from hosted_rerank.providers.auth import Signer, Unreachable
 from hosted_rerank.providers.endpoint import Endpoint
-from hosted_rerank.transport.transport import Layer
-from hosted_rerank.wire import Lost, Outcome, Reply, Request, Transport
+from hosted_rerank.transport.transport import TransportWrapper
+from hosted_rerank.wire import Outcome, Reply, Request, Transport, TransportFailure
 
 
-class Signed(Layer):
+class SigningTransport(TransportWrapper):
     """Signs requests and hands them on. Awaiting, the signing is done in a thread: a token may have to be fetched."""
 
     def __init__(self, inner: Transport, signer: Signer, endpoint: Endpoint) -> None:
@@ -22,7 +22,7 @@ class Signed(Layer):
     def send(self, request: Request) -> Outcome:
         """Send a request and return what came of it. Raises what `Signer.headers` raises but for `Unreachable`."""
         signed = self._sign(request)
-        return signed if isinstance(signed, Lost) else _redacted(self._inner.send(signed), request, signed)
+        return signed if isinstance(signed, TransportFailure) else _redacted(self._inner.send(signed), request, signed)
 
     async def asend(self, request: Request) -> Outcome:
         """The same, awaiting."""
@@ -30,10 +30,14 @@ class Signed(Layer):
             async with asyncio.timeout(request.timeout):
                 signed = await asyncio.to_thread(self._sign, request)
         except TimeoutError:
-            signed = Lost("no credentials in time", time.monotonic(), timed_out=True)
-        return signed if isinstance(signed, Lost) else _redacted(await self._inner.asend(signed), request, signed)
+            signed = TransportFailure("no credentials in time", time.monotonic(), timed_out=True)
+        return (
+            signed
+            if isinstance(signed, TransportFailure)
+            else _redacted(await self._inner.asend(signed), request, signed)
+        )
 
-    def _sign(self, request: Request) -> Request | Lost:
+    def _sign(self, request: Request) -> Request | TransportFailure:
         """The request with its credentials, and with what time they left. The caller's own header stands."""
         if "authorization" in request.headers:
             return request
@@ -43,7 +47,7 @@ class Signed(Layer):
         except AuthenticationError as error:
             raise AuthenticationError(str(error), provider=self._endpoint.provider.name) from None
         except Unreachable as problem:
-            return Lost(str(problem), time.monotonic())
+            return TransportFailure(str(problem), time.monotonic())
         left = request.timeout - (time.monotonic() - began)
         return replace(request, headers={**request.headers, **headers}, timeout=max(0.001, left))
 

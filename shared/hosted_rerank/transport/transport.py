@@ -1,4 +1,4 @@
-"""Carrying requests over HTTP, blocking and awaiting: a `Request` goes out, a `Reply` or `Lost` comes back.
+"""Carrying requests over HTTP, blocking and awaiting: a `Request` goes out, a `Reply` or `TransportFailure` comes back.
 
 They go over the connections of the process, or over a client that the caller lends, which is used as it is and never
 closed. Clients of httpx and of httpx2 are used alike, through what both have, so this imports neither.
@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 from hosted_rerank.transport.http1 import ProtocolError, pieces_of
 from hosted_rerank.transport.pool_manager import CONNECTIONS
-from hosted_rerank.transport.response_reader import Coming
+from hosted_rerank.transport.response_reader import ResponseReader
 from hosted_rerank.wire import Outcome, Request, Transport
 
 
-class BlockingClient(Protocol):
+class HTTPClient(Protocol):
     """What is needed of an `httpx.Client` or `httpx2.Client`."""
 
     def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -23,7 +23,7 @@ class BlockingClient(Protocol):
     def send(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
-class AwaitingClient(Protocol):
+class AsyncHTTPClient(Protocol):
     """What is needed of an `httpx.AsyncClient` or `httpx2.AsyncClient`."""
 
     def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -31,7 +31,7 @@ class AwaitingClient(Protocol):
     async def send(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
-class Layer:
+class TransportWrapper:
     """What a transport over another one leaves to that one."""
 
     def __init__(self, inner: Transport) -> None:
@@ -54,13 +54,13 @@ class Layer:
 class HttpTransport:
     """The HTTP of one reranker."""
 
-    def __init__(self, client: BlockingClient | None = None, async_client: AwaitingClient | None = None) -> None:
+    def __init__(self, client: HTTPClient | None = None, async_client: AsyncHTTPClient | None = None) -> None:
         self._lent = None if client is None else _LentBlocking(client)
         self._lent_async = None if async_client is None else _LentAwaiting(async_client)
 
     def send(self, request: Request) -> Outcome:
         """Send a request and return what came of it."""
-        coming = Coming(request)
+        coming = ResponseReader(request)
         try:
             (self._lent or CONNECTIONS.blocking(self)).send(request, coming)
         except failures() as error:
@@ -69,7 +69,7 @@ class HttpTransport:
 
     async def asend(self, request: Request) -> Outcome:
         """Send a request and return what came of it; a cancellation closes the request's connection."""
-        coming = Coming(request)
+        coming = ResponseReader(request)
         try:
             async with asyncio.timeout(request.timeout):
                 await (self._lent_async or await CONNECTIONS.awaiting(self)).send(request, coming)
@@ -94,12 +94,12 @@ class HttpTransport:
 class _LentBlocking:
     """A caller's own client."""
 
-    def __init__(self, client: BlockingClient) -> None:
+    def __init__(self, client: HTTPClient) -> None:
         self._client = client
         self._keeps = False
         """Whether it has answered, so that it may keep a connection."""
 
-    def send(self, request: Request, coming: Coming) -> None:
+    def send(self, request: Request, coming: ResponseReader) -> None:
         coming.kept = self._keeps
         message = self._client.build_request(
             "POST", request.url, headers=request.headers, content=request.content, timeout=request.timeout
@@ -118,11 +118,11 @@ class _LentBlocking:
 class _LentAwaiting:
     """A caller's own client, awaiting."""
 
-    def __init__(self, client: AwaitingClient) -> None:
+    def __init__(self, client: AsyncHTTPClient) -> None:
         self._client = client
         self._keeps = False
 
-    async def send(self, request: Request, coming: Coming) -> None:
+    async def send(self, request: Request, coming: ResponseReader) -> None:
         coming.kept = self._keeps
         length = {"content-length": str(len(request.content))}
         message = self._client.build_request(
