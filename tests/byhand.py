@@ -10,12 +10,13 @@ from hosted_rerank import Provider, RerankError, RerankResponse
 from hosted_rerank.call.batching import Batch, CallOptions, Plan, plan
 from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.merge import merge
-from hosted_rerank.call.request_flow import Answer, Exchange, Wait
+from hosted_rerank.call.request_encoding import BatchResult
+from hosted_rerank.call.request_flow import Exchange, Wait
 from hosted_rerank.limits.endpoint_state import EndpointState
 from hosted_rerank.limits.retry import RetryPolicy
 from hosted_rerank.providers import find_provider
 from hosted_rerank.providers.endpoint import Endpoint
-from hosted_rerank.wire import Call, Outcome, Reply, Request, TransportFailure
+from hosted_rerank.wire import Call, Outcome, Request, Response, TransportFailure
 from tests.hostile import encoded, ranked
 
 ACME = Provider(name="acme", url="https://rerank.example/v1/rerank")
@@ -62,12 +63,12 @@ class Clock:
 
 def walk(
     todo: Plan, *outcomes: Outcome, chance: float = 0.0, service: EndpointState | None = None, elapsed: float = 0.0
-) -> tuple[list[Sent], Answer | RerankError]:
+) -> tuple[list[Sent], BatchResult | RerankError]:
     """The requests of an exchange that began at 0 on the clock, and what it came to after exactly these outcomes."""
     clock = Clock()
     clock.now = elapsed
     (batch,) = todo.cut(range(len(todo.texts)))
-    top_n = todo.top_n if todo.top_n is None else min(todo.top_n, len(batch.rows))
+    top_n = todo.top_n if todo.top_n is None else min(todo.top_n, len(batch.text_indices))
     asked = top_n if todo.endpoint.provider.dialect.top_n else None
     key = todo.endpoint.key()
     exchange = Exchange(todo, batch, asked, service or EndpointState(), key, 0.0, clock, lambda: chance)
@@ -86,7 +87,7 @@ def walk(
                 clock.now = max(clock.now, outcome.at)
                 step = steps.send(replace(outcome, at=clock.now))
     except StopIteration as done:
-        answer: Answer = done.value
+        answer: BatchResult = done.value
         return sent, answer
     except RerankError as error:
         return sent, error
@@ -94,12 +95,12 @@ def walk(
         assert not coming
 
 
-def answered(status: int = 200, body: Any = None, *, at: float = 0.0, **headers: str) -> Reply:
+def answered(status: int = 200, body: Any = None, *, at: float = 0.0, **headers: str) -> Response:
     """A reply; a success ranks three documents if `body` does not say otherwise."""
     if body is None:
         body = ranked(0.1, 0.3, 0.2) if status < 300 else {"message": "no"}
     named = {"date": NOON} | {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, named, encoded(body), at)
+    return Response(status, named, encoded(body), at)
 
 
 def lost(reason: str = "the line is dead", *, at: float = 0.0, **kind: bool) -> TransportFailure:
@@ -108,15 +109,15 @@ def lost(reason: str = "the line is dead", *, at: float = 0.0, **kind: bool) -> 
 
 def request_of(todo: Plan) -> Request:
     """The only request of a plan."""
-    (sent, *_), _ = walk(todo, lost(final=True))
+    (sent, *_), _ = walk(todo, lost(retryable=False))
     return sent.request
 
 
-def joined(todo: Plan, *answers: Answer, elapsed: float = 0.0) -> RerankResponse:
+def joined(todo: Plan, *answers: BatchResult, elapsed: float = 0.0) -> RerankResponse:
     """What answers make together."""
     work = CallState(todo, 0.0)
     for answer in answers:
-        work.settle(Batch(()), answer)
+        work.record_result(Batch(()), answer)
     return merge(work, elapsed)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hosted_rerank.errors import (
         AuthenticationError,
         CircuitOpenError,
+        ConfigurationError,
         DeadlineExceededError,
         InvalidRequestError,
         MalformedResponseError,
@@ -41,6 +42,7 @@ __all__ = [
     "AuthenticationError",
     "CircuitOpenError",
     "Comparison",
+    "ConfigurationError",
     "DeadlineExceededError",
     "Dialect",
     "InvalidRequestError",

@@ -3,13 +3,14 @@
     RerankError                  everything below; nothing else is raised for what a server did
     ├── InvalidRequestError      found wrong here before sending, or 400, 405, 415, 422 (also a ValueError)
     │   └── RequestTooLargeError 413
+    ├── ConfigurationError       a proxy, a certificate file, or clients that do not fit (also a ValueError)
     ├── AuthenticationError      no key, or 401, 498
     ├── PaymentRequiredError     402: the account is out of credit or suspended
     ├── PermissionDeniedError    403
     ├── NotFoundError            404, 410, 3xx: no such model or endpoint for this key
     ├── RateLimitError           429
     ├── ServerError              5xx, and 408, 409, 425, 499
-    ├── CircuitOpenError     not asked: it failed too often in a row just now
+    ├── CircuitOpenError         not asked: it failed too often in a row just now
     ├── RerankConnectionError             no connection, or it broke
     │   └── RerankTimeoutError   no whole reply within `timeout` (also a TimeoutError)
     │       └── DeadlineExceededError   the call's `deadline` is over
@@ -60,6 +61,10 @@ class InvalidRequestError(RerankError, ValueError):
 
 class RequestTooLargeError(InvalidRequestError):
     """The request has more documents or bytes than the API takes at once."""
+
+
+class ConfigurationError(RerankError, ValueError):
+    """A proxy, a certificate file or a custom client is set up wrong; it is neither retried nor passed through."""
 
 
 class AuthenticationError(RerankError):

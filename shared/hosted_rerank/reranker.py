@@ -1,22 +1,18 @@
 """`Reranker`: the core's one door. It drives the flow, blocking or awaiting, and decides nothing itself."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Literal, Self
 
 from hosted_rerank._context_manager import ContextManagerMixin
-from hosted_rerank.call.batching import CONCURRENCY, CallOptions, plan
-from hosted_rerank.call.call_state import CallState
+from hosted_rerank.call.batching import CONCURRENCY, CallOptions
 from hosted_rerank.call.drivers import adrive, drive
-from hosted_rerank.call.merge import merge
+from hosted_rerank.call.fallback_chain import FallbackChain, Stage
 from hosted_rerank.call.score_cache import Cache, check_cache
-from hosted_rerank.errors import AVAILABILITY_ERRORS, DeadlineExceededError, RerankError
 from hosted_rerank.limits.endpoint_state import ENDPOINTS
 from hosted_rerank.limits.retry import RetryPolicy
 from hosted_rerank.observability import observer_for
-from hosted_rerank.observability.events import CallObserver
 from hosted_rerank.providers import Provider, find_provider
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.endpoint import Endpoint, Key, ScoreTransformChoice
@@ -25,7 +21,7 @@ from hosted_rerank.providers.url import without_credentials
 from hosted_rerank.response import RerankResponse
 from hosted_rerank.transport.rate_limiter import RateLimitedTransport, RateLimiter
 from hosted_rerank.transport.signing import SigningTransport
-from hosted_rerank.transport.transport import AsyncHTTPClient, HTTPClient, HttpTransport
+from hosted_rerank.transport.transport import AsyncHTTPClient, HTTPClient, check_client, check_way, open_transport
 from hosted_rerank.wire import Call, Transport
 
 
@@ -34,7 +30,7 @@ class Reranker(ContextManagerMixin):
 
     Connections are made at the first call, kept for the next ones, and shared by all rerankers of the process. One
     reranker serves all threads and event loops, works after a fork, and can be copied and pickled. A pickle does not
-    hold the key, nor headers and params that look like one, nor a lent client: its copy reads the environment again.
+    hold the key, nor headers and params that look like one, nor a custom client: its copy reads the environment again.
 
     Args:
         provider: A name of `PROVIDERS` ("fireworks", "cohere", "vllm", "local", ...), or a `Provider` of your own.
@@ -63,7 +59,7 @@ class Reranker(ContextManagerMixin):
             and retries. The `deadline` is for all together.
         rate_limiter: LangChain's `BaseRateLimiter`, or what is like it: asked once for each request, besides our own
             pace, which follows what the API's answers say.
-        headers: More HTTP headers; they win over ours.
+        headers: More HTTP headers; they win failures ours.
         params: More query parameters of the URL, such as Nebius' `ai_project_id`, and parts of it, such as Bedrock's
             `region`.
         options: More fields of the request, of those that the provider's row lists, such as Nebius' `service_tier`.
@@ -119,7 +115,7 @@ class Reranker(ContextManagerMixin):
         )
         self._endpoint.check_instruction(instruction)
         self._instruction = instruction
-        self._limits = CallOptions(
+        self._call_options = CallOptions(
             timeout,
             deadline,
             RetryPolicy(max_retries),
@@ -132,13 +128,13 @@ class Reranker(ContextManagerMixin):
         check_cache(cache)
         self._cache = cache
         self._rate_limiter = rate_limiter
-        self._fallbacks = tuple(map(self._fallback, fallbacks))
-        _check_client("client", client, "Client")
-        _check_client("async_client", async_client, "AsyncClient")
+        check_client("client", client, "Client")
+        check_client("async_client", async_client, "AsyncClient")
         self._client, self._async_client = client, async_client
+        self._fallbacks = tuple(map(self._fallback, fallbacks))
         self._transport: Transport  # set by _connect
 
-    _services = ENDPOINTS
+    _endpoints = ENDPOINTS
     """What is known of who is asked; bulk work brings a pace that several processes share."""
 
     @property
@@ -175,18 +171,14 @@ class Reranker(ContextManagerMixin):
             RerankError: The rerank failed; `hosted_rerank.errors` draws the family.
             TypeError: An argument is of the wrong kind.
         """
-        call, started, over = self._call(query, documents, top_n, instruction), time.monotonic(), list[RerankError]()
-        with observer_for(self._endpoint, call) as watch:
-            for work, transport in self._stages(call, started, over, watch):
-                try:
-                    drive(work, transport)
-                except AVAILABILITY_ERRORS as error:
-                    self._pass_over(error, over, watch)
-                else:
-                    response = merge(work, time.monotonic() - started, over)
-                    watch.answered(response)
-                    return response
-            raise over[-1]
+        call = self._call(query, documents, top_n, instruction)
+        with observer_for(self._endpoint, call) as observer:
+            chain = FallbackChain(call, self._stages("client"), self._cache, observer)
+            for state, transport in chain:
+                with chain.falling_back():
+                    drive(state, transport)
+                    return chain.answer(state)
+            raise chain.failures[-1]
 
     async def arerank(
         self,
@@ -200,18 +192,14 @@ class Reranker(ContextManagerMixin):
 
         Cancelling it cancels the request on the wire.
         """
-        call, started, over = self._call(query, documents, top_n, instruction), time.monotonic(), list[RerankError]()
-        with observer_for(self._endpoint, call) as watch:
-            for work, transport in self._stages(call, started, over, watch):
-                try:
-                    await adrive(work, transport)
-                except AVAILABILITY_ERRORS as error:
-                    self._pass_over(error, over, watch)
-                else:
-                    response = merge(work, time.monotonic() - started, over)
-                    watch.answered(response)
-                    return response
-            raise over[-1]
+        call = self._call(query, documents, top_n, instruction)
+        with observer_for(self._endpoint, call) as observer:
+            chain = FallbackChain(call, self._stages("async_client"), self._cache, observer)
+            for state, transport in chain:
+                with chain.falling_back():
+                    await adrive(state, transport)
+                    return chain.answer(state)
+            raise chain.failures[-1]
 
     def _fallback(self, fallback: "str | Provider | Reranker") -> "Reranker":
         """A reranker to fall back to."""
@@ -220,8 +208,15 @@ class Reranker(ContextManagerMixin):
         if not isinstance(fallback, (str, Provider)):
             kind = type(fallback).__name__
             raise TypeError(f"fallbacks must be names of providers, Provider rows or Rerankers, not {kind}")
-        limits = self._limits
-        return Reranker(fallback, timeout=limits.timeout, max_retries=limits.retry.max_retries)
+        return Reranker(
+            fallback,
+            timeout=self._call_options.timeout,
+            max_retries=self._call_options.retry.max_retries,
+            rate_limiter=self._rate_limiter,
+            headers=without_credentials(self._endpoint.headers),  # a key must not go to another host
+            client=self._client,
+            async_client=self._async_client,
+        )
 
     def _call(
         self, query: str, documents: Sequence[str], top_n: int | None, instruction: str | EllipsisType | None
@@ -231,26 +226,16 @@ class Reranker(ContextManagerMixin):
             fallback._endpoint.check_instruction(chosen)  # noqa: SLF001 - of our own class; before anybody is asked
         return Call(query, documents, top_n, chosen)
 
-    def _stages(
-        self, call: Call, started: float, over: Sequence[RerankError], watch: CallObserver
-    ) -> Iterator[tuple[CallState, Transport]]:
-        """What there is to do for a call, and by whom: here first, then at each fallback; `over` is who has failed."""
-        chain, mine = (self, *self._fallbacks), self._limits
-        for reranker in chain:
-            limits = mine if reranker is self else replace(reranker._limits, deadline=mine.deadline)  # noqa: SLF001 - ours
-            transport = reranker._connect()  # noqa: SLF001 - ours
-            passes = mine.on_error == "passthrough" and len(over) == len(self._fallbacks)
-            todo = plan(reranker._endpoint, limits, call)  # noqa: SLF001 - ours
-            services = reranker._services  # noqa: SLF001 - ours
-            yield CallState(todo, started, self._cache, watch, services, passes=passes), transport
+    def _stages(self, client: Literal["client", "async_client"]) -> list[Stage]:
+        """Returns this reranker and its fallbacks.
 
-    def _pass_over(self, error: RerankError, over: list[RerankError], watch: CallObserver) -> None:
-        """Go on to the next reranker, if there is one and time for it."""
-        error.__cause__ = over[-1] if over else None
-        over.append(error)
-        if len(over) > len(self._fallbacks) or isinstance(error, DeadlineExceededError):
-            raise error
-        watch.falls_back(self._fallbacks[len(over) - 1].provider.name, error)
+        Raises:
+            ConfigurationError: One of them has a custom client for the other way of calling only.
+        """
+        chain = (self, *self._fallbacks)
+        for each in chain:
+            check_way(client, each._client, each._async_client)  # noqa: SLF001 - of the same class
+        return [Stage(each._endpoint, each._call_options, each._connect, each._endpoints) for each in chain]  # noqa: SLF001 - as above
 
     def _connect(self) -> Transport:
         """The transport, made at the first call: the embedded model is an extra."""
@@ -264,7 +249,7 @@ class Reranker(ContextManagerMixin):
             from hosted_rerank.local.inprocess import LocalTransport  # noqa: PLC0415 - an extra
 
             return LocalTransport()
-        transport: Transport = HttpTransport(self._client, self._async_client)
+        transport = open_transport(self._client, self._async_client)
         auth = self.provider.auth
         if not isinstance(auth, KeyHeader) and not self._endpoint.is_loopback:
             transport = SigningTransport(transport, auth, self._endpoint)
@@ -293,7 +278,7 @@ class Reranker(ContextManagerMixin):
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.__copy__()  # all that is left is immutable, or lent
+        return self.__copy__()  # all that is left is immutable, or the caller's
 
     def __getstate__(self) -> dict[str, Any]:
         headers, params = map(without_credentials, (self._endpoint.headers, self._endpoint.params))
@@ -303,10 +288,3 @@ class Reranker(ContextManagerMixin):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ = state
-
-
-def _check_client(parameter: str, client: object, kind: str) -> None:
-    """Refuse what is not a client of httpx or httpx2 of this kind, without importing either."""
-    named = {(cls.__module__.partition(".")[0], cls.__name__) for cls in type(client).__mro__}
-    if client is not None and not named & {("httpx", kind), ("httpx2", kind)}:
-        raise TypeError(f"{parameter} must be an httpx.{kind} or httpx2.{kind}, not {type(client).__name__}")

@@ -1,17 +1,31 @@
 """Plain data of a rerank: what goes out, what comes back, and what the caller gets.
 
 Nothing here decides anything. A transport turns a `Request` into an
-`Outcome`: a `Reply` if the server answered at all, `TransportFailure` if it did not. The flow turns outcomes into a
+`Outcome`: a `Response` if the server answered at all, `TransportFailure` if it did not. The flow turns outcomes into a
 `RerankResponse`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Protocol, TypeAlias
+from typing import NewType, Protocol, TypeAlias
+
+from hosted_rerank import __version__
+
+USER_AGENT = f"hosted-rerank/{__version__}"
+"""What requests say of their sender; gateways refuse requests that say nothing."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Hosts that a key may go to over plain http; no proxy is asked for them."""
+
+DocumentIndex = NewType("DocumentIndex", int)
+"""A document's number in the caller's list."""
+
+TextIndex = NewType("TextIndex", int)
+"""A document's number among the texts that are sent, where blank and equal documents do not count."""
+
+RequestIndex = NewType("RequestIndex", int)
+"""A document's number in one request."""
 
 ENCODINGS = ("gzip", "deflate")
 """Content encodings that replies may come in. Others could unpack a small reply to any size in one step."""
@@ -36,15 +50,15 @@ class Request:
     """Header names in lower case. May hold a key, as the URL may, so both stay out of the repr."""
     content: bytes = field(repr=False)
     timeout: float
-    """Seconds for the whole attempt, from connecting to the last byte."""
+    """Seconds for connecting, and for each read and each write."""
     max_response_bytes: int = 64 << 20
     """Bytes of a reply's body, decompressed; a longer one is left where it is."""
-    latest: float = inf
-    """`time.monotonic()` after which nobody wants the answer any more."""
+    deadline: float = inf
+    """`time.monotonic()` at which the call is over."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """What a server answered, whatever its status."""
 
     status: int
@@ -64,13 +78,13 @@ class TransportFailure:
     at: float
     """`time.monotonic()` when it was known."""
     timed_out: bool = False
-    stale: bool = False
-    """The connection had been kept from an earlier call and was dead before any byte of a reply came."""
-    final: bool = False
-    """Another attempt would be no better: what came is no reply that we take, or the work itself takes too long."""
+    dead_connection: bool = False
+    """The server had closed the kept connection before it sent any byte of a response."""
+    retryable: bool = True
+    """Whether another attempt may succeed."""
 
 
-Outcome: TypeAlias = Reply | TransportFailure
+Outcome: TypeAlias = Response | TransportFailure
 
 
 class Transport(Protocol):
@@ -81,7 +95,7 @@ class Transport(Protocol):
     async def asend(self, request: Request) -> Outcome: ...
 
     @property
-    def lent(self) -> bool:
+    def custom_client(self) -> bool:
         """Whether blocking calls have to stay blocking, because the connections are the caller's."""
         ...
 

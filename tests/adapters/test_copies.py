@@ -50,7 +50,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The function `loads` is in beta"
 
 
 @pytest.fixture
-def lent() -> Iterator[dict[str, Any]]:
+def custom_client() -> Iterator[dict[str, Any]]:
     """Clients of a caller; the awaiting one is never opened."""
     with httpx.Client() as client:
         yield {"client": client, "async_client": httpx.AsyncClient()}
@@ -116,29 +116,31 @@ def test_dump_holds_no_secret(host: ModuleType, asking: Asking) -> None:
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
-def test_lent_clients_go_into_copies(host: ModuleType, lent: dict[str, Any], copied: Callable[[Any], Any]) -> None:
-    """A copy uses the same lent clients: they are neither copied nor dropped."""
-    other = copied(host.FireworksRerank(**lent))
-    assert (other.client, other.async_client) == (lent["client"], lent["async_client"])
+def test_lent_clients_go_into_copies(
+    host: ModuleType, custom_client: dict[str, Any], copied: Callable[[Any], Any]
+) -> None:
+    """A copy uses the same custom clients: they are neither copied nor dropped."""
+    other = copied(host.FireworksRerank(**custom_client))
+    assert (other.client, other.async_client) == (custom_client["client"], custom_client["async_client"])
 
 
 def test_lent_clients_stay_where_they_are(
-    host: ModuleType, lent: dict[str, Any], caplog: pytest.LogCaptureFixture
+    host: ModuleType, custom_client: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A lent client does not go into a pickle, nobody complains of it, and the live object keeps it."""
-    reranker = host.FireworksRerank(**lent)
+    """A custom client does not go into a pickle, nobody complains of it, and the live object keeps it."""
+    reranker = host.FireworksRerank(**custom_client)
     other = pickle.loads(pickle.dumps(reranker))
     assert (other.client, other.async_client) == (None, None)
-    assert (reranker.client, reranker.async_client) == (lent["client"], lent["async_client"])
+    assert (reranker.client, reranker.async_client) == (custom_client["client"], custom_client["async_client"])
     assert not caplog.records
 
 
-def test_lent_clients_are_not_dumped(host: ModuleType, lent: dict[str, Any]) -> None:
-    """A lent client does not go into a dump, and the live object keeps it."""
-    reranker = host.FireworksRerank(**lent)
+def test_lent_clients_are_not_dumped(host: ModuleType, custom_client: dict[str, Any]) -> None:
+    """A custom client does not go into a dump, and the live object keeps it."""
+    reranker = host.FireworksRerank(**custom_client)
     other = host.load(host.dump(reranker))
     assert (other.client, other.async_client) == (None, None)
-    assert (reranker.client, reranker.async_client) == (lent["client"], lent["async_client"])
+    assert (reranker.client, reranker.async_client) == (custom_client["client"], custom_client["async_client"])
 
 
 def test_model_copy_with_changes(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:

@@ -142,8 +142,8 @@ def test_key_as_text_and_as_secret(host: ModuleType, asking: Asking, rank: Rank,
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
 def test_lent_clients(host: ModuleType, asking: Asking, rank: Rank, do: Do, way: str, library: str) -> None:
-    """Clients of httpx and of httpx2 that are lent are the ones used, and stay open."""
-    lent = pytest.importorskip(library)
+    """Clients of httpx and of httpx2 that are custom_client are the ones used, and stay open."""
+    custom_client = pytest.importorskip(library)
     heard: list[str] = []
 
     async def ahear(request: httpx.Request) -> None:
@@ -151,7 +151,7 @@ def test_lent_clients(host: ModuleType, asking: Asking, rank: Rank, do: Do, way:
 
     hear = {"blocking": lambda request: heard.append(request.url.path), "awaiting": ahear}[way]
     name, kind = {"blocking": ("client", "Client"), "awaiting": ("async_client", "AsyncClient")}[way]
-    client = getattr(lent, kind)(event_hooks={"request": [hear]})
+    client = getattr(custom_client, kind)(event_hooks={"request": [hear]})
     reranker = asking(host.FireworksRerank, **{name: client})
     rank(reranker, host.candidates("swift"))
     reranker.close()

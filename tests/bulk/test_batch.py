@@ -19,7 +19,7 @@ from hosted_rerank import (
 from hosted_rerank.bulk import Columns, RerankBatch, SharedPace
 from hosted_rerank.bulk.pace import Grant, News
 from hosted_rerank.bulk.rows import added_to
-from hosted_rerank.limits.circuit_breaker import FAILURES
+from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS
 from tests.conftest import KEY
 from tests.hostile import HostileServer, Peer, ranking, reply
 
@@ -133,7 +133,9 @@ def test_an_outage_is_waited_for(server: HostileServer, row: Provider, caplog: p
         done = rank(RerankBatch(row, max_retries=0, concurrency=2), ROWS[:1] * 10)
     assert column(done, "error") == [None] * 10
     assert len(back) == 1
-    assert FAILURES + 11 <= len(server.requests) <= FAILURES + 12  # one was on its way when the circuit opened
+    assert (
+        BREAKER_SETTINGS.failures + 11 <= len(server.requests) <= BREAKER_SETTINGS.failures + 12
+    )  # one was on its way when the circuit opened
     assert len([record for record in caplog.records if record.getMessage().startswith("An outage")]) == 1
 
 

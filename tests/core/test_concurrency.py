@@ -82,14 +82,14 @@ async def test_cancelling_in_the_turn_of_a_failure(
     async def refuse_one(peer: Peer) -> None:
         await (reply(400, "") if peer.seen.body["documents"] == ["a"] else silence())(peer)
 
-    def settle(work: CallState, batch: Batch, came: Any) -> list[Batch]:
+    def record(work: CallState, batch: Batch, came: Any) -> list[Batch]:
         if isinstance(came, RerankError):
             call.cancel()
         return settled(work, batch, came)
 
     server.play(refuse_one)
-    settled = CallState.settle
-    monkeypatch.setattr(CallState, "settle", settle)
+    settled = CallState.record_result
+    monkeypatch.setattr(CallState, "record_result", record)
     async with asyncio.timeout(10.0):
         call = asyncio.create_task(acme(batch_size=1, timeout=30.0).arerank(QUERY, ["a", "b"]))
         with pytest.raises(asyncio.CancelledError):
@@ -127,4 +127,5 @@ def test_two_hundred_at_once(server: HostileServer, acme: Acme) -> None:
 
     assert asyncio.run(main()) < 10.0
     assert server.connections <= 200
+    reranker.close()
     assert eventually(lambda: server.open == 0)

@@ -11,10 +11,9 @@ from contextlib import suppress
 import pytest
 
 from hosted_rerank import RerankConnectionError, RerankError
-from hosted_rerank.transport.idle import Idle
-from hosted_rerank.transport.pool_manager import Connections
+from hosted_rerank.transport.client_pool import ClientPool
+from hosted_rerank.transport.pool_manager import PoolManager
 from hosted_rerank.transport.response_reader import ResponseReader
-from hosted_rerank.transport.route import Origin
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, Peer, eventually, ranking, raw, reply, silence
 
@@ -61,50 +60,32 @@ def test_answered_call_leaves_nothing_to_the_collector(acme: Acme, rerank: Reran
     assert sum(type(found) is ResponseReader for found in gc.get_objects()) == before
 
 
-class Named:
-    """A connection that says when it is closed."""
-
-    def __init__(self, name: str, closed: list[str]) -> None:
-        self.name, self._closed = name, closed
-
-    def close(self) -> None:
-        self._closed.append(self.name)
-
-
-def test_idle_connections_outlive_a_pause_of_a_minute() -> None:
-    """An idle connection is kept for more than a minute, the latest is taken first, and old ones are closed."""
-    closed: list[str] = []
-    origin, idle = Origin("h.example", 443, True, None), Idle[Named]()
-    for name, since in (("a", 0.0), ("b", 20.0), ("c", 50.0)):
-        idle.give(origin, Named(name, closed), since)
-    taken = idle.take(origin, 111.0)
-    assert taken is not None
-    assert taken.name == "c"
-    idle.give(origin, taken, 112.0)
-    assert closed == ["a", "b"]
-    assert idle.take(Origin("h.example", 443, False, None), 112.0) is None
-    idle.close()
-    idle.give(origin, Named("late", closed), 113.0)
-    assert closed == ["a", "b", "c", "late"]
+def test_idle_clients_are_a_stack() -> None:
+    """The client that was used last is taken first, for its own origin only."""
+    pool = ClientPool(make=str.upper, keep_alive=60.0)
+    assert pool.take("http://h.example/a") == ("HTTP://H.EXAMPLE/A", False)
+    for client in ("a", "b"):
+        assert pool.give_back("http://h.example/a", client) == []
+    assert pool.take("https://h.example/a") == ("HTTPS://H.EXAMPLE/A", False)
+    assert [pool.take("http://h.example/b?c") for _ in range(2)] == [("b", True), ("a", True)]
 
 
-def test_thousands_of_idle_connections_that_are_too_old() -> None:
-    """However many have waited for too long, they are closed, and there is none to take."""
-    closed: list[str] = []
-    origin, idle = Origin("h.example", 443, True, None), Idle[Named]()
+def test_idle_clients_expire_at_any_host() -> None:
+    """A client that was idle for too long is handed out to be closed when a client of any host comes back."""
+    pool = ClientPool(make=str, keep_alive=0.02)
     for number in range(2_001):
-        idle.give(origin, Named(str(number), closed), 0.0)
-    assert idle.take(origin, 1_000.0) is None
-    assert len(closed) == 2_001
+        pool.give_back("http://h.example", str(number))
+    time.sleep(0.05)
+    assert len(pool.give_back("http://other.example", "late")) >= 1
+    assert not pool.take("http://h.example")[1]
 
 
-def test_idle_connections_of_hosts_that_are_asked_no_more() -> None:
-    """What has waited for too long is closed when a connection to any host is put in."""
-    closed: list[str] = []
-    idle = Idle[Named]()
-    for name, since in (("a", 0.0), ("b", 50.0), ("c", 100.0)):
-        idle.give(Origin(f"{name}.example", 443, True, None), Named(name, closed), since)
-    assert closed == ["a"]
+def test_emptied_pool_keeps_nothing() -> None:
+    """A pool hands out its idle clients to be closed, and those that come back later too."""
+    pool = ClientPool(make=str, keep_alive=60.0)
+    pool.give_back("http://h.example", "a")
+    assert pool.empty() == ["a"]
+    assert pool.give_back("http://h.example", "b") == ["b"]
 
 
 @pytest.mark.parametrize("end", ["hang_up", "reset"])
@@ -222,7 +203,7 @@ def test_closing_what_was_never_opened(acme: Acme) -> None:
 
 
 def test_rerankers_close_only_for_themselves(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """ContextManagerMixin one reranker does not take the connections of another that is in use."""
+    """Closing one reranker does not take the connections of another that is in use."""
     one, other = acme(), acme(max_retries=1)
     rerank(one)
     rerank(other)
@@ -233,7 +214,7 @@ def test_rerankers_close_only_for_themselves(server: HostileServer, acme: Acme, 
 
 def test_blocking_calls_loop_lasts_as_long_as_its_work(acme: Acme) -> None:
     """The last reranker of others lets go while work begins in the event loop that blocking calls share: it goes on."""
-    connections, last, done = Connections(), acme(), list[bool]()
+    connections, last, done = PoolManager(), acme(), list[bool]()
     others = set(threading.enumerate())  # a batch that an earlier test forgot has such a loop too
 
     async def work() -> None:
@@ -241,14 +222,14 @@ def test_blocking_calls_loop_lasts_as_long_as_its_work(acme: Acme) -> None:
         await asyncio.sleep(0.01)
         done.append(True)
 
-    connections.in_background(work())
+    connections.run_in_background(work())
     assert done == [True]
     left = set(threading.enumerate()) - others
     assert not [thread for thread in left if thread.name == "hosted-rerank"], "the loop was left"
 
 
 def test_twenty_event_loops_one_after_the_other(server: HostileServer, acme: Acme) -> None:
-    """One reranker serves `asyncio.run` after `asyncio.run`; each loop's connections are closed with it."""
+    """One reranker serves `asyncio.run` after `asyncio.run`, over connections that outlive each loop."""
     reranker = acme()
 
     async def calls() -> int:
@@ -257,7 +238,9 @@ def test_twenty_event_loops_one_after_the_other(server: HostileServer, acme: Acm
 
     for _ in range(20):
         assert asyncio.run(calls()) == 3
-        assert eventually(lambda: server.open == 0)
+    assert server.connections <= 3
+    reranker.close()
+    assert eventually(lambda: server.open == 0)
     gc.collect()  # what was left open would warn now, and warnings are errors
 
 

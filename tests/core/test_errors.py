@@ -19,6 +19,7 @@ PARENTS = {
     "RateLimitError": ("RerankError",),
     "ServerError": ("RerankError",),
     "CircuitOpenError": ("RerankError",),
+    "ConfigurationError": ("RerankError", "ValueError"),
     "RerankConnectionError": ("RerankError",),
     "RerankTimeoutError": ("RerankConnectionError", "TimeoutError"),
     "DeadlineExceededError": ("RerankTimeoutError",),

@@ -12,14 +12,14 @@ from hosted_rerank import (
     ServerError,
     errors,
 )
-from hosted_rerank.call.request_flow import Answer
+from hosted_rerank.call.request_encoding import BatchResult
 from tests.byhand import answered, joined, limits, lost, planned, walk
 
 
 def test_success_at_once() -> None:
     """A request that is answered takes one step, without a wait and with the whole timeout."""
     steps, answer = walk(planned(limits=limits(timeout=12)), answered(at=1.0))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, BatchResult)
     assert [(step.wait, step.request.timeout) for step in steps] == [(0.0, 12)]
     assert (answer.scores, answer.attempts) == ({0: 0.1, 1: 0.3, 2: 0.2}, 1)
 
@@ -29,7 +29,7 @@ def test_every_attempt_is_the_same_request() -> None:
     steps, answer = walk(
         planned(limits=limits(timeout=12)), lost(at=12.0, timed_out=True), answered(502, at=20.0), answered()
     )
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, BatchResult)
     assert answer.attempts == 3
     assert len({(step.request.url, step.request.content, step.request.timeout) for step in steps}) == 1
     assert steps[0].request.timeout == 12
@@ -62,18 +62,20 @@ def test_wait_beyond_the_bound_is_left_to_the_caller() -> None:
 
 def test_kept_connection_that_was_dead_is_replaced_quietly() -> None:
     """A kept connection that turns out dead costs no retry and no wait, also where no retry is allowed."""
-    steps, answer = walk(planned(limits=limits(max_retries=0)), lost(stale=True), answered())
-    assert isinstance(answer, Answer)
+    steps, answer = walk(planned(limits=limits(max_retries=0)), lost(dead_connection=True), answered())
+    assert isinstance(answer, BatchResult)
     assert [step.wait for step in steps] == [0.0, 0.0]
     assert answer.attempts == 2
 
 
 def test_kept_connection_is_replaced_once() -> None:
     """That is done once, and leaves all retries for what follows."""
-    _, error = walk(planned(limits=limits(max_retries=0)), lost(stale=True), lost(stale=True))
+    _, error = walk(planned(limits=limits(max_retries=0)), lost(dead_connection=True), lost(dead_connection=True))
     assert type(error) is RerankConnectionError
-    steps, answer = walk(planned(limits=limits(max_retries=2)), lost(stale=True), lost(), answered(500), answered())
-    assert isinstance(answer, Answer)
+    steps, answer = walk(
+        planned(limits=limits(max_retries=2)), lost(dead_connection=True), lost(), answered(500), answered()
+    )
+    assert isinstance(answer, BatchResult)
     assert len(steps) == 4
 
 
@@ -88,7 +90,7 @@ def test_scores_go_back_to_the_callers_places() -> None:
     """Positions of the request are put back to those of the call, blank documents included."""
     todo = planned(documents=["", "one", " ", "two", "three"])
     _, answer = walk(todo, answered())
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, BatchResult)
     assert [result.index for result in joined(todo, answer).results] == [3, 4, 1, 0, 2]
 
 
@@ -163,7 +165,7 @@ def test_deadline_over_before_a_wait_would_be() -> None:
 
 def test_deadline_stops_the_quiet_retry_too() -> None:
     """Nothing is sent after the deadline, not even for a kept connection that was dead."""
-    steps, error = walk(planned(limits=limits(deadline=10)), lost(at=10.0, stale=True))
+    steps, error = walk(planned(limits=limits(deadline=10)), lost(at=10.0, dead_connection=True))
     assert isinstance(error, RerankConnectionError)
     assert len(steps) == 1
 

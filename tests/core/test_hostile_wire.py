@@ -10,7 +10,14 @@ from itertools import cycle, islice
 
 import pytest
 
-from hosted_rerank import Provider, RerankConnectionError, Reranker, RerankError, RerankTimeoutError
+from hosted_rerank import (
+    DeadlineExceededError,
+    Provider,
+    RerankConnectionError,
+    Reranker,
+    RerankError,
+    RerankTimeoutError,
+)
 from tests.conftest import KEY, QUERY, Acme, Rerank
 from tests.core.bounded import within
 from tests.hostile import Act, HostileServer, Peer, encoded, eventually, http, ranked, ranking, raw, silence
@@ -109,13 +116,6 @@ def test_switch_of_protocols(server: HostileServer, acme: Acme, rerank: Rerank) 
         rerank(acme())
 
 
-def test_reply_that_nobody_asked_for(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """A second reply to one request is never read as the answer to the next."""
-    server.play(raw(WHOLE + http(200, ranked(0.9, 0.5, 0.7))), ranking(0.1, 0.3, 0.2))
-    reranker = acme()
-    assert [[result.index for result in rerank(reranker).results] for _ in range(2)] == [[1, 2, 0], [1, 2, 0]]
-
-
 def test_trailers_are_no_headers(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """What follows a body changes neither the id of its request nor the pace."""
     trailers = b"x-request-id: t-1\r\nx-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 30s\r\n\r\n"
@@ -153,12 +153,12 @@ SLOW = {
 
 
 @pytest.mark.parametrize("act", SLOW.values(), ids=SLOW.keys())
-def test_slow_reply(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """`timeout` ends an attempt that is not done, however busy the server looks, and closes its connection."""
+def test_slow_response(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """`deadline` ends a call that is not done, however busy the server looks, and closes its connection."""
     server.play(act)
     began = time.monotonic()
-    with pytest.raises(RerankTimeoutError) as caught:
-        rerank(acme(timeout=0.25))
+    with pytest.raises(DeadlineExceededError) as caught:
+        rerank(acme(timeout=30.0, deadline=0.25))
     assert 0.2 < time.monotonic() - began < 3.0
     assert isinstance(caught.value, TimeoutError)
     assert (caught.value.status, len(server.requests)) == (None, 1)
@@ -174,12 +174,19 @@ def test_slow_reply(act: object, server: HostileServer, acme: Acme, rerank: Rera
     ],
 )
 def test_slow_head(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """`timeout` is for the whole attempt, from connecting to the last byte: the head and the body share it."""
+    """`deadline` holds from connecting to the last byte: the head and the body share it."""
     server.play(act)
-    began = time.monotonic()
+    with pytest.raises(DeadlineExceededError):
+        within(5.0, lambda: rerank(acme(timeout=30.0, deadline=0.8)))
+
+
+@pytest.mark.parametrize("act", [SLOW["silence"], SLOW["silence after the head"], SLOW["silence in the body"]])
+def test_silence(act: object, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """`timeout` ends an attempt in which no byte comes for so long."""
+    server.play(act)
     with pytest.raises(RerankTimeoutError):
-        rerank(acme(timeout=0.8))
-    assert time.monotonic() - began < 1.4
+        within(5.0, lambda: rerank(acme(timeout=0.25)))
+    assert eventually(lambda: server.open == 0)
 
 
 def endless(start: bytes, more: bytes, every: float = 0.0) -> Act:
@@ -195,16 +202,11 @@ def endless(start: bytes, more: bytes, every: float = 0.0) -> Act:
 
 
 @pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nx-a: ", chunked(BODY) + b"0\r\nx-a: "], ids=["head", "trailer"])
-def test_reply_that_goes_on_byte_by_byte(
-    start: bytes, server: HostileServer, acme: Acme, rerank: Rerank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A server whose next byte always comes before the shortest wait is over does not outlast the timeout."""
-    monkeypatch.setattr(
-        "hosted_rerank.transport.blocking_pool.time_left", lambda ends: max(1.0, ends - time.monotonic())
-    )
+def test_reply_that_goes_on_byte_by_byte(start: bytes, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A server that sends one byte after the other does not outlast the deadline."""
     server.play(endless(start, b"a", every=0.01))
-    with pytest.raises(RerankTimeoutError):
-        within(5.0, lambda: rerank(acme(timeout=0.25)))
+    with pytest.raises(DeadlineExceededError):
+        within(5.0, lambda: rerank(acme(deadline=0.25)))
     assert eventually(lambda: server.open == 0)
 
 

@@ -46,14 +46,14 @@ def test_core_is_light(code: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["r.rerank('q', ['a'])", "asyncio.run(r.arerank('q', ['a']))"])
-@pytest.mark.parametrize(("scheme", "brought"), [("http", set[str]()), ("https", {"httpx"})])
-def test_a_call_brings_httpx_for_tls_only(call: str, scheme: str, brought: set[str]) -> None:
-    """A call needs no HTTP client; what httpx knows of certificates is asked for where TLS is spoken."""
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_call_brings_httpx(call: str, scheme: str) -> None:
+    """The first call imports httpx, and nothing else that is heavy."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
         row = f"h.Provider(name='a', url={url!r})"
         make = f"import asyncio, hosted_rerank as h\nr = h.Reranker({row}, max_retries=0, timeout=0.3)"
-        assert imported(f"{make}\ntry: {call}\nexcept h.RerankConnectionError: pass") == brought
+        assert imported(f"{make}\ntry: {call}\nexcept h.RerankConnectionError: pass") == {"httpx", "httpcore"}
 
 
 def test_public_names_are_there() -> None:

@@ -1,4 +1,4 @@
-"""Promise 5: a lent client, of httpx or of httpx2, is used as it is and never closed."""
+"""Promise 5: a custom client, of httpx or of httpx2, is used as it is and never closed."""
 
 import asyncio
 import copy
@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from hosted_rerank import MalformedResponseError, RateLimitError, RerankConnectionError, RerankError, RerankTimeoutError
+from hosted_rerank import (
+    ConfigurationError,
+    MalformedResponseError,
+    RateLimitError,
+    RerankConnectionError,
+    RerankError,
+    RerankTimeoutError,
+)
 from hosted_rerank.response import RerankResponse
 from tests.conftest import DOCUMENTS, KEY, QUERY, Acme
 from tests.hostile import HostileServer, encoded, eventually, ranked, ranking, raw, reply, silence
@@ -25,23 +32,26 @@ Lend = Callable[..., RerankResponse]
 
 @pytest.fixture
 def lend(library: Any, way: str, acme: Acme) -> Lend:
-    """Calls a reranker that was lent a client made with these settings, and says whether it was left open."""
+    """Calls a reranker with a client made with these settings, and says whether it was left open."""
 
     def call(calls: int = 1, client: dict[str, Any] | None = None, **settings: Any) -> RerankResponse:
         if way == "blocking":
-            with library.Client(**(client or {})) as lent, acme(client=lent, **settings) as reranker:
+            with library.Client(**(client or {})) as custom_client, acme(client=custom_client, **settings) as reranker:
                 for _ in range(calls):
                     response = reranker.rerank(QUERY, DOCUMENTS)
                 reranker.close()
-                assert not lent.is_closed
+                assert not custom_client.is_closed
                 return response
 
         async def awaiting() -> RerankResponse:
-            async with library.AsyncClient(**(client or {})) as lent, acme(async_client=lent, **settings) as reranker:
+            async with (
+                library.AsyncClient(**(client or {})) as custom_client,
+                acme(async_client=custom_client, **settings) as reranker,
+            ):
                 for _ in range(calls):
                     response = await reranker.arerank(QUERY, DOCUMENTS)
                 await reranker.aclose()
-                assert not lent.is_closed
+                assert not custom_client.is_closed
                 return response
 
         return asyncio.run(awaiting())
@@ -50,10 +60,10 @@ def lend(library: Any, way: str, acme: Acme) -> Lend:
 
 
 def test_lent_client_is_used(lend: Lend, server: HostileServer) -> None:
-    """The lent client carries the calls, with what it was set up with, over connections it keeps."""
-    response = lend(3, {"headers": {"x-lent": "yes"}})
+    """The custom client carries the calls, with what it was set up with, over connections it keeps."""
+    response = lend(3, {"headers": {"x-custom": "yes"}})
     assert [result.index for result in response.results] == [2, 1, 0]
-    assert {seen.headers.get("x-lent") for seen in server.requests} == {"yes"}
+    assert {seen.headers.get("x-custom") for seen in server.requests} == {"yes"}
     assert {seen.headers["authorization"] for seen in server.requests} == {f"Bearer {KEY}"}
     assert (len(server.requests), server.connections) == (3, 1)
 
@@ -112,7 +122,7 @@ def test_timeouts(kind: str, lend: Lend, library: Any) -> None:
     ids=["reset", "hang up", "cut", "no HTTP", "silence", "429", "null", "no gzip"],
 )
 def test_hostile_server(act: Any, kind: type[RerankError], lend: Lend, server: HostileServer) -> None:
-    """Through a lent client a hostile server comes to the same errors, and frees its connection."""
+    """Through a custom client a hostile server comes to the same errors, and frees its connection."""
     server.play(act)
     with pytest.raises(kind):
         lend(timeout=0.3)
@@ -120,14 +130,14 @@ def test_hostile_server(act: Any, kind: type[RerankError], lend: Lend, server: H
 
 
 def test_timeout_of_the_reranker_counts(lend: Lend, server: HostileServer) -> None:
-    """A lent client's own timeout does not make an attempt longer than `timeout`."""
+    """A custom client's own timeout does not make an attempt longer than `timeout`."""
     server.play(silence())
     with pytest.raises(RerankTimeoutError):
         lend(client={"timeout": None}, timeout=0.25)
 
 
 def test_redirects_are_not_followed(lend: Lend, server: HostileServer) -> None:
-    """Not even if the lent client would."""
+    """Not even if the custom client would."""
     with HostileServer() as other:
         server.play(reply(307, "", location=f"{other.url}/v1/rerank"))
         with pytest.raises(RerankError, match="redirects are not followed"):
@@ -136,7 +146,7 @@ def test_redirects_are_not_followed(lend: Lend, server: HostileServer) -> None:
 
 
 def test_dead_kept_connection_of_a_lent_client(lend: Lend, server: HostileServer) -> None:
-    """The quiet retry works for lent clients too."""
+    """The quiet retry works for custom clients too."""
     server.play(ranking(), raw(end="hang_up"), ranking())
     assert len(lend(2, max_retries=0).results) == 3
     assert server.connections == 2
@@ -144,7 +154,7 @@ def test_dead_kept_connection_of_a_lent_client(lend: Lend, server: HostileServer
 
 @pytest.mark.parametrize("name", ["httpx", "httpx2"])
 def test_swapped_clients_are_refused(name: str, acme: Acme) -> None:
-    """A client of the other kind is refused when it is lent, not at the first call."""
+    """A client of the other kind is refused when it is passed, not at the first call."""
     library = pytest.importorskip(name)
     with library.Client() as blocking:
         with pytest.raises(TypeError, match="async_client must be"):
@@ -166,25 +176,26 @@ def test_what_is_no_client_is_refused(thing: object, acme: Acme) -> None:
 def test_client_of_ones_own_class(library: Any, acme: Acme, server: HostileServer) -> None:
     """A subclass of a client is one."""
     own = type("Own", (library.Client,), {})
-    with own() as lent:
-        assert len(acme(client=lent).rerank(QUERY, DOCUMENTS).results) == 3
+    with own() as custom_client:
+        assert len(acme(client=custom_client).rerank(QUERY, DOCUMENTS).results) == 3
 
 
 def test_copies_share_and_pickles_leave(library: Any, acme: Acme, server: HostileServer) -> None:
-    """A copy uses the lent client as well; a pickle, which may go anywhere, does without."""
-    with library.Client(headers={"x-lent": "yes"}) as lent:
-        reranker = acme(client=lent)
+    """A copy uses the custom client as well; a pickle, which may go anywhere, does without."""
+    with library.Client(headers={"x-custom": "yes"}) as custom_client:
+        reranker = acme(client=custom_client)
         twins = copy.copy(reranker), copy.deepcopy(reranker)
         for twin in (*twins, pickle.loads(pickle.dumps(reranker))):
             twin.rerank(QUERY, DOCUMENTS)
             twin.close()
-    assert [seen.headers.get("x-lent") for seen in server.requests] == ["yes", "yes", None]
+    assert [seen.headers.get("x-custom") for seen in server.requests] == ["yes", "yes", None]
 
 
 def test_lent_client_for_one_way_only(library: Any, acme: Acme, server: HostileServer) -> None:
-    """Where a client was lent for one way, the other way opens connections of its own."""
-    with library.Client(headers={"x-lent": "yes"}) as lent:
-        reranker = acme(client=lent)
-        asyncio.run(reranker.arerank(QUERY, DOCUMENTS))
+    """Where a client was given for one way, the other way is refused with what to pass."""
+    with library.Client(headers={"x-custom": "yes"}) as custom_client:
+        reranker = acme(client=custom_client)
+        with pytest.raises(ConfigurationError, match="pass async_client= too"):
+            asyncio.run(reranker.arerank(QUERY, DOCUMENTS))
         reranker.rerank(QUERY, DOCUMENTS)
-    assert [seen.headers.get("x-lent") for seen in server.requests] == [None, "yes"]
+    assert [seen.headers.get("x-custom") for seen in server.requests] == ["yes"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hosted_rerank import RerankResult, Usage
 from hosted_rerank.call.batching import CallOptions
-from hosted_rerank.call.request_flow import Answer
+from hosted_rerank.call.request_encoding import BatchResult
 from tests.byhand import ACME, answered, body_of, joined, planned, walk
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer, ranked, ranking
@@ -20,7 +20,7 @@ def came(*scores: float, top_n: int | None = None, documents: Sequence[str] = ("
     """The places of the results, best first, when the texts among `documents` score so."""
     todo = planned(documents=documents, top_n=top_n)
     _, answer = walk(todo, answered(200, ranked(*scores)))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, BatchResult)
     return [result.index for result in joined(todo, answer).results]
 
 
@@ -48,7 +48,7 @@ def test_blank_documents_come_last(blank: str) -> None:
     todo = planned(documents=[blank, "a", blank, "b"])
     assert body_of(todo)["documents"] == ["a", "b"]
     _, answer = walk(todo, answered(200, ranked(-5.0, 0.0)))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, BatchResult)
     assert joined(todo, answer).results == (
         RerankResult(3, 0.0),
         RerankResult(1, -5.0),
@@ -82,8 +82,8 @@ def test_top_n_is_sent_only_if_asked_for() -> None:
 def test_answers_are_joined() -> None:
     """Of several answers the rankings are merged, the usage is summed and every request id is kept."""
     todo = planned(documents=["a", "b", "c"])
-    first = Answer([(0, 0.2), (2, 0.9)], Usage(5, None, {"units": 1}), None, "r-1", 2)
-    second = Answer([(1, 0.5)], Usage(7, 9, {"units": 2, "other": 0.5}), "m-9", None, 1)
+    first = BatchResult([(0, 0.2), (2, 0.9)], Usage(5, None, {"units": 1}), None, "r-1", 2)
+    second = BatchResult([(1, 0.5)], Usage(7, 9, {"units": 2, "other": 0.5}), "m-9", None, 1)
     response = joined(todo, first, second, elapsed=1.5)
     assert [(result.index, result.relevance_score) for result in response.results] == [(2, 0.9), (1, 0.5), (0, 0.2)]
     assert response.usage == Usage(12, 9, {"units": 3, "other": 0.5})

@@ -20,7 +20,8 @@ from hosted_rerank import (
     ServerError,
 )
 from hosted_rerank.limits.adaptive_rate import FIRST_WINDOW, AdaptiveRate
-from hosted_rerank.limits.circuit_breaker import FAILURES, Health
+from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
+from hosted_rerank.limits.endpoint_state import EndpointRegistry, EndpointState
 from hosted_rerank.limits.request_queue import LOOK, RequestQueue, Ticket
 from hosted_rerank.limits.retry import Quota, quota
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
@@ -318,48 +319,48 @@ def test_quota_is_not_overdrawn() -> None:
 
 def test_circuit_opens_tries_and_closes() -> None:
     """Failures in a row open the circuit; one request tries; its failure doubles the pause, its success ends it."""
-    health = Health()
-    for number in range(FAILURES):
-        assert health.closed_to(0.0) == 0
-        assert health.failed(0.0, 0.0, "status 500") is (number == FAILURES - 1)
-    assert health.closed_to(1.0) == pytest.approx(4.0)
-    assert health.closed_to(5.0) == 0
-    health.tries(5.0, 1.0)
-    assert health.closed_to(5.0) == pytest.approx(1.0)
-    assert health.failed(5.5, 0.0, "status 500")  # sent before it opened: nothing new
-    assert health.failed(5.5, 5.0, "status 500")
-    assert health.closed_to(6.0) == pytest.approx(9.5)
-    assert health.closed_to(16.0) == 0
-    health.tries(16.0, 1.0)
-    health.well()
-    assert health.closed_to(16.0) == 0
+    breaker = CircuitBreaker()
+    for number in range(BREAKER_SETTINGS.failures):
+        assert breaker.open_for(0.0) == 0
+        assert breaker.record_failure(0.0, 0.0, "status 500") is (number == BREAKER_SETTINGS.failures - 1)
+    assert breaker.open_for(1.0) == pytest.approx(4.0)
+    assert breaker.open_for(5.0) == 0
+    breaker.start_probe(5.0, 1.0)
+    assert breaker.open_for(5.0) == pytest.approx(1.0)
+    assert breaker.record_failure(5.5, 0.0, "status 500")  # sent before it opened: nothing new
+    assert breaker.record_failure(5.5, 5.0, "status 500")
+    assert breaker.open_for(6.0) == pytest.approx(9.5)
+    assert breaker.open_for(16.0) == 0
+    breaker.start_probe(16.0, 1.0)
+    breaker.record_response()
+    assert breaker.open_for(16.0) == 0
 
 
 def test_try_that_is_answered_or_given_up() -> None:
     """A try that finds a wrong request has found the service well; one that finds nothing leaves it to the next."""
-    health = Health()
-    for _ in range(FAILURES):
-        health.failed(0.0, 0.0, "status 500")
-    assert health.tries(5.0, 30.0)
-    assert health.closed_to(6.0) == pytest.approx(29.0)
-    health.untried(6.0)
-    assert health.closed_to(6.0) == 0
-    assert health.tries(6.0, 30.0)
-    health.answers()
-    assert health.closed_to(6.0) == 0
-    assert not health.tries(6.0, 30.0)
-    assert not health.failed(7.0, 6.0, "status 500")
+    breaker = CircuitBreaker()
+    for _ in range(BREAKER_SETTINGS.failures):
+        breaker.record_failure(0.0, 0.0, "status 500")
+    assert breaker.start_probe(5.0, 30.0)
+    assert breaker.open_for(6.0) == pytest.approx(29.0)
+    breaker.cancel_probe(6.0)
+    assert breaker.open_for(6.0) == 0
+    assert breaker.start_probe(6.0, 30.0)
+    breaker.record_response()
+    assert breaker.open_for(6.0) == 0
+    assert not breaker.start_probe(6.0, 30.0)
+    assert not breaker.record_failure(7.0, 6.0, "status 500")
 
 
 def test_retries_are_a_share_of_requests() -> None:
     """An outage takes the reserve, then a fifth of the requests; with time the reserve comes back."""
-    health = Health()
-    tries = [health.may_retry(0.0) for _ in range(20)]
+    budget = RetryBudget()
+    tries = [budget.withdraw(0.0) for _ in range(20)]
     assert tries.count(True) == 10
     for _ in range(50):
-        health.well()
-    assert [health.may_retry(0.0) for _ in range(20)].count(True) == 10
-    assert [health.may_retry(100.0) for _ in range(20)].count(True) == 10
+        budget.deposit()
+    assert [budget.withdraw(0.0) for _ in range(20)].count(True) == 10
+    assert [budget.withdraw(100.0) for _ in range(20)].count(True) == 10
 
 
 def bucket(rate: float, burst: int) -> Act:
@@ -441,12 +442,12 @@ def test_circuit(server: HostileServer, acme: Acme, rerank: Rerank, way: str) ->
     """An outage opens the circuit, so that calls fail at once and say so, until it is tried again and works."""
     server.play(reply(500, ""))
     reranker = acme(api_key=f"sk-circuit-{way}")
-    for _ in range(FAILURES):
+    for _ in range(BREAKER_SETTINGS.failures):
         with pytest.raises(ServerError):
             rerank(reranker)
     with pytest.raises(CircuitOpenError, match="10 requests in a row failed") as caught:
         rerank(reranker)
-    assert len(server.requests) == FAILURES
+    assert len(server.requests) == BREAKER_SETTINGS.failures
     assert caught.value.retry_after is not None
     assert 0 < caught.value.retry_after <= 5
     assert caught.value.provider == "acme"
@@ -454,9 +455,9 @@ def test_circuit(server: HostileServer, acme: Acme, rerank: Rerank, way: str) ->
 
 def test_circuit_closes(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
     """When its pause is over one call tries, and when that works all may."""
-    server.play(*[reply(500, "")] * FAILURES, ranking())
+    server.play(*[reply(500, "")] * BREAKER_SETTINGS.failures, ranking())
     reranker = acme(api_key=f"sk-closes-{way}")
-    for _ in range(FAILURES):
+    for _ in range(BREAKER_SETTINGS.failures):
         with pytest.raises(ServerError):
             rerank(reranker)
     with pytest.raises(CircuitOpenError) as caught:
@@ -466,18 +467,18 @@ def test_circuit_closes(server: HostileServer, acme: Acme, rerank: Rerank, way: 
         assert len(rerank(reranker).results) == 3
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A circuit that is tried again after a moment."""
-    monkeypatch.setattr("hosted_rerank.limits.circuit_breaker.FIRST_PAUSE", 0.1)
+def quick(reranker: Reranker) -> Reranker:
+    """A reranker whose circuit breaker lets a probe through after a moment."""
+    settings = BreakerSettings(pause_initial=0.1)
+    reranker._endpoints = EndpointRegistry(lambda: EndpointState(breaker_settings=settings))
+    return reranker
 
 
-@pytest.mark.usefixtures("quick")
 def test_try_that_is_a_wrong_request(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
     """A service that finds a request wrong is there: the circuit closes."""
-    server.play(*[reply(500, "")] * FAILURES, reply(400, ""), ranking())
-    reranker = acme(api_key=f"sk-wrong-{way}", timeout=30.0)
-    for _ in range(FAILURES):
+    server.play(*[reply(500, "")] * BREAKER_SETTINGS.failures, reply(400, ""), ranking())
+    reranker = quick(acme(api_key=f"sk-wrong-{way}", timeout=30.0))
+    for _ in range(BREAKER_SETTINGS.failures):
         with pytest.raises(ServerError):
             rerank(reranker)
     time.sleep(0.15)
@@ -486,13 +487,12 @@ def test_try_that_is_a_wrong_request(server: HostileServer, acme: Acme, rerank: 
     assert len(rerank(reranker).results) == 3
 
 
-@pytest.mark.usefixtures("quick")
 async def test_try_that_is_cancelled(server: HostileServer, acme: Acme) -> None:
     """When the call that tries is cancelled, the next one may try at once."""
-    server.play(*[reply(500, "")] * FAILURES, silence(), ranking())
-    reranker = acme(api_key="sk-cancelled", timeout=30.0)
+    server.play(*[reply(500, "")] * BREAKER_SETTINGS.failures, silence(), ranking())
+    reranker = quick(acme(api_key="sk-cancelled", timeout=30.0))
     async with asyncio.timeout(10.0):
-        for _ in range(FAILURES):
+        for _ in range(BREAKER_SETTINGS.failures):
             with pytest.raises(ServerError):
                 await reranker.arerank(QUERY, DOCUMENTS)
         await asyncio.sleep(0.15)

@@ -257,7 +257,7 @@ def test_event_loop_that_is_closed_within_calls(calls: int, way: str, server: Ho
         reranker = Reranker(Provider(name="acme", url={server.url!r}), api_key="k", timeout=5, max_concurrency=1)
         async def leave():
             tasks = [asyncio.create_task(reranker.arerank("q", ["a"])) for _ in range({calls})]
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(1.5)
             return tasks
         loop = asyncio.new_event_loop()
         left = loop.run_until_complete(leave())

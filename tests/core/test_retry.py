@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosted_rerank.limits.retry import RetryPolicy, passes, retry_after
+from hosted_rerank.limits.retry import RetryPolicy, is_retryable, retry_after
 from tests.byhand import NOON, answered, lost
 
 RETRYABLE_STATUSES = (408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
@@ -14,39 +14,39 @@ LASTING = sorted({*range(300, 600)} - {*RETRYABLE_STATUSES})
 @pytest.mark.parametrize("status", RETRYABLE_STATUSES)
 def test_what_may_pass_is_asked_again(status: int) -> None:
     """Statuses that may pass are retried."""
-    assert RetryPolicy().wait(answered(status), 0, 0.0, 0.5) is not None
+    assert RetryPolicy().delay(answered(status), 0, 0.0, 0.5) is not None
 
 
 def test_what_lasts_is_not_asked_again() -> None:
     """No other status is."""
-    assert [status for status in LASTING if RetryPolicy().wait(answered(status), 0, 0.0, 0.5) is not None] == []
+    assert [status for status in LASTING if RetryPolicy().delay(answered(status), 0, 0.0, 0.5) is not None] == []
 
 
 def test_no_reply_is_asked_again() -> None:
     """Neither a broken connection nor a timeout need be the last word; a reply too long to read is."""
-    assert passes(lost())
-    assert passes(lost(timed_out=True))
-    assert passes(lost(stale=True))
-    assert not passes(lost(final=True))
+    assert is_retryable(lost())
+    assert is_retryable(lost(timed_out=True))
+    assert is_retryable(lost(dead_connection=True))
+    assert not is_retryable(lost(retryable=False))
 
 
 @pytest.mark.parametrize("verdict", ["true", "True", " TRUE "])
 def test_server_may_ask_for_a_retry(verdict: str) -> None:
     """`x-should-retry: true` counts more than the status."""
-    assert RetryPolicy().wait(answered(400, x_should_retry=verdict), 0, 0.0, 0.5) is not None
+    assert RetryPolicy().delay(answered(400, x_should_retry=verdict), 0, 0.0, 0.5) is not None
 
 
 @pytest.mark.parametrize("verdict", ["false", "False", " FALSE "])
 def test_server_may_forbid_a_retry(verdict: str) -> None:
     """`x-should-retry: false` counts more than the status and than a hint to wait."""
-    assert RetryPolicy().wait(answered(503, x_should_retry=verdict, retry_after="1"), 0, 0.0, 0.5) is None
+    assert RetryPolicy().delay(answered(503, x_should_retry=verdict, retry_after="1"), 0, 0.0, 0.5) is None
 
 
 @pytest.mark.parametrize("verdict", ["", "1", "yes", "maybe"])
 def test_other_verdicts_count_nothing(verdict: str) -> None:
     """Another value of `x-should-retry` leaves it to the status."""
-    assert passes(answered(503, x_should_retry=verdict))
-    assert not passes(answered(400, x_should_retry=verdict))
+    assert is_retryable(answered(503, x_should_retry=verdict))
+    assert not is_retryable(answered(400, x_should_retry=verdict))
 
 
 @pytest.mark.parametrize(
@@ -99,40 +99,40 @@ def test_no_date_breaks_the_reading(date: str) -> None:
 
 def test_hint_is_waited_for() -> None:
     """A wait is never shorter than the server asked for."""
-    assert RetryPolicy().wait(answered(429, retry_after="3"), 0, 0.0, 0.0) == 3.0
-    assert RetryPolicy().wait(answered(429, retry_after="3"), 0, 0.0, 1.0) >= 3.0
-    assert RetryPolicy().wait(answered(429, retry_after="0"), 0, 0.0, 1.0) == 0.0
+    assert RetryPolicy().delay(answered(429, retry_after="3"), 0, 0.0, 0.0) == 3.0
+    assert RetryPolicy().delay(answered(429, retry_after="3"), 0, 0.0, 1.0) >= 3.0
+    assert RetryPolicy().delay(answered(429, retry_after="0"), 0, 0.0, 1.0) == 0.0
 
 
 def test_hint_beyond_the_bound_is_not_waited_for() -> None:
     """A server that asks for more than the longest wait is not asked again."""
-    assert RetryPolicy(backoff_max=60).wait(answered(429, retry_after="61"), 0, 0.0, 0.0) is None
-    assert RetryPolicy(backoff_max=60).wait(answered(429, retry_after="9" * 300), 0, 0.0, 0.0) is None
+    assert RetryPolicy(backoff_max=60).delay(answered(429, retry_after="61"), 0, 0.0, 0.0) is None
+    assert RetryPolicy(backoff_max=60).delay(answered(429, retry_after="9" * 300), 0, 0.0, 0.0) is None
 
 
 def test_waits_grow_where_there_is_no_hint() -> None:
     """Without a hint waits double, with a jitter of at most half."""
     retry = RetryPolicy(max_retries=10, backoff_initial=0.5, backoff_max=60)
-    assert [retry.wait(lost(), retries, 0.0, 1.0) for retries in range(4)] == [0.5, 1.0, 2.0, 4.0]
-    assert [retry.wait(lost(), retries, 0.0, 0.0) for retries in range(4)] == [0.25, 0.5, 1.0, 2.0]
+    assert [retry.delay(lost(), retries, 0.0, 1.0) for retries in range(4)] == [0.5, 1.0, 2.0, 4.0]
+    assert [retry.delay(lost(), retries, 0.0, 0.0) for retries in range(4)] == [0.25, 0.5, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2, 3])
 def test_retries_are_counted(retries: int) -> None:
     """No more than `max_retries` requests follow the first."""
-    assert RetryPolicy(max_retries=0).wait(lost(), retries, 0.0, 0.5) is None
-    assert (RetryPolicy(max_retries=2).wait(lost(), retries, 0.0, 0.5) is not None) is (retries < 2)
+    assert RetryPolicy(max_retries=0).delay(lost(), retries, 0.0, 0.5) is None
+    assert (RetryPolicy(max_retries=2).delay(lost(), retries, 0.0, 0.5) is not None) is (retries < 2)
 
 
 def test_longest_wait_is_the_longest() -> None:
     """No wait is longer than the bound on one wait, jitter included."""
-    wait = RetryPolicy(backoff_max=60).wait(answered(429, retry_after="60"), 0, 0.0, 1.0)
+    wait = RetryPolicy(backoff_max=60).delay(answered(429, retry_after="60"), 0, 0.0, 1.0)
     assert wait == 60
 
 
 def test_any_number_of_retries() -> None:
     """Who allows thousands of retries, each asked for without a wait, gets a wait for the next as well."""
-    wait = RetryPolicy(max_retries=5000, backoff_max=60).wait(lost(), 2000, 0.0, 1.0)
+    wait = RetryPolicy(max_retries=5000, backoff_max=60).delay(lost(), 2000, 0.0, 1.0)
     assert wait == 60
 
 
@@ -151,7 +151,7 @@ def test_waits_stay_within_their_bounds(
     waited = 0.0
     for retries, hint in enumerate(hints):
         outcome = answered(503) if hint is None else answered(429, retry_after=str(hint))
-        wait = retry.wait(outcome, retries, waited, chance)
+        wait = retry.delay(outcome, retries, waited, chance)
         if wait is None:
             break
         assert wait >= (hint or 0.0)

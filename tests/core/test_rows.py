@@ -20,7 +20,7 @@ from hosted_rerank import (
     RerankError,
     ServerError,
 )
-from hosted_rerank.call.request_flow import Answer
+from hosted_rerank.call.request_encoding import BatchResult
 from hosted_rerank.providers.dialect import Prompt
 from hosted_rerank.response import RerankResponse
 from tests.byhand import ACME, answered, body_of, joined, planned, request_of, walk
@@ -194,7 +194,7 @@ def test_pages_are_fetched_to_the_end() -> None:
     )
     assert [orjson.loads(step.request.content).get("more") for step in steps] == [None, "a", "a", "b"]
     assert [step.wait > 0 for step in steps] == [False, False, True, False]
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, BatchResult)
     assert dict(answer.scores) == {0: 0.0, 1: 0.1, 2: 0.2}
     assert (answer.attempts, answer.usage.total_tokens) == (4, 15)
 
@@ -251,7 +251,7 @@ def test_extra_body() -> None:
 def merged(row: Provider, *scores: float, **settings: Any) -> RerankResponse:
     todo = planned(row, documents=[f"d{number}" for number in range(len(scores))], **settings)
     _, answer = walk(todo, answered(200, ranked(*scores)))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, BatchResult)
     return joined(todo, answer)
 
 
@@ -325,7 +325,7 @@ def test_other_failures_of_the_same_status_pass() -> None:
     """A phrase makes an error lasting, its status does not."""
     steps, answer = walk(planned("llamacpp", model="m"), answered(500, {"error": {"message": "busy"}}), answered(200))
     assert len(steps) == 2
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, BatchResult)
 
 
 @pytest.mark.parametrize(

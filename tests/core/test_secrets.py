@@ -36,7 +36,7 @@ def told(error: BaseException) -> str:
 
 
 def echo(status: int, envelope: str, **headers: str) -> Act:
-    """Answer with an envelope in which `%s` is the whole request, key included, as text."""
+    """BatchResult with an envelope in which `%s` is the whole request, key included, as text."""
 
     async def act(peer: Peer) -> None:
         body = peer.seen.body
@@ -147,7 +147,7 @@ def test_reprs_show_no_key() -> None:
 def test_reprs_of_a_plan_show_no_text() -> None:
     """Nor does what is prepared for sending."""
     todo = planned(documents=DOCUMENTS, query=QUERY, api_key=KEY)
-    prepared = [todo, request_of(todo), CallState(todo, 0.0).begin(Batch([0]))]
+    prepared = [todo, request_of(todo), CallState(todo, 0.0).start_exchange(Batch([0]))]
     assert [secret for secret in SECRETS if secret in repr(prepared)] == []
 
 

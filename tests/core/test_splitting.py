@@ -73,7 +73,7 @@ def test_top_n_over_batches(server: HostileServer, acme: Acme, rerank: Rerank) -
 def test_limits_of_a_row(row: dict[str, Any], documents: list[str], expected: list[int]) -> None:
     """A row's documents, bytes and tokens bound a request; a document that is too much alone goes alone."""
     todo = planned(replace(ACME, **row), documents=documents, limits=CallOptions(dedupe=False))
-    assert sorted(len(batch.rows) for batch in todo.cut(range(len(documents)))) == expected
+    assert sorted(len(batch.text_indices) for batch in todo.cut(range(len(documents)))) == expected
 
 
 REFUSALS = {
@@ -223,8 +223,8 @@ def test_text_that_cannot_be_sent_stops_all(server: HostileServer, acme: Acme, r
 
 
 def test_lent_client(server: HostileServer, acme: Acme) -> None:
-    """Over a lent client the parts go out in threads, and a failure ends the call."""
-    import httpx  # noqa: PLC0415 - lent
+    """Over a custom client the parts go out in threads, and a failure ends the call."""
+    import httpx  # noqa: PLC0415 - custom_client
 
     server.play(by_number())
     with httpx.Client() as client:
@@ -238,8 +238,8 @@ def test_lent_client(server: HostileServer, acme: Acme) -> None:
 
 
 def test_lent_client_has_no_sleepers(server: HostileServer, acme: Acme) -> None:
-    """When a call over a lent client has failed, no thread of it sleeps until a retry that nobody wants."""
-    import httpx  # noqa: PLC0415 - lent
+    """When a call over a custom client has failed, no thread of it sleeps until a retry that nobody wants."""
+    import httpx  # noqa: PLC0415 - custom_client
 
     async def act(peer: Peer) -> None:
         if peer.seen.body["documents"] == ["a"]:

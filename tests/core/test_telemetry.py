@@ -155,7 +155,7 @@ def test_open_circuit_is_told_once(
     assert events == ["hosted_rerank.circuit_open"]
     warned = [r.getMessage() for r in caplog.records if r.name == "hosted_rerank" and r.levelname == "WARNING"]
     assert len(warned) == 1
-    assert warned[0].startswith("acme is not asked for a while: 10 requests in a row failed")
+    assert warned[0].startswith("Circuit breaker open for acme: 10 requests in a row failed")
 
 
 def test_metrics(

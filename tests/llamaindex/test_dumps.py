@@ -97,7 +97,7 @@ def test_pickle_with_a_function() -> None:
 
 
 def test_pickle_says_nothing(asking: Asking, do: Do, caplog: pytest.LogCaptureFixture) -> None:
-    """Of a reranker that was used, with its callbacks and a lent client, LlamaIndex finds nothing to leave out."""
+    """Of a reranker that was used, with its callbacks and a custom client, LlamaIndex finds nothing to leave out."""
     with httpx.Client() as client:
         reranker = asking(FireworksRerank, callback_manager=CallbackManager([]), client=client)
         do(reranker, "postprocess_nodes", nodes(), query_str=QUERY)

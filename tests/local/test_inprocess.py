@@ -16,7 +16,7 @@ from hosted_rerank import Reranker, RerankTimeoutError
 from hosted_rerank.local import MODEL
 from hosted_rerank.local.inprocess import LocalTransport
 from hosted_rerank.local.model import Model
-from hosted_rerank.wire import Outcome, Reply, Request, TransportFailure
+from hosted_rerank.wire import Outcome, Request, Response, TransportFailure
 
 QUERY = "What is Python?"
 DOCUMENTS = ["Cats purr.", "Python is a programming language."]
@@ -48,7 +48,7 @@ async def test_it_answers_as_an_api_does(model: Model, ask: Ask) -> None:
     """A rerank is answered with 200, a date, the scores of the model by index, and the tokens that were read."""
     before = time.monotonic()
     reply = await ask(build_request(model=MODEL, query=QUERY, documents=DOCUMENTS))
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, Response)
     assert reply.status == 200
     assert before <= reply.at <= time.monotonic()
     assert parsedate_to_datetime(reply.headers["date"])
@@ -67,7 +67,7 @@ async def test_it_answers_as_an_api_does(model: Model, ask: Ask) -> None:
 async def test_another_model_does_not_exist(ask: Ask) -> None:
     """Any other model id is a 404 that names the one there is."""
     reply = await ask(build_request(model="all-MiniLM-L12-v2", query=QUERY, documents=DOCUMENTS))
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, Response)
     assert reply.status == 404
     assert MODEL in json.loads(reply.content)["detail"]
 
@@ -84,7 +84,7 @@ async def test_another_model_does_not_exist(ask: Ask) -> None:
 def test_a_wrong_body_is_refused_and_not_quoted(content: bytes, places: list[list[object]]) -> None:
     """A body that is no rerank is a 422 that says where it is wrong and repeats nothing of it."""
     reply = LocalTransport().send(Request("local:rerank", {}, content, 60.0))
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, Response)
     assert reply.status == 422
     assert [detail["loc"] for detail in json.loads(reply.content)["detail"]] == places
     assert b"secret" not in reply.content
@@ -103,7 +103,7 @@ async def test_a_timeout_is_kept(ask: Ask, wait_for_scoring: Callable[[bool], No
 async def test_no_timeout_is_no_timeout(model: Model) -> None:
     """An infinite timeout is one."""
     reply = await LocalTransport().asend(build_request(math.inf, model=MODEL, query=QUERY, documents=DOCUMENTS))
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, Response)
 
 
 async def test_cancelling_stops_the_scoring(wait_for_scoring: Callable[[bool], None]) -> None:
@@ -124,7 +124,7 @@ async def test_the_event_loop_stays_free() -> None:
     while not task.done():
         await asyncio.sleep(0)
         turns += 1
-    assert isinstance(task.result(), Reply)
+    assert isinstance(task.result(), Response)
     assert turns > 10
 
 
@@ -135,7 +135,7 @@ async def test_it_holds_nothing() -> None:
     await transport.aclose()
     transport.close()
     reply = transport.send(build_request(model=MODEL, query=QUERY, documents=[]))
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, Response)
     assert json.loads(reply.content)["results"] == []
 
 

@@ -29,7 +29,7 @@ from hosted_rerank.providers import Provider
 from hosted_rerank.providers.url import is_credential
 from hosted_rerank.reranker import Reranker
 from hosted_rerank.response import RerankResponse
-from hosted_rerank.transport.pool_manager import CONNECTIONS
+from hosted_rerank.transport.pool_manager import POOLS
 
 logger = logging.getLogger("hosted_rerank")
 
@@ -104,14 +104,14 @@ class RerankBatch(ContextManagerMixin):
     def rank_rows(self, rows: Sequence[Mapping[str, Any]], told: Callable[[Done], None] | None = None) -> list[Done]:
         """Return what became of rows, in their order; `told` hears of each as soon as it is done."""
         run = _Run(self, self._reranker, rows, told)
-        CONNECTIONS.in_background(run.finish())
+        POOLS.run_in_background(run.finish())
         return run.done
 
     @property
     def rate(self) -> float:
         """Requests a second that the API allows this process, as far as it is known; else infinite."""
         endpoint = self._reranker._endpoint  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
-        return ENDPOINTS.find(endpoint, endpoint.key()).pacer.pace.rate
+        return ENDPOINTS.find(endpoint, endpoint.key()).queue.pace.rate
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_reranker"}
@@ -183,7 +183,7 @@ class _Run:
             else:
                 async with Granted().leased_from(lessor) as granted:
                     self.reranker = copy.copy(self.reranker)
-                    self.reranker._services = EndpointRegistry(lambda: EndpointState(granted.pacer))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
+                    self.reranker._endpoints = EndpointRegistry(lambda: EndpointState(granted.pacer))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
                     await self._work_on()
         except BaseExceptionGroup as failed:
             raise _first(failed) from None

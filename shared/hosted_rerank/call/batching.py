@@ -9,13 +9,13 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from hosted_rerank._validation import check_count, check_list, check_sequence
 from hosted_rerank.errors import InvalidRequestError
 from hosted_rerank.limits.retry import RetryPolicy
 from hosted_rerank.providers.endpoint import Endpoint
-from hosted_rerank.wire import Call
+from hosted_rerank.wire import Call, DocumentIndex, TextIndex
 
 CONCURRENCY = 1000
 """Requests under way at most, where the caller says nothing."""
@@ -71,25 +71,29 @@ class CallOptions:
 class Batch:
     """The documents of one request."""
 
-    rows: Sequence[int]
-    """Which texts of the plan they are."""
+    text_indices: Sequence[TextIndex]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked call: what is to be scored, and for which places of the caller's list."""
+    """A checked call: what is to be scored, and for which document_indices of the caller's list."""
 
     endpoint: Endpoint
-    limits: CallOptions
+    call_options: CallOptions
     call: Call = field(repr=False)
     texts: Sequence[str] = field(repr=False)
     """What is sent, each once."""
-    places: Sequence[int]
+    document_indices: Sequence[DocumentIndex]
     """Where each text stands first in the caller's list."""
-    copies: Mapping[int, Sequence[int]]
+    copies: Mapping[TextIndex, Sequence[DocumentIndex]]
     """Where else a text stands, by row."""
-    blanks: Sequence[int]
+    blanks: Sequence[DocumentIndex]
     """Places of the documents without text, which are not sent."""
+
+    @property
+    def all_texts(self) -> Sequence[TextIndex]:
+        """Returns the numbers of all texts."""
+        return cast("Sequence[TextIndex]", range(len(self.texts)))
 
     @property
     def top_n(self) -> int | None:
@@ -104,58 +108,58 @@ class Plan:
     @property
     def may_split(self) -> bool:
         """Whether documents may go in several requests."""
-        return not self.listwise or self.limits.batch_size is not None
+        return not self.listwise or self.call_options.batch_size is not None
 
-    def cut(self, rows: Sequence[int], largest: int | None = None) -> list[Batch]:
-        """Return rows as batches of about the same size, within every limit.
+    def cut(self, text_indices: Sequence[TextIndex], largest: int | None = None) -> list[Batch]:
+        """Return text_indices as batches of about the same size, within every limit.
 
         Args:
-            rows: What is to be sent.
+            text_indices: What is to be sent.
             largest: The largest batch that the API was seen to take; `None` if none was refused yet.
 
         Raises:
             InvalidRequestError: They need several requests, and the model is listwise.
         """
-        row, chosen = self.endpoint.provider, self.limits.batch_size
-        most = min(chosen or row.max_documents or len(rows), largest or len(rows))
-        if len(rows) <= most and row.max_bytes is None and row.max_tokens is None:
-            return [Batch(rows)] if rows else []
-        batches = [Batch(part) for part in self._parts(rows, most)]
+        row, chosen = self.endpoint.provider, self.call_options.batch_size
+        most = min(chosen or row.max_documents or len(text_indices), largest or len(text_indices))
+        if len(text_indices) <= most and row.max_bytes is None and row.max_tokens is None:
+            return [Batch(text_indices)] if text_indices else []
+        batches = [Batch(part) for part in self._parts(text_indices, most)]
         if len(batches) > 1:
-            self._check_may_split(len(rows), len(batches))
-            self._check_unicode(rows)
+            self._check_may_split(len(text_indices), len(batches))
+            self._check_unicode(text_indices)
         return batches
 
-    def _parts(self, rows: Sequence[int], most: int) -> Iterator[Sequence[int]]:
-        count = math.ceil(len(rows) / most)
+    def _parts(self, text_indices: Sequence[TextIndex], most: int) -> Iterator[Sequence[TextIndex]]:
+        count = math.ceil(len(text_indices) / most)
         for number in range(count):
-            part = rows[len(rows) * number // count : len(rows) * (number + 1) // count]
+            part = text_indices[len(text_indices) * number // count : len(text_indices) * (number + 1) // count]
             yield from self._light_parts(part)
 
-    def _light_parts(self, rows: Sequence[int]) -> Iterator[Sequence[int]]:
-        """The rows again, in parts that are light enough; one that is too heavy alone is left to the API to judge."""
+    def _light_parts(self, text_indices: Sequence[TextIndex]) -> Iterator[Sequence[TextIndex]]:
+        """Yields the texts in parts within the limits; a text that exceeds them alone is a part of its own."""
         row = self.endpoint.provider
         most_bytes, most_tokens = row.max_bytes or math.inf, row.max_tokens or math.inf
         if most_bytes == most_tokens == math.inf:
-            yield rows
+            yield text_indices
             return
         query = _size(self.call.query) + _size(self.call.instruction or "")
         start = size = 0
-        for place, at in enumerate(rows):
+        for place, at in enumerate(text_indices):
             more = _size(self.texts[at]) + 8  # quotes, a comma, a few escapes
             tokens = (size + more + (place - start + 1) * query) / _BYTES_OF_A_TOKEN
             if place > start and (query + size + more > most_bytes or tokens > most_tokens):
-                yield rows[start:place]
+                yield text_indices[start:place]
                 start, size = place, 0
             size += more
-        yield rows[start:]
+        yield text_indices[start:]
 
     def _check_may_split(self, documents: int, requests: int) -> None:
         """Refuse to split what a listwise model has to see at once, or warn of it if the caller insists."""
         if not self.listwise:
             return
         model = f"{self.endpoint.provider.name}'s {self.endpoint.model} is listwise: its scores compare only within one"
-        if self.limits.batch_size is None:
+        if self.call_options.batch_size is None:
             raise InvalidRequestError(
                 f"{model} request, and {documents} documents need {requests}: pass fewer documents, or batch_size= to"
                 " split them nevertheless",
@@ -165,21 +169,21 @@ class Plan:
             _WARNED.add(str(self.endpoint.model))
             warnings.warn(f"{model} request, and batch_size= makes {requests} of this call", stacklevel=6)
 
-    def _check_unicode(self, rows: Sequence[int]) -> None:
+    def _check_unicode(self, text_indices: Sequence[TextIndex]) -> None:
         """Refuse a text that could not be sent before any of them is."""
-        for row in rows:
+        for row in text_indices:
             if not self.texts[row].isascii() and (wrong := self.not_unicode([row])):
                 raise InvalidRequestError(wrong, provider=self.endpoint.provider.name)
 
-    def unsendable(self, rows: Sequence[int]) -> InvalidRequestError:
-        """Return the error for rows that cannot be written as JSON."""
-        wrong = self.not_unicode(rows) or "options hold a value that is not JSON"
+    def unsendable(self, text_indices: Sequence[TextIndex]) -> InvalidRequestError:
+        """Return the error for text_indices that cannot be written as JSON."""
+        wrong = self.not_unicode(text_indices) or "options hold a value that is not JSON"
         return InvalidRequestError(wrong, provider=self.endpoint.provider.name)
 
-    def not_unicode(self, rows: Sequence[int]) -> str | None:
+    def not_unicode(self, text_indices: Sequence[TextIndex]) -> str | None:
         """Return which text cannot be sent and why, `None` if all can."""
         texts = {"query": self.call.query, "instruction": self.call.instruction or ""}
-        texts |= {f"documents[{self.places[row]}]": self.texts[row] for row in rows}
+        texts |= {f"documents[{self.document_indices[row]}]": self.texts[row] for row in text_indices}
         for name, text in texts.items():
             try:
                 text.encode()
@@ -192,7 +196,7 @@ _WARNED: set[str] = set()
 """Listwise models whose users were warned."""
 
 
-def plan(endpoint: Endpoint, limits: CallOptions, call: Call) -> Plan:
+def plan(endpoint: Endpoint, call_options: CallOptions, call: Call) -> Plan:
     """Return a call, checked.
 
     Raises:
@@ -201,24 +205,24 @@ def plan(endpoint: Endpoint, limits: CallOptions, call: Call) -> Plan:
     """
     _check(call)
     endpoint.check_instruction(call.instruction)
-    documents, most = call.documents, limits.max_document_chars
+    documents, most = call.documents, call_options.max_document_chars
     blank = _some_blank(documents)
     if most is not None:
         documents = [text[:most] for text in documents]
         blank = _some_blank(documents)
     texts: Sequence[str] = documents if isinstance(documents, list) else list(documents)
-    places: Sequence[int] = range(len(texts))
-    blanks: Sequence[int] = ()
-    different = set(texts) if limits.dedupe else None
+    document_indices = cast("Sequence[DocumentIndex]", range(len(texts)))
+    blanks: Sequence[DocumentIndex] = ()
+    different = set(texts) if call_options.dedupe else None
     if blank or "" in (texts if different is None else different):
-        blanks = [place for place, text in enumerate(documents) if not text or text.isspace()]
-        places = [place for place, text in enumerate(documents) if text and not text.isspace()]
-        texts = [documents[place] for place in places]
-        different = set(texts) if limits.dedupe else None
-    copies: dict[int, list[int]] = {}
+        blanks = [DocumentIndex(place) for place, text in enumerate(documents) if not text or text.isspace()]
+        document_indices = [DocumentIndex(place) for place, text in enumerate(documents) if text and not text.isspace()]
+        texts = [documents[place] for place in document_indices]
+        different = set(texts) if call_options.dedupe else None
+    copies: dict[TextIndex, list[DocumentIndex]] = {}
     if different is not None and len(different) < len(texts):
-        texts, places, copies = _unique(texts, places)
-    return Plan(endpoint, limits, call, texts, places, copies, blanks)
+        texts, document_indices, copies = _unique(texts, document_indices)
+    return Plan(endpoint, call_options, call, texts, document_indices, copies, blanks)
 
 
 def _some_blank(documents: Sequence[str]) -> bool:
@@ -232,17 +236,19 @@ def _some_blank(documents: Sequence[str]) -> bool:
     return True
 
 
-def _unique(texts: Sequence[str], places: Sequence[int]) -> tuple[list[str], list[int], dict[int, list[int]]]:
-    rows: dict[str, int] = {}
-    first: list[int] = []
-    copies: dict[int, list[int]] = {}
-    for text, place in zip(texts, places, strict=True):
-        row = rows.setdefault(text, len(first))
+def _unique(
+    texts: Sequence[str], document_indices: Sequence[DocumentIndex]
+) -> tuple[list[str], list[DocumentIndex], dict[TextIndex, list[DocumentIndex]]]:
+    text_indices: dict[str, TextIndex] = {}
+    first: list[DocumentIndex] = []
+    copies: dict[TextIndex, list[DocumentIndex]] = {}
+    for text, place in zip(texts, document_indices, strict=True):
+        row = text_indices.setdefault(text, TextIndex(len(first)))
         if row == len(first):
             first.append(place)
         else:
             copies.setdefault(row, []).append(place)
-    return list(rows), first, copies
+    return list(text_indices), first, copies
 
 
 def _check(call: Call) -> None:

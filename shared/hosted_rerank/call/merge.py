@@ -1,90 +1,88 @@
 """The last part of a rerank without the I/O: the answers of its requests become one, on one scale."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from itertools import repeat
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from hosted_rerank.call.call_state import CallState
 from hosted_rerank.errors import RerankError
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.response import RerankResponse, RerankResult, ScoreKind, ScoreTransform, Usage
-
-_result: Callable[[tuple[Any, ...]], RerankResult]
-_result = partial(tuple.__new__, RerankResult)  # pyright: ignore[reportUnknownMemberType] - typeshed leaves it open
-"""Makes a result of its values, without a call of Python's for each of thousands."""
+from hosted_rerank.wire import DocumentIndex, TextIndex
 
 
-def merge(work: CallState, elapsed: float, fallback_errors: Sequence[RerankError] = ()) -> RerankResponse:
+def merge(state: CallState, elapsed: float, fallback_errors: Sequence[RerankError] = ()) -> RerankResponse:
     """Return the answers as one: best first, ties in input order, what has no score last, cut to `top_n`.
 
     Args:
-        work: What was done.
+        state: What was done.
         elapsed: Seconds since the call began.
         fallback_errors: What kept the rerankers before this one from answering.
     """
-    plan, answers = work.plan, work.answers
-    scores = _by_place(work)
+    plan, answers = state.plan, state.results
+    scores = _by_document(state)
     order = sorted(sorted(scores), key=scores.__getitem__, reverse=True)  # stable, also reversed
     kind, transform = _scale(plan.endpoint, scores, order)
     best = order if plan.top_n is None else order[: plan.top_n]
-    results = list(map(_result, zip(best, map(scores.__getitem__, best), repeat(None), strict=False)))
-    if transform == "sigmoid":  # after sorting: far out, different logits have the same sigmoid
-        results = [RerankResult(result.index, _sigmoid(scores[result.index])) for result in results]
-    if plan.blanks or work.failed:
-        results += _unscored(work, any_scored=bool(scores))
+    # The sigmoid comes after the sorting: logits far from zero have the same one.
+    shown = {place: _sigmoid(scores[place]) for place in best} if transform == "sigmoid" else scores
+    results = [RerankResult(place, shown[place]) for place in best]
+    if plan.blanks or state.failed:
+        results += _unscored(state, any_scored=bool(scores))
     return RerankResponse(
         results=tuple(results if plan.top_n is None else results[: plan.top_n]),
         usage=answers[0].usage if len(answers) == 1 else sum((answer.usage for answer in answers), Usage()),
         model=next((answer.model for answer in answers if answer.model), plan.endpoint.model or ""),
         provider=plan.endpoint.provider.name,
         request_ids=tuple(answer.request_id for answer in answers if answer.request_id),
-        attempts=work.attempts,
+        attempts=state.attempts,
         elapsed=elapsed,
         score_kind=kind,
         score_transform=transform,
-        sent=len(plan.texts) - len(work.known),
+        sent=len(plan.texts) - len(state.cached_scores),
         deduplicated=sum(map(len, plan.copies.values())),
-        cached=len(work.known),
-        error=next(iter(work.failed.values()), None),
+        cached=len(state.cached_scores),
+        error=next(iter(state.failed.values()), None),
         fallback_errors=tuple(fallback_errors),
     )
 
 
-def _by_place(work: CallState) -> Mapping[int, float]:
-    """The scores, by place in the caller's list."""
-    plan, answers = work.plan, work.answers
-    by_row = answers[0].scores if len(answers) == 1 and not work.known else _together(work)
-    if isinstance(plan.places, range):
-        return by_row
-    scores = {plan.places[row]: score for row, score in by_row.items()}
-    return scores | {place: by_row[row] for row, places in plan.copies.items() if row in by_row for place in places}
+def _by_document(state: CallState) -> Mapping[DocumentIndex, float]:
+    """Returns the scores by document of the caller's list."""
+    plan, results = state.plan, state.results
+    scores = results[0].scores if len(results) == 1 and not state.cached_scores else _all_scores(state)
+    if isinstance(plan.document_indices, range):  # every document was sent, so the numbers are the same
+        return cast("Mapping[DocumentIndex, float]", scores)
+    found = {plan.document_indices[text]: score for text, score in scores.items()}
+    return found | {copy: scores[text] for text, copies in plan.copies.items() if text in scores for copy in copies}
 
 
-def _together(work: CallState) -> Mapping[int, float]:
-    by_row = dict(work.known)
-    for answer in work.answers:
-        by_row.update(answer.scores)
-    return by_row
+def _all_scores(state: CallState) -> Mapping[TextIndex, float]:
+    scores = dict(state.cached_scores)
+    for result in state.results:
+        scores.update(result.scores)
+    return scores
 
 
-def _unscored(work: CallState, *, any_scored: bool) -> list[RerankResult]:
-    """Documents without a score: what an outage hit, then blank ones; with no score at all, all as they came."""
-    plan = work.plan
-    hit = {place: type(error).__name__ for row, error in work.failed.items() for place in _places(work, row)}
+def _unscored(state: CallState, *, any_scored: bool) -> list[RerankResult]:
+    """Returns documents without a score: those that an outage hit, then blank ones; in input order if none is scored."""
+    plan = state.plan
+    hit = {place: type(error).__name__ for text, error in state.failed.items() for place in _documents(state, text)}
     if any_scored:
         return [RerankResult(place, None, hit.get(place)) for place in (*sorted(hit), *plan.blanks)]
     name = next(iter(hit.values()), None)
     return [RerankResult(place, None, name) for place in sorted((*hit, *plan.blanks))]
 
 
-def _places(work: CallState, row: int) -> Sequence[int]:
-    return (work.plan.places[row], *work.plan.copies.get(row, ()))
+def _documents(state: CallState, text: TextIndex) -> Sequence[DocumentIndex]:
+    """Returns the documents that have a text."""
+    return (state.plan.document_indices[text], *state.plan.copies.get(text, ()))
 
 
-def _scale(endpoint: Endpoint, scores: Mapping[int, float], order: Sequence[int]) -> tuple[ScoreKind, ScoreTransform]:
-    """Where the scores will lie, and what has to be done for it; `order` is by score, best first."""
+def _scale(
+    endpoint: Endpoint, scores: Mapping[DocumentIndex, float], order: Sequence[DocumentIndex]
+) -> tuple[ScoreKind, ScoreTransform]:
+    """Returns the scale of the scores and the transform for it; `order` holds the documents, best first."""
     kind, chosen = endpoint.provider.score_kind, endpoint.score_transform
     if chosen == "sigmoid" or (chosen == "auto" and kind == "logit"):
         return "unit", "sigmoid"

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from hosted_rerank.call.batching import Plan
+from hosted_rerank.wire import TextIndex
 
 logger = logging.getLogger("hosted_rerank")
 
@@ -26,13 +27,13 @@ Cache: TypeAlias = MutableMapping[str, float]
 """A dict, `cachetools.TTLCache`, `diskcache.Cache`, ..."""
 
 
-class _Asking:
+class _PairsInFlight:
     """What the process is asking for."""
 
     def __init__(self) -> None:
-        self.begin()
+        self.reset_after_fork()
 
-    def begin(self) -> None:
+    def reset_after_fork(self) -> None:
         """Begin with nothing: new, or in a forked child, where nobody waits for the answers to the parent."""
         self.lock = threading.RLock()  # the collector may end a call, which releases its pairs, within another one
         """Held while a cache is used, for few caches are made for several threads, and while `pairs` changes."""
@@ -40,9 +41,9 @@ class _Asking:
         """The pairs that are being asked for, by cache; `None` comes out where there was no answer."""
 
 
-_ASKING = _Asking()
+_IN_FLIGHT = _PairsInFlight()
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_ASKING.begin)
+    os.register_at_fork(after_in_child=_IN_FLIGHT.reset_after_fork)
 
 
 def cache_keys(plan: Plan) -> list[str]:
@@ -62,75 +63,75 @@ def cache_keys(plan: Plan) -> list[str]:
             pair.update(orjson.dumps(text) + b"]")
             keys.append(pair.hexdigest())
     except TypeError:  # what orjson's own error is
-        raise plan.unsendable(range(len(plan.texts))) from None
+        raise plan.unsendable(plan.all_texts) from None
     return keys
 
 
 @dataclass(slots=True)
 class ScoreCache:
-    """The pairs of one call: which are known, which it asks for, and which another call is asking for."""
+    """The pairs of one call: which are cached_scores, which it asks for, and which another call is asking for."""
 
     cache: Cache
     keys: Sequence[str]
-    known: dict[int, float] = field(default_factory=dict[int, float])
-    """Scores that came from the cache or from another call, by row."""
-    own: set[int] = field(default_factory=set[int])
+    cached_scores: dict[TextIndex, float] = field(default_factory=dict[TextIndex, float])
+    """Scores that came from the cache or from another call, by index."""
+    leading: set[TextIndex] = field(default_factory=set[TextIndex])
     """Rows that this call asks for."""
-    others: dict[int, "Future[float | None]"] = field(default_factory=dict[int, "Future[float | None]"])
+    following: dict[TextIndex, "Future[float | None]"] = field(default_factory=dict[TextIndex, "Future[float | None]"])
     """Rows that other calls are asking for."""
 
-    def claim(self, rows: Iterable[int]) -> list[int]:
-        """Look rows up, and return those that this call has to ask for."""
-        with _ASKING.lock:
-            for row in rows:
-                key = self.keys[row]
+    def claim_leadership(self, text_indices: Iterable[TextIndex]) -> list[TextIndex]:
+        """Look text_indices up, and return those that this call has to ask for."""
+        with _IN_FLIGHT.lock:
+            for index in text_indices:
+                key = self.keys[index]
                 score = self._read(key)
                 if score is not None:
-                    self.known[row] = score
-                elif (asked := _ASKING.pairs.get((id(self.cache), key))) is not None:
-                    self.others[row] = asked
+                    self.cached_scores[index] = score
+                elif (asked := _IN_FLIGHT.pairs.get((id(self.cache), key))) is not None:
+                    self.following[index] = asked
                 else:
-                    self.own.add(row)
-                    _ASKING.pairs[id(self.cache), key] = future = Future[float | None]()
+                    self.leading.add(index)
+                    _IN_FLIGHT.pairs[id(self.cache), key] = future = Future[float | None]()
                     future.set_running_or_notify_cancel()  # so that nobody who waits can cancel it
-        return sorted(self.own)
+        return sorted(self.leading)
 
-    def store(self, scores: Iterable[tuple[int, float]]) -> None:
+    def store(self, scores: Iterable[tuple[TextIndex, float]]) -> None:
         """Put scores into the cache, and give them to who waits for them."""
-        with _ASKING.lock:
-            for row, score in scores:
-                self._write(self.keys[row], score)
-                self._done(row, score)
+        with _IN_FLIGHT.lock:
+            for index, score in scores:
+                self._write(self.keys[index], score)
+                self._done(index, score)
 
-    def release(self, rows: Iterable[int] | None = None) -> None:
-        """Let others ask for what this call gets no answer to: so many rows, or all that are left."""
-        with _ASKING.lock:
-            for row in list(self.own) if rows is None else rows:
-                self._done(row, None)
+    def release(self, text_indices: Iterable[TextIndex] | None = None) -> None:
+        """Let others ask for what this call gets no answer to: so many text_indices, or all that are left."""
+        with _IN_FLIGHT.lock:
+            for index in list(self.leading) if text_indices is None else text_indices:
+                self._done(index, None)
 
-    def pending(self) -> list[int]:
-        """Take out the rows that other calls have no answer to yet."""
-        late = [row for row, future in self.others.items() if not future.done()]
-        for row in late:
-            del self.others[row]
+    def pending(self) -> list[TextIndex]:
+        """Take out the text_indices that other calls have no answer to yet."""
+        late = [index for index, future in self.following.items() if not future.done()]
+        for index in late:
+            del self.following[index]
         return late
 
-    def collect(self) -> list[int]:
+    def collect_followed(self) -> list[TextIndex]:
         """Take what others got, and return what this call has to ask for now, for they got nothing."""
-        missing: list[int] = []
-        for row, future in self.others.items():
+        missing: list[TextIndex] = []
+        for index, future in self.following.items():
             score = future.result()
             if score is None:
-                missing.append(row)
+                missing.append(index)
             else:
-                self.known[row] = score
-        self.others = {}
-        return self.claim(missing)
+                self.cached_scores[index] = score
+        self.following = {}
+        return self.claim_leadership(missing)
 
-    def _done(self, row: int, score: float | None) -> None:
-        if row in self.own:
-            self.own.discard(row)
-            if future := _ASKING.pairs.pop((id(self.cache), self.keys[row]), None):  # none in a forked child
+    def _done(self, index: int, score: float | None) -> None:
+        if index in self.leading:
+            self.leading.discard(index)
+            if future := _IN_FLIGHT.pairs.pop((id(self.cache), self.keys[index]), None):  # none in a forked child
                 future.set_result(score)
 
     def _read(self, key: str) -> float | None:

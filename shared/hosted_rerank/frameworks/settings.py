@@ -204,8 +204,14 @@ class RerankSettings(ContextManagerMixin, BaseModel):
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
-        lent = (self.client, self.async_client, self.cache, self.rate_limiter, getattr(self, "callback_manager", None))
-        memo |= {id(thing): thing for thing in lent}  # not ours to copy
+        custom_client = (
+            self.client,
+            self.async_client,
+            self.cache,
+            self.rate_limiter,
+            getattr(self, "callback_manager", None),
+        )
+        memo |= {id(thing): thing for thing in custom_client}  # not ours to copy
         return super().__deepcopy__(memo)
 
     def __getstate__(self) -> dict[Any, Any]:

@@ -1,46 +1,61 @@
-"""Whether a service is worth asking: a circuit breaker and a budget for retries.
+"""A circuit breaker and a retry budget, which keep an outage from getting worse.
 
-After many failures in a row the circuit opens: calls fail at once instead of waiting for what does not come. Then one
-request is let through to try, and its success closes the circuit for all. Before that, the budget sees to it that
-retries stay a share of the requests: an outage must not triple the load.
+After many failures in a row the circuit opens: calls fail at once instead of waiting in vain. After a pause it is half
+open and lets one probe through, whose success closes it for all. Before that, the budget keeps retries to a share of
+the requests, so that they do not multiply the load of a service that fails.
 """
 
 import threading
-
-FAILURES = 10
-"""Failures in a row that open the circuit."""
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
-"""Seconds until it is tried again; doubled after each try that fails."""
-SHARE = 0.2
-"""Retries that each request earns."""
-RESERVE, LARGEST = 10.0, 100.0
-"""Retries to begin with, one of which comes back each second; and the most that can be saved up."""
+from dataclasses import dataclass
 
 
-class Health:
-    """Counts what failed; used from any thread. Callers say what time it is."""
+@dataclass(frozen=True, slots=True)
+class BreakerSettings:
+    """The constants of the circuit breaker and of the retry budget; times in seconds."""
 
-    def __init__(self) -> None:
+    failures: int = 10
+    """Failures in a row that open the circuit."""
+    pause_initial: float = 5.0
+    """The first pause before a probe; doubled after each probe that fails."""
+    pause_max: float = 60.0
+    budget_share: float = 0.2
+    """Retries that each request adds to the budget; Envoy's default retry budget is 20 % as well."""
+    budget_reserve: float = 10.0
+    """Retries at the start, one of which comes back each second."""
+    budget_max: float = 100.0
+
+
+BREAKER_SETTINGS = BreakerSettings()
+
+
+class CircuitBreaker:
+    """Counts failures in a row; thread-safe. Callers pass the time, `time.monotonic()` in seconds."""
+
+    def __init__(self, settings: BreakerSettings = BREAKER_SETTINGS) -> None:
+        self._settings = settings
         self._lock = threading.Lock()
         self._failures = 0
         self._last = ""
         self._open = False
         self._opened = 0.0
         self._until = 0.0
-        self._pause = FIRST_PAUSE
-        self._budget = RESERVE
-        self._earned = 0.0
-        """When the budget was last looked at."""
+        self._pause = settings.pause_initial
 
-    def closed_to(self, now: float) -> float:
-        """Return for how many seconds nothing may be sent; 0 if something may."""
+    def open_for(self, now: float) -> float:
+        """Returns the seconds for which no request may be sent; 0 where the circuit is closed or half open."""
         return max(0.0, self._until - now) if self._open else 0.0
 
-    def tries(self, now: float, seconds: float) -> bool:
-        """Take note that a request goes: where the circuit is open, it has so many seconds to find out, alone.
+    @property
+    def reason(self) -> str:
+        """Returns why the circuit is open."""
+        return f"{self._failures} requests in a row failed, the last with {self._last}"
 
-        Returns:
-            Whether the circuit is open.
+    def start_probe(self, now: float, seconds: float) -> bool:
+        """Records that a request is sent, and returns whether it is a probe of a half-open circuit.
+
+        Args:
+            now: The time.
+            seconds: How long a probe keeps other requests out while it has no result.
         """
         if not self._open:
             return False
@@ -48,49 +63,64 @@ class Health:
             self._until = now + seconds
         return True
 
-    def untried(self, now: float) -> None:
-        """Take note that the request that was let through found nothing out: it was given up."""
+    def cancel_probe(self, now: float) -> None:
+        """Records that a probe was given up without a result, so that another request may be the probe."""
         with self._lock:
             self._until = min(self._until, now)
 
-    @property
-    def story(self) -> str:
-        """What opened the circuit, in words."""
-        return f"{self._failures} requests in a row failed, the last with {self._last}"
-
-    def well(self) -> None:
-        """Take note of an answer."""
-        self.answers()
-        self._budget = min(self._budget + SHARE, LARGEST)
-
-    def answers(self) -> None:
-        """Take note that the service answers, be it that a request is wrong."""
+    def record_response(self) -> None:
+        """Records that the service responded, if only that a request is wrong; closes the circuit."""
         if self._failures or self._open:
             with self._lock:
-                self._failures, self._open, self._pause = 0, False, FIRST_PAUSE
+                self._failures, self._open, self._pause = 0, False, self._settings.pause_initial
 
-    def failed(self, now: float, sent: float, how: str) -> bool:
-        """Take note of a failure of a request that was sent at `sent`; whether the circuit is open after it."""
+    def record_failure(self, now: float, sent: float, reason: str) -> bool:
+        """Records a failure that may be an outage.
+
+        Args:
+            now: When the failure was known.
+            sent: When the request was sent.
+            reason: The failure in words.
+
+        Returns:
+            Whether the circuit is open now.
+        """
         with self._lock:
-            self._budget = min(self._budget + SHARE, LARGEST)
             if self._open and sent < self._opened:
-                return True  # sent before the circuit opened: nothing new
+                return True  # sent before the circuit opened: it tells nothing new
             self._failures += 1
-            self._last = how
+            self._last = reason
             if self._open:
-                self._pause = min(self._pause * 2, LONGEST_PAUSE)
-            elif self._failures < FAILURES:
+                self._pause = min(self._pause * 2, self._settings.pause_max)
+            elif self._failures < self._settings.failures:
                 return False
             self._open, self._opened, self._until = True, now, now + self._pause
             return True
 
-    def may_retry(self, now: float) -> bool:
-        """Take a retry from the budget, if there is one."""
+
+class RetryBudget:
+    """Keeps retries to a share of the requests; thread-safe. Callers pass the time in seconds."""
+
+    def __init__(self, settings: BreakerSettings = BREAKER_SETTINGS) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._left = settings.budget_reserve
+        self._refilled = 0.0
+        """When the budget was last refilled."""
+
+    def deposit(self) -> None:
+        """Adds the share of one request."""
         with self._lock:
-            if self._budget < RESERVE:
-                self._budget = min(RESERVE, self._budget + max(0.0, now - self._earned))
-            self._earned = now
-            if self._budget < 0.999:  # fifths do not add up to one
+            self._left = min(self._left + self._settings.budget_share, self._settings.budget_max)
+
+    def withdraw(self, now: float) -> bool:
+        """Takes one retry out of the budget; returns whether there was one."""
+        reserve = self._settings.budget_reserve
+        with self._lock:
+            if self._left < reserve:
+                self._left = min(reserve, self._left + max(0.0, now - self._refilled))
+            self._refilled = now
+            if self._left < 0.999:  # shares of a fifth do not add up to exactly one
                 return False
-            self._budget -= 1
+            self._left -= 1
             return True

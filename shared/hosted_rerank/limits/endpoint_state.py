@@ -1,6 +1,6 @@
-"""What this process has learned of the services that it asks: one `EndpointState` for each host, key and model.
+"""What the process knows of each endpoint, model and account that it sends requests to.
 
-All rerankers share them, however they were made, so what one call learns the next one knows.
+All rerankers share it, however they were made, so that each call uses what the earlier ones learned.
 """
 
 import os
@@ -8,57 +8,83 @@ import threading
 from collections.abc import Callable
 
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
-from hosted_rerank.limits.circuit_breaker import Health
-from hosted_rerank.limits.request_queue import RequestQueue
+from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
+from hosted_rerank.limits.classification import Verdict
+from hosted_rerank.limits.request_queue import RequestQueue, Ticket
 from hosted_rerank.providers.endpoint import Endpoint
 
-_MOST = 1000
-"""EndpointRegistry that are remembered."""
+_MAX_ENDPOINTS = 1000
+"""Endpoints that are remembered."""
 
 
 class EndpointState:
-    """A model at a host, as one account may use it."""
+    """A model at a host, as one account may use it: its queue, circuit breaker, retry budget and largest batch."""
 
-    def __init__(self, pacer: RequestQueue | None = None) -> None:
-        self.pacer = pacer or RequestQueue(AdaptiveRate())
-        self.health = Health()
-        self.largest: int | None = None
-        """Documents of the largest batch that may still be taken; `None` if none was refused."""
+    def __init__(self, queue: RequestQueue | None = None, breaker_settings: BreakerSettings = BREAKER_SETTINGS) -> None:
+        self.queue = queue or RequestQueue(AdaptiveRate())
+        self.breaker = CircuitBreaker(breaker_settings)
+        self.budget = RetryBudget(breaker_settings)
+        self.max_batch: int | None = None
+        """Documents of the largest batch that the API may still accept; `None` if it refused none."""
 
-    def refused_batch(self, documents: int) -> None:
-        """Take note that so many documents were too many for one request."""
-        self.largest = max(1, min(self.largest or documents, documents // 2))
+    def record_batch_too_large(self, documents: int) -> None:
+        """Records that the API refused a batch of so many documents."""
+        self.max_batch = max(1, min(self.max_batch or documents, documents // 2))
+
+    def record(self, verdict: Verdict, ticket: Ticket, now: float, retry_after: float | None = None) -> bool:
+        """Records what came of a request.
+
+        Args:
+            verdict: What the outcome means.
+            ticket: The request's ticket.
+            now: When the outcome was known.
+            retry_after: Seconds for which no request is sent, if the API asks for that.
+
+        Returns:
+            Whether the outcome opened the circuit or came while it was open.
+        """
+        if verdict.success:
+            self.queue.on_success(ticket, now, verdict.quota)
+        elif verdict.throttled:
+            self.queue.on_throttled(ticket, now, retry_after, verdict.quota, overloaded=verdict.overloaded)
+        else:
+            self.queue.leave(ticket)
+        if verdict.outage is None:
+            self.breaker.record_response()
+        if verdict.success or verdict.outage is not None:
+            self.budget.deposit()
+        return verdict.outage is not None and self.breaker.record_failure(now, ticket.sent, verdict.outage)
 
 
 class EndpointRegistry:
-    """EndpointRegistry by host, key and model.
+    """Endpoint states by host, key and model.
 
     Args:
-        make: Makes what is known of a service when it is met first.
+        make: Makes the state of an endpoint that is not known yet.
     """
 
     def __init__(self, make: Callable[[], EndpointState] = EndpointState) -> None:
         self._make = make
-        self.begin()
+        self.reset_after_fork()
 
-    def begin(self) -> None:
-        """Begin knowing nothing: new, or in a forked child, whose parent's locks may be held for ever."""
+    def reset_after_fork(self) -> None:
+        """Forgets everything: a forked child cannot use the locks of its parent, which may be held for ever."""
         self._lock = threading.Lock()
         self._known: dict[tuple[str, int, str | None], EndpointState] = {}
 
     def find(self, endpoint: Endpoint, key: str | None) -> EndpointState:
-        """Return what is known of the service that an endpoint asks with a key."""
+        """Returns the state of an endpoint for an account."""
         name = (endpoint.host, hash((key, *endpoint.secrets(None))), endpoint.model)
         found = self._known.get(name)
         if found is None:
             with self._lock:
                 found = self._known.setdefault(name, self._make())
-                if len(self._known) > _MOST:
+                if len(self._known) > _MAX_ENDPOINTS:
                     del self._known[next(iter(self._known))]
         return found
 
 
 ENDPOINTS = EndpointRegistry()
-"""Those of the process."""
+"""The endpoint states of the process."""
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=ENDPOINTS.begin)
+    os.register_at_fork(after_in_child=ENDPOINTS.reset_after_fork)

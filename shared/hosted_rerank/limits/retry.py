@@ -33,35 +33,35 @@ class RetryPolicy:
     max_total_backoff: float = 120.0
     """Seconds of all waits of a request together."""
 
-    def wait(self, outcome: Outcome, retries: int, waited: float, chance: float) -> float | None:
+    def delay(self, outcome: Outcome, retries: int, waited: float, jitter: float) -> float | None:
         """Return the seconds to wait before asking again, or `None` to give up.
 
         Args:
             outcome: What came of the last request; not a success.
             retries: Retries made so far.
             waited: Seconds waited so far.
-            chance: A random number from 0 to 1, for the jitter.
+            jitter: A random number from 0 to 1, for the jitter.
         """
-        if retries >= self.max_retries or not passes(outcome):
+        if retries >= self.max_retries or not is_retryable(outcome):
             return None
         hint = None if isinstance(outcome, TransportFailure) else retry_after(outcome.headers)
         if hint is None:
-            wait = self.backoff(retries, chance)
+            wait = self.backoff(retries, jitter)
         elif hint <= self.backoff_max:  # never earlier than asked, and not everybody at the same moment
-            wait = min(hint * (1 + chance / 10), self.backoff_max)
+            wait = min(hint * (1 + jitter / 10), self.backoff_max)
         else:
             return None
         return wait if waited + wait <= self.max_total_backoff else None
 
-    def backoff(self, retries: int, chance: float) -> float:
+    def backoff(self, retries: int, jitter: float) -> float:
         """Return the seconds to wait where nobody says how long."""
-        return min(self.backoff_initial * 2.0 ** min(retries, 30), self.backoff_max) * (0.5 + chance / 2)
+        return min(self.backoff_initial * 2.0 ** min(retries, 30), self.backoff_max) * (0.5 + jitter / 2)
 
 
-def passes(outcome: Outcome) -> bool:
+def is_retryable(outcome: Outcome) -> bool:
     """Whether the same request may succeed later."""
     if isinstance(outcome, TransportFailure):
-        return not outcome.final
+        return outcome.retryable
     verdict = outcome.headers.get("x-should-retry", "").strip().lower()
     if verdict in ("true", "false"):
         return verdict == "true"

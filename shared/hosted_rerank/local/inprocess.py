@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hosted_rerank.local import MODEL
-from hosted_rerank.wire import Outcome, Reply, Request, TransportFailure
+from hosted_rerank.wire import Outcome, Request, Response, TransportFailure
 
 
 class RerankBody(BaseModel):
@@ -44,7 +44,7 @@ class LocalTransport:
         finally:
             cancelled.set()
 
-    lent = False
+    custom_client = False
 
     def close(self) -> None:
         """Does nothing."""
@@ -68,11 +68,11 @@ def _answer(request: Request, deadline: float, cancelled: threading.Event) -> Ou
         )
     except ScoringCancelled:
         reason = f"the embedded model was not done after {request.timeout:g} s"
-        return TransportFailure(reason, at=time.monotonic(), timed_out=not cancelled.is_set(), final=True)
+        return TransportFailure(reason, at=time.monotonic(), timed_out=not cancelled.is_set(), retryable=False)
     results = [{"index": index, "relevance_score": score} for index, score in enumerate(scores.relevance)]
     return _reply(200, {"id": f"rerank-{uuid.uuid4().hex}", "model": MODEL, "results": results, "usage": scores.usage})
 
 
-def _reply(status: int, body: object) -> Reply:
+def _reply(status: int, body: object) -> Response:
     headers = {"date": formatdate(usegmt=True), "content-type": "application/json"}
-    return Reply(status, headers, orjson.dumps(body), time.monotonic())
+    return Response(status, headers, orjson.dumps(body), time.monotonic())

@@ -1,57 +1,67 @@
-"""What happens during a call, told to whoever watches: always to the log, and to OpenTelemetry where it is in use.
+"""Reports what happens during a call to the log; a subclass reports it elsewhere too.
 
-The flow says what happens, once and in one place; neither a text nor a key is ever told here. The logger is
-`hosted_rerank`: retries at INFO; at WARNING what changes an answer: a fallback, an open circuit, documents that are
-passed through.
+Neither a text nor a key is ever reported. The logger is `hosted_rerank`: each request at DEBUG, retries at INFO; at
+WARNING what changes an answer: a fallback, an open circuit, documents that are passed through.
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Any, Self
 
 from hosted_rerank.errors import RerankError
 from hosted_rerank.response import RerankResponse
+from hosted_rerank.wire import Outcome, Response
 
 logger = logging.getLogger("hosted_rerank")
-logger.addHandler(logging.NullHandler())  # quiet, unless the program wants to hear
 
 
 class CallObserver:
-    """Watches one call for the log. A subclass watches for others too."""
+    """Reports one call to the log. It holds no state."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Take note that the call is over, and what ended it."""
+        """Reports the end of the call, and the error that ended it."""
 
-    def answered(self, response: RerankResponse) -> None:
-        """Take note of the answer."""
+    def on_response(self, response: RerankResponse) -> None:
+        """Reports the answer of the call."""
 
-    def begins(self, documents: int) -> Any:
-        """Take note that one of several requests of the call begins; what this returns is handed to `ends`."""
+    def on_batch_start(self, documents: int) -> Any:
+        """Reports the start of one of several requests; `on_batch_end` and `trace_headers` get what this returns."""
 
-    def ends(self, request: Any, attempts: int, error: RerankError | None) -> None:
-        """Take note of its end."""
+    def on_batch_end(self, span: Any, attempts: int, error: RerankError | None) -> None:
+        """Reports the end of one of several requests."""
 
-    def sends(self, number: int) -> None:
-        """Take note that so many requests more are under way; a negative number came back."""
+    def trace_headers(self, span: Any) -> Mapping[str, str]:  # noqa: ARG002 - a subclass needs it
+        """Returns HTTP headers that carry the trace to the server."""
+        return {}
 
-    def retries(self, provider: str, attempts: int, seconds: float, why: str) -> None:
-        """Take note that an attempt failed, and that another one follows."""
-        logger.info("%s: attempt %d failed (%s), the next in %.2g s", provider, attempts, why, seconds)
+    def on_request_start(self) -> None:
+        """Reports that an HTTP request is sent."""
 
-    def opens(self, provider: str, story: str) -> None:
-        """Take note that the circuit opened."""
-        logger.warning("%s is not asked for a while: %s", provider, story)
+    def on_request_end(self, provider: str, documents: int, outcome: Outcome | None, seconds: float) -> None:
+        """Reports the end of an HTTP request; `outcome` is `None` where the call was cancelled."""
+        if logger.isEnabledFor(logging.DEBUG):
+            status = outcome.status if isinstance(outcome, Response) else "no response" if outcome else "cancelled"
+            logger.debug("%s: %d documents, status %s, %.3f s", provider, documents, status, seconds)
 
-    def passes(self, error: RerankError) -> None:
-        """Take note that documents go unscored."""
+    def on_retry(self, provider: str, attempts: int, seconds: float, reason: str) -> None:
+        """Reports that an attempt failed, and that another one follows."""
+        logger.info("%s: attempt %d failed (%s), the next in %.2g s", provider, attempts, reason, seconds)
+
+    def on_circuit_open(self, provider: str, reason: str) -> None:
+        """Reports that the circuit breaker opened."""
+        logger.warning("Circuit breaker open for %s: %s", provider, reason)
+
+    def on_passthrough(self, error: RerankError) -> None:
+        """Reports that documents stay unscored."""
         logger.warning("Not reranked, passed through in input order: %s: %s", type(error).__name__, error)
 
-    def falls_back(self, provider: str, error: RerankError) -> None:
-        """Take note that another provider is asked."""
+    def on_fallback(self, provider: str, error: RerankError) -> None:
+        """Reports that another provider is asked."""
         logger.warning("Falling back to %s: %s: %s", provider, type(error).__name__, error)
 
 
 NULL_OBSERVER = CallObserver()
-"""The log's alone: it holds nothing, so one is enough."""
+"""The observer that reports to the log only."""

@@ -7,18 +7,20 @@ with `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`, and then the que
 
 import os
 import time
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from opentelemetry import context, metrics, trace
+from opentelemetry.propagate import inject
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from hosted_rerank.errors import RerankError
 from hosted_rerank.observability.events import CallObserver
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.response import RerankResponse
-from hosted_rerank.wire import Call
+from hosted_rerank.wire import Call, Outcome
 
 _KNOWN = {
     "azure": "azure.ai.inference",
@@ -68,7 +70,7 @@ class TracedCall(CallObserver):
         self._meters.duration.record(time.monotonic() - self._began, self._about, context=self._context)
         self._span.end()
 
-    def answered(self, response: RerankResponse) -> None:
+    def on_response(self, response: RerankResponse) -> None:
         """Put the answer's numbers on the span, and count its tokens."""
         usage = response.usage
         tokens = usage.tokens
@@ -94,41 +96,57 @@ class TracedCall(CallObserver):
             counted = {**self._about, "gen_ai.token.type": "input"}
             self._meters.tokens.record(tokens, counted, context=self._context)
 
-    def begins(self, documents: int) -> Span:
+    def on_batch_start(self, documents: int) -> Span:
         """Begin a span below the call's."""
         attributes = {**self._about, "hosted_rerank.documents": documents}
         return _tracer().start_span("rerank request", self._context, SpanKind.CLIENT, attributes)
 
-    def ends(self, request: Span, attempts: int, error: RerankError | None) -> None:
+    def on_batch_end(self, span: Span, attempts: int, error: RerankError | None) -> None:
         """End it."""
-        request.set_attribute("hosted_rerank.requests", attempts)
+        span.set_attribute("hosted_rerank.requests", attempts)
         if error is not None:
-            _failed(request, error)
-        request.end()
+            _failed(span, error)
+        span.end()
 
-    def sends(self, number: int) -> None:
-        """Count requests under way."""
-        self._meters.under_way.add(number, self._about, context=self._context)
+    def trace_headers(self, span: Span | None) -> Mapping[str, str]:
+        """Returns the headers of the propagators that are set up, `traceparent` by default."""
+        headers: dict[str, str] = {}
+        inject(headers, self._context if span is None else trace.set_span_in_context(span, self._context))
+        return headers
 
-    def retries(self, provider: str, attempts: int, seconds: float, why: str) -> None:
+    def on_request_start(self) -> None:
+        """Counts requests in flight."""
+        self._meters.in_flight.add(1, self._about, context=self._context)
+
+    def on_request_end(self, provider: str, documents: int, outcome: Outcome | None, seconds: float) -> None:
+        """Counts requests in flight."""
+        super().on_request_end(provider, documents, outcome, seconds)
+        self._meters.in_flight.add(-1, self._about, context=self._context)
+
+    def on_retry(self, provider: str, attempts: int, seconds: float, reason: str) -> None:
         """Put an event on the span."""
-        super().retries(provider, attempts, seconds, why)
-        event: dict[str, Any] = {"gen_ai.provider.name": provider, "attempt": attempts, "wait": seconds, "reason": why}
+        super().on_retry(provider, attempts, seconds, reason)
+        event: dict[str, Any] = {
+            "gen_ai.provider.name": provider,
+            "attempt": attempts,
+            "wait": seconds,
+            "reason": reason,
+        }
         self._span.add_event("hosted_rerank.retry", event)
 
-    def opens(self, provider: str, story: str) -> None:
+    def on_circuit_open(self, provider: str, reason: str) -> None:
         """Put an event on the span."""
-        super().opens(provider, story)
-        self._span.add_event("hosted_rerank.circuit_open", {"gen_ai.provider.name": provider, "reason": story})
+        super().on_circuit_open(provider, reason)
+        self._span.add_event("hosted_rerank.circuit_open", {"gen_ai.provider.name": provider, "reason": reason})
 
-    def passes(self, error: RerankError) -> None:
+    def on_passthrough(self, error: RerankError) -> None:
         """Put an event on the span."""
-        super().passes(error)
+        super().on_passthrough(error)
         self._span.add_event("hosted_rerank.passthrough", {"error.type": type(error).__name__})
 
-    def falls_back(self, provider: str, error: RerankError) -> None:
+    def on_fallback(self, provider: str, error: RerankError) -> None:
         """Put an event on the span."""
-        super().falls_back(provider, error)
+        super().on_fallback(provider, error)
         event = {"gen_ai.provider.name": provider, "error.type": type(error).__name__}
         self._span.add_event("hosted_rerank.fallback", event)
 
@@ -156,7 +174,7 @@ class _Meters:
             "Tokens that a rerank read.",
             explicit_bucket_boundaries_advisory=_TOKENS,
         )
-        self.under_way = meter.create_up_down_counter(
+        self.in_flight = meter.create_up_down_counter(
             "hosted_rerank.client.requests", "{request}", "HTTP requests under way."
         )
 

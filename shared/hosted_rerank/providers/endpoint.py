@@ -30,6 +30,7 @@ logits. Never a scaling by the lowest and the highest: such scores would depend 
 
 _JSON = "application/json"
 _HEADERS = {"content-type": _JSON, "accept": _JSON, "accept-encoding": ", ".join(ENCODINGS)}
+_FRAMING = ("content-length", "transfer-encoding")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -192,7 +193,11 @@ def _check_key(key: str, source: str) -> None:
 def _check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"headers: {name!r} is no header name")
+            raise ValueError(f"headers: {name!r} is not the name of a header")
+        if name.lower() in _FRAMING:
+            raise ValueError(
+                f"headers: {name!r} says how the body is framed, which the HTTP client decides: leave it out"
+            )
         if not (value.isascii() and value.isprintable()) or value != value.strip():
             raise ValueError(
                 f"headers: the value of {name!r} holds a line break, a space at an end, or a character outside ASCII"

@@ -27,8 +27,8 @@ class Provider:
             query parameter; likewise.
         params: Query parameters and parts of the URL, as they are where the caller gives no others.
         headers: HTTP headers that the API asks for.
-        request_id_headers: Reply headers that may hold the API's id of the request; the first that is there counts.
-        usage_headers: Reply headers that hold counts, and what a `usage` object would call them.
+        request_id_headers: Response headers that may hold the API's id of the request; the first that is there counts.
+        usage_headers: Response headers that hold counts, and what a `usage` object would call them.
         errors: Errors that mean something else here than `hosted_rerank.errors` says: by status, or by the vendor's
             code or a phrase of its message.
         score_kind: Where its scores lie.

@@ -30,11 +30,11 @@ class RateLimitedTransport(TransportWrapper):
 
     def send(self, request: Request) -> Outcome:
         """Send a request in its turn, and return what came of it."""
-        if request.latest == inf:
+        if request.deadline == inf:
             self._limiter.acquire()
         else:
             while not self._limiter.acquire(blocking=False):
-                if time.monotonic() > request.latest:
+                if time.monotonic() > request.deadline:
                     return _late()
                 time.sleep(_POLL)
         return self._inner.send(_in_time(request))
@@ -42,7 +42,9 @@ class RateLimitedTransport(TransportWrapper):
     async def asend(self, request: Request) -> Outcome:
         """The same, awaiting."""
         try:
-            async with asyncio.timeout(max(0.0, request.latest - time.monotonic()) if request.latest < inf else None):
+            async with asyncio.timeout(
+                max(0.0, request.deadline - time.monotonic()) if request.deadline < inf else None
+            ):
                 await self._limiter.aacquire()
         except TimeoutError:
             return _late()
@@ -51,9 +53,9 @@ class RateLimitedTransport(TransportWrapper):
 
 def _in_time(request: Request) -> Request:
     """The request with what time the wait has left it."""
-    left = request.latest - time.monotonic()
+    left = request.deadline - time.monotonic()
     return request if left >= request.timeout else replace(request, timeout=max(0.001, left))
 
 
 def _late() -> TransportFailure:
-    return TransportFailure("the rate limiter did not let it go", time.monotonic(), timed_out=True, final=True)
+    return TransportFailure("the rate limiter did not let it go", time.monotonic(), timed_out=True, retryable=False)

@@ -8,7 +8,7 @@ from hosted_rerank.errors import AuthenticationError
 from hosted_rerank.providers.auth import Signer, Unreachable
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.transport.transport import TransportWrapper
-from hosted_rerank.wire import Outcome, Reply, Request, Transport, TransportFailure
+from hosted_rerank.wire import Outcome, Request, Response, Transport, TransportFailure
 
 
 class SigningTransport(TransportWrapper):
@@ -54,7 +54,7 @@ class SigningTransport(TransportWrapper):
 
 def _redacted(outcome: Outcome, request: Request, signed: Request) -> Outcome:
     """The outcome without the credentials, which a server may quote in what it says of a failure."""
-    if not isinstance(outcome, Reply) or outcome.status < 300:
+    if not isinstance(outcome, Response) or outcome.status < 300:
         return outcome
     content = outcome.content
     for name in signed.headers.keys() - request.headers.keys():

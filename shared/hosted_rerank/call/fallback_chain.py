@@ -1,0 +1,74 @@
+"""A call that goes from one reranker to the next until one answers."""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from hosted_rerank.call.batching import CallOptions, plan
+from hosted_rerank.call.call_state import CallState
+from hosted_rerank.call.merge import merge
+from hosted_rerank.call.score_cache import Cache
+from hosted_rerank.errors import AVAILABILITY_ERRORS, DeadlineExceededError, RerankError
+from hosted_rerank.limits.endpoint_state import EndpointRegistry
+from hosted_rerank.observability.events import CallObserver
+from hosted_rerank.providers.endpoint import Endpoint
+from hosted_rerank.response import RerankResponse
+from hosted_rerank.wire import Call, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One reranker of the chain."""
+
+    endpoint: Endpoint
+    call_options: CallOptions
+    connect: Callable[[], Transport]
+    registry: EndpointRegistry
+
+
+class FallbackChain:
+    """Runs one call at a reranker and, where that is out of service, at its fallbacks in turn.
+
+    Args:
+        call: The call.
+        stages: The reranker and its fallbacks. The first one's deadline and `on_error` hold for all.
+        cache: The scores of earlier calls.
+        observer: Gets the fallbacks and the answer.
+    """
+
+    def __init__(self, call: Call, stages: Sequence[Stage], cache: Cache | None, observer: CallObserver) -> None:
+        self.failures: list[RerankError] = []
+        """The errors of the stages that failed."""
+        self._call, self._stages, self._cache, self._observer = call, stages, cache, observer
+        self._started = time.monotonic()
+
+    def __iter__(self) -> Iterator[tuple[CallState, Transport]]:
+        options = self._stages[0].call_options
+        for number, stage in enumerate(self._stages):
+            transport = stage.connect()
+            own = replace(stage.call_options, deadline=options.deadline)
+            todo = plan(stage.endpoint, own, self._call)
+            passthrough = options.on_error == "passthrough" and number == len(self._stages) - 1
+            yield (
+                CallState(todo, self._started, self._cache, self._observer, stage.registry, passthrough=passthrough),
+                transport,
+            )
+
+    @contextmanager
+    def falling_back(self) -> Generator[None]:
+        """Goes on to the next stage where the body raises an error of availability and there is time left."""
+        try:
+            yield
+        except AVAILABILITY_ERRORS as error:
+            error.__cause__ = self.failures[-1] if self.failures else None
+            self.failures.append(error)
+            if len(self.failures) == len(self._stages) or isinstance(error, DeadlineExceededError):
+                raise
+            self._observer.on_fallback(self._stages[len(self.failures)].endpoint.provider.name, error)
+
+    def answer(self, state: CallState) -> RerankResponse:
+        """Returns the answer of a stage that has done its work."""
+        response = merge(state, time.monotonic() - self._started, self.failures)
+        self._observer.on_response(response)
+        return response

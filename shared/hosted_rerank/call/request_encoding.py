@@ -1,0 +1,124 @@
+"""The HTTP request of a batch, and the ranking in its response."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hosted_rerank.call.batching import Batch, Plan
+from hosted_rerank.call.error_mapping import Sensitive, malformed_error, request_id
+from hosted_rerank.errors import MalformedResponseError
+from hosted_rerank.providers.dialect import Ranking, usage_of
+from hosted_rerank.providers.provider import Provider
+from hosted_rerank.response import Usage
+from hosted_rerank.wire import Request, Response, TextIndex
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """The scores of one batch, by text, and what the API says of the request."""
+
+    scores: Mapping[TextIndex, float]
+    usage: Usage
+    model: str | None
+    request_id: str | None
+    attempts: int
+
+
+def batch_texts(plan: Plan, batch: Batch) -> Sequence[str]:
+    """Returns the texts of a batch."""
+    if len(batch.text_indices) == len(plan.texts):
+        return plan.texts
+    return [plan.texts[index] for index in batch.text_indices]
+
+
+def sensitive(plan: Plan, batch: Batch, key: str | None) -> Sensitive:
+    """Returns the secrets and texts of a batch's request."""
+    call = plan.call
+    texts = [call.query, call.instruction or "", *batch_texts(plan, batch)]
+    return Sensitive(plan.endpoint.secrets(key), texts)
+
+
+def encode_request(plan: Plan, batch: Batch, top_n: int | None, key: str | None, started: float) -> Request:
+    """Returns the HTTP request of a batch.
+
+    Args:
+        plan: The call.
+        batch: The documents of the request.
+        top_n: How many results the request asks for; `None` for all.
+        key: The API key.
+        started: `time.monotonic()` when the call began; the deadline counts from there.
+
+    Raises:
+        InvalidRequestError: A text is not valid Unicode, or an option is not JSON.
+    """
+    endpoint, query, instruction = plan.endpoint, plan.call.query, plan.call.instruction
+    dialect = endpoint.provider.dialect
+    if instruction and not dialect.takes_instruction:  # which `check_instruction` allowed
+        query, instruction = f"{instruction}\n{query}", None
+    options = {**endpoint.options, **endpoint.extra_body} if endpoint.extra_body else endpoint.options
+    try:
+        content = dialect.encode(
+            query, batch_texts(plan, batch), model=endpoint.model, top_n=top_n, instruction=instruction, options=options
+        )
+    except TypeError:  # orjson's own error is one
+        raise plan.unsendable(batch.text_indices) from None
+    return Request(
+        endpoint.url,
+        endpoint.request_headers(key),
+        content,
+        plan.call_options.timeout,
+        endpoint.provider.max_response_bytes,
+        started + (plan.call_options.deadline or math.inf),
+    )
+
+
+def decode_page(
+    plan: Plan, batch: Batch, top_n: int | None, key: str | None, response: Response, pages: Sequence[Ranking]
+) -> Ranking:
+    """Returns the ranking in a response; most APIs send all of it in one page.
+
+    Args:
+        plan: The call.
+        batch: The documents of the request.
+        top_n: How many results the request asked for; `None` for all.
+        key: The API key, which an error must not show.
+        response: The response.
+        pages: The pages before this one, each with the scores of those before it.
+
+    Raises:
+        MalformedResponseError: The response is not a complete and consistent ranking.
+    """
+    endpoint = plan.endpoint
+    earlier = pages[-1].scores if pages else None
+    try:
+        ranking = endpoint.provider.dialect.decode(
+            response.content, sent=len(batch.text_indices), top_n=top_n, earlier=earlier
+        )
+    except MalformedResponseError as problem:
+        raise malformed_error(problem, response, endpoint, sensitive(plan, batch, key)) from None
+    counts = _header_usage(endpoint.provider, response)
+    return replace(ranking, usage=ranking.usage + counts) if counts else ranking
+
+
+def batch_result(
+    plan: Plan, batch: Batch, key: str | None, response: Response, pages: Sequence[Ranking], attempts: int
+) -> BatchResult:
+    """Returns the result of a batch, whose scores are in the last page."""
+    ranking, indices = pages[-1], batch.text_indices
+    usage = ranking.usage if len(pages) == 1 else sum((page.usage for page in pages), Usage())
+    secrets = Sensitive(plan.endpoint.secrets(key), ())
+    return BatchResult(
+        {indices[index]: score for index, score in ranking.scores.items()},
+        usage,
+        ranking.model,
+        request_id(response, plan.endpoint, secrets) or ranking.id,
+        attempts,
+    )
+
+
+def _header_usage(provider: Provider, response: Response) -> Usage | None:
+    """Returns the counts in the headers of a response."""
+    if not provider.usage_headers:
+        return None
+    counts = {name: response.headers.get(header, "") for header, name in provider.usage_headers.items()}
+    return usage_of({name: int(count) for name, count in counts.items() if count.isdecimal() and len(count) < 16})

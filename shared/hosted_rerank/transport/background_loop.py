@@ -1,0 +1,65 @@
+"""An event loop in a thread, which carries the awaiting requests of the process.
+
+A framework may make an event loop for each call, and a connection ends with its loop. So the connections belong to this
+loop, and calls of all other loops and threads use them.
+"""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hosted_rerank.transport.client_pool import ClientPool
+from hosted_rerank.transport.http_clients import KEEP_ALIVE, make_async_client
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+
+class BackgroundLoop:
+    """An event loop in a daemon thread, with its idle clients."""
+
+    def __init__(self) -> None:
+        self.clients: ClientPool[httpx.AsyncClient] = ClientPool(make_async_client, KEEP_ALIVE)
+        self._loop = asyncio.new_event_loop()
+        self._stopped = asyncio.Event()
+        self._thread = threading.Thread(target=self._serve, name="hosted-rerank", daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        try:
+            self._loop.run_until_complete(self._stopped.wait())
+            self._loop.run_until_complete(self._end())
+        finally:
+            self._loop.close()  # unlike asyncio.run, it does not wait for a name that resolves slowly
+
+    async def _end(self) -> None:
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for client in self.clients.empty():
+            await client.aclose()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine and blocks until it ends; cancels it if the wait is interrupted."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def arun(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine and awaits its end in the caller's loop; cancels it if the caller is cancelled."""
+        if asyncio.get_running_loop() is self._loop:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def close(self) -> None:
+        """Cancels what the loop still does, closes its connections and ends its thread."""
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
