@@ -13,22 +13,21 @@ pytest.importorskip("opentelemetry.sdk")
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from hosted_rerank import RerankError, ServerError
 from tests.conftest import DOCUMENTS, KEY, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, ranked, ranking, reply
+from tests.tracing import provider
 
 
 @pytest.fixture(scope="module")
 def exporters() -> tuple[InMemorySpanExporter, InMemoryMetricReader]:
     """The process has one provider of each for good."""
     spans, readings = InMemorySpanExporter(), InMemoryMetricReader()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
-    trace.set_tracer_provider(provider)
+    provider().add_span_processor(SimpleSpanProcessor(spans))
     metrics.set_meter_provider(MeterProvider([readings]))
     return spans, readings
 
