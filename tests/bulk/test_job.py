@@ -197,7 +197,7 @@ def test_folder_of_a_first_try(server: HostileServer, rows: Rows, address: str, 
                 run_job(second, resume=True)
             refused.append(str(caught.value))
 
-    assert run_job(second, told=intrude).rows == 100
+    assert run_job(second, on_progress=intrude).rows == 100
     assert "another process" in refused[0]
 
 

@@ -8,8 +8,8 @@ what a batch is made of.
 
 from hosted_rerank.bulk.batch import RerankBatch
 from hosted_rerank.bulk.job import Job, JobError, JobResult, Progress
-from hosted_rerank.bulk.pace import SharedPace
 from hosted_rerank.bulk.rows import Columns
 from hosted_rerank.bulk.run import run_job
+from hosted_rerank.bulk.shared_rate import SharedRate
 
-__all__ = ["Columns", "Job", "JobError", "JobResult", "Progress", "RerankBatch", "SharedPace", "run_job"]
+__all__ = ["Columns", "Job", "JobError", "JobResult", "Progress", "RerankBatch", "SharedRate", "run_job"]

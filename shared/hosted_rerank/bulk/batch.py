@@ -12,8 +12,16 @@ from typing import Any
 
 from hosted_rerank._context_manager import Closing
 from hosted_rerank._validation import check_count
-from hosted_rerank.bulk.pace import Granted, Lessor
-from hosted_rerank.bulk.rows import COLUMNS, Columns, Done, added_to, rows_of, with_columns, wrong_row
+from hosted_rerank.bulk.rows import (
+    DEFAULT_COLUMNS,
+    Columns,
+    RowResult,
+    add_columns,
+    find_row_error,
+    make_output_columns,
+    read_rows,
+)
+from hosted_rerank.bulk.shared_rate import LeasedRate, RateLeaseClient
 from hosted_rerank.errors import (
     PASSABLE,
     CircuitOpenError,
@@ -33,17 +41,17 @@ from hosted_rerank.transport.pool_manager import CONNECTIONS
 
 logger = logging.getLogger("hosted_rerank")
 
-CONCURRENCY = 32
+DEFAULT_CONCURRENCY = 32
 """Rows under way at once, where the caller says nothing."""
-TRIES = 6
+MAX_ROW_RETRIES = 6
 """Times that a row may fail while the provider answers others."""
-PAUSE = 0.1
+ROW_BACKOFF_INITIAL = 0.1
 """Seconds until a row that failed is tried again, at least; doubled each time."""
-ALL = 50
+REFUSALS_BEFORE_PROBE = 50
 """Rows that are refused, with none answered, until it is taken for the model's or the settings' fault."""
-FIRST_REST, LONGEST_REST = 1.0, 60.0
+PROBE_BACKOFF_INITIAL, PROBE_BACKOFF_MAX = 1.0, 60.0
 """Seconds between two looks at whether the provider is back, where it does not say; doubled each time."""
-_PROBE = "Is anybody there?"
+_PROBE_TEXT = "Is anybody there?"
 
 
 class RerankBatch(Closing):
@@ -63,8 +71,8 @@ class RerankBatch(Closing):
         columns: What the columns are called.
         top_n: How many to keep of each row; `None` for all.
         concurrency: Rows under way at once.
-        pace: The rate limit that is shared with other workers; `None` for this process's own.
-        patience: Seconds that an outage may last until its error is raised.
+        shared_rate: The rate limit that is shared with other workers; `None` for this process's own.
+        outage_timeout: Seconds that an outage may last until its error is raised.
         **settings: More of `Reranker`'s, such as `base_url`, `instruction`, `batch_size`. Nothing that holds a key, for
             it would be in the task's payload.
 
@@ -80,32 +88,38 @@ class RerankBatch(Closing):
         *,
         columns: Columns | None = None,
         top_n: int | None = None,
-        concurrency: int = CONCURRENCY,
-        pace: Lessor | None = None,
-        patience: float = math.inf,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        shared_rate: RateLeaseClient | None = None,
+        outage_timeout: float = math.inf,
         **settings: Any,
     ) -> None:
         check_settings(settings)
         check_count("concurrency", concurrency, least=1)
         if top_n is not None:
             check_count("top_n", top_n, least=1)
-        self._made = provider, model, settings
+        self._reranker_arguments = provider, model, settings
         self._reranker = Reranker(provider, model, **settings)
-        self.columns = COLUMNS if columns is None else columns
-        self.top_n, self.concurrency, self.pace, self.patience = top_n, concurrency, pace, patience
-        self.answers = self.refusals = 0
+        self.columns = DEFAULT_COLUMNS if columns is None else columns
+        self.top_n, self.concurrency = top_n, concurrency
+        self.shared_rate, self.outage_timeout = shared_rate, outage_timeout
+        self.answered_rows = self.refused_rows = 0
 
     def __call__(self, batch: Any) -> Any:
         """Return the batch with its rows' rankings added."""
-        rows = rows_of(batch)
-        added = [added_to(row, done, self.columns) for row, done in zip(rows, self.rank_rows(rows), strict=True)]
-        return with_columns(batch, added, self.columns)
+        rows = read_rows(batch)
+        added = [
+            make_output_columns(row, result, self.columns)
+            for row, result in zip(rows, self.rerank_rows(rows), strict=True)
+        ]
+        return add_columns(batch, added, self.columns)
 
-    def rank_rows(self, rows: Sequence[Mapping[str, Any]], told: Callable[[Done], None] | None = None) -> list[Done]:
-        """Return what became of rows, in their order; `told` hears of each as soon as it is done."""
-        run = _Run(self, self._reranker, rows, told)
-        CONNECTIONS.in_background(run.finish())
-        return run.done
+    def rerank_rows(
+        self, rows: Sequence[Mapping[str, Any]], on_result: Callable[[RowResult], None] | None = None
+    ) -> list[RowResult]:
+        """Return what became of rows, in their order; `on_result` hears of each as soon as it is done."""
+        run = _BatchRun(self, self._reranker, rows, on_result)
+        CONNECTIONS.in_background(run.run())
+        return run.results
 
     @property
     def rate(self) -> float:
@@ -118,7 +132,7 @@ class RerankBatch(Closing):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ = state
-        provider, model, settings = self._made
+        provider, model, settings = self._reranker_arguments
         self._reranker = Reranker(provider, model, **settings)
 
     def close(self) -> None:
@@ -142,136 +156,142 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         if name in settings:
             raise TypeError(f"{name} cannot travel to workers")
     if "on_error" in settings:
-        raise TypeError("on_error: an outage fails no row here; it is waited for, for `patience` seconds at most")
+        raise TypeError("on_error: an outage fails no row here; it is waited for, for `outage_timeout` seconds at most")
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _PendingRow:
     """A row that is to be asked for."""
 
-    place: int
+    index: int
     failures: int = 0
 
 
 @dataclass(slots=True)
-class _Run:
+class _BatchRun:
     """One batch on its way."""
 
     batch: RerankBatch
     reranker: Reranker
     rows: Sequence[Mapping[str, Any]]
-    told: Callable[[Done], None] | None
-    done: list[Done] = field(init=False)
-    waiting: deque[_Waiting] = field(default_factory=deque[_Waiting])
-    out: bool = False
+    on_result: Callable[[RowResult], None] | None
+    results: list[RowResult] = field(init=False)
+    pending: deque[_PendingRow] = field(default_factory=deque[_PendingRow])
+    is_outage: bool = False
     """Whether the provider is out, as far as it is known."""
-    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    probe_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the one that looks whether it is back."""
 
-    async def finish(self) -> None:
+    async def run(self) -> None:
         """Rerank all rows."""
-        self.done = [Done()] * len(self.rows)
-        for place, row in enumerate(self.rows):
-            if wrong := wrong_row(row, self.batch.columns):
-                self._end(place, Done(error=wrong))
+        self.results = [RowResult()] * len(self.rows)
+        for index, row in enumerate(self.rows):
+            if wrong := find_row_error(row, self.batch.columns):
+                self._finish_row(index, RowResult(error=wrong))
             else:
-                self.waiting.append(_Waiting(place))
-        lessor = self.batch.pace
+                self.pending.append(_PendingRow(index))
+        client = self.batch.shared_rate
         try:
-            if lessor is None:
-                await self._work_on()
+            if client is None:
+                await self._run_workers()
             else:
-                async with Granted().leased_from(lessor) as granted:
+                async with LeasedRate().lease_from(client) as leased_rate:
                     self.reranker = copy.copy(self.reranker)
-                    self.reranker._services = Services(lambda: Service(granted.pacer))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
-                    await self._work_on()
+                    self.reranker._services = Services(lambda: Service(leased_rate.pacer))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
+                    await self._run_workers()
         except BaseExceptionGroup as failed:
-            raise _first(failed) from None
+            raise _first_failure(failed) from None
 
-    async def _work_on(self) -> None:
+    async def _run_workers(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.batch.concurrency, len(self.waiting))):
+            for _ in range(min(self.batch.concurrency, len(self.pending))):
                 group.create_task(self._work())
 
     async def _work(self) -> None:
         """Ask for one row after the other."""
-        while self.waiting:
-            row = self.waiting.popleft()
+        while self.pending:
+            row = self.pending.popleft()
             if row.failures:
-                await asyncio.sleep(PAUSE * 2 ** (row.failures - 1))
-            if row.failures == TRIES:  # is it the row, or is the provider out?
-                await self._wait_for_answer()
+                await asyncio.sleep(ROW_BACKOFF_INITIAL * 2 ** (row.failures - 1))
+            if row.failures == MAX_ROW_RETRIES:  # is it the row, or is the provider out?
+                await self._wait_for_recovery()
             try:
-                response = await self._ask(row)
+                response = await self._rerank(row)
             except InvalidRequestError as error:
-                await self._refused(row, error)
+                await self._fail_refused(row, error)
             except (CircuitOpenError, RateLimitError) as error:
-                self.waiting.appendleft(row)
-                await self._wait_for_answer(error)
+                self.pending.appendleft(row)
+                await self._wait_for_recovery(error)
             except PASSABLE as error:
-                self._failed(row, error)
+                self._retry_or_fail(row, error)
             else:
-                self.batch.answers += 1
-                self._end(row.place, Done(response))
+                self.batch.answered_rows += 1
+                self._finish_row(row.index, RowResult(response))
 
-    async def _ask(self, row: _Waiting) -> RerankResponse:
-        own, asked = self.batch.columns, self.rows[row.place]
-        return await self.reranker.arerank(asked[own.query], list(asked[own.documents]), top_n=self.batch.top_n)
+    async def _rerank(self, row: _PendingRow) -> RerankResponse:
+        columns, fields = self.batch.columns, self.rows[row.index]
+        return await self.reranker.arerank(
+            fields[columns.query], list(fields[columns.documents]), top_n=self.batch.top_n
+        )
 
-    async def _wait_for_answer(self, error: RerankError | None = None) -> None:
+    async def _wait_for_recovery(self, error: RerankError | None = None) -> None:
         """Wait until the provider answers. One looks whether it does, the others wait for that one.
 
         Args:
             error: What speaks for an outage: then the first look is not at once.
         """
-        self.out = True
-        async with self.looking:
-            began, rest = time.monotonic(), FIRST_REST
-            while self.out:
+        self.is_outage = True
+        async with self.probe_lock:
+            began, backoff = time.monotonic(), PROBE_BACKOFF_INITIAL
+            while self.is_outage:
                 if error is not None:
-                    if time.monotonic() - began >= self.batch.patience:
+                    if time.monotonic() - began >= self.batch.outage_timeout:
                         raise error
-                    seconds = min(rest if error.retry_after is None else error.retry_after, self.batch.patience)
+                    seconds = min(
+                        backoff if error.retry_after is None else error.retry_after, self.batch.outage_timeout
+                    )
                     logger.warning("An outage, looked at again in %.3g s: %s", seconds, error)
                     await asyncio.sleep(seconds)
-                    rest = min(rest * 2, LONGEST_REST)
+                    backoff = min(backoff * 2, PROBE_BACKOFF_MAX)
                 try:
-                    await self.reranker.arerank(_PROBE, [_PROBE])
+                    await self.reranker.arerank(_PROBE_TEXT, [_PROBE_TEXT])
                 except (NotFoundError, PaymentRequiredError, MalformedReplyError):
                     raise  # somebody is there, and it is not who was meant
-                except PASSABLE as still:
-                    error = still
+                except PASSABLE as probe_error:
+                    error = probe_error
                 else:
-                    self.out = False
+                    self.is_outage = False
 
-    def _failed(self, row: _Waiting, error: RerankError) -> None:
+    def _retry_or_fail(self, row: _PendingRow, error: RerankError) -> None:
         """Try a row again after the others, but not for ever; unless those would fare no better."""
-        if isinstance(error, PaymentRequiredError) or (isinstance(error, NotFoundError) and not self.batch.answers):
+        if isinstance(error, PaymentRequiredError) or (
+            isinstance(error, NotFoundError) and not self.batch.answered_rows
+        ):
             raise error
         row.failures += 1
-        if row.failures > TRIES:
-            self._end(row.place, Done(error=str(error)))
+        if row.failures > MAX_ROW_RETRIES:
+            self._finish_row(row.index, RowResult(error=str(error)))
         else:
-            self.waiting.append(row)
+            self.pending.append(row)
 
-    async def _refused(self, row: _Waiting, error: InvalidRequestError) -> None:
+    async def _fail_refused(self, row: _PendingRow, error: InvalidRequestError) -> None:
         """Give a row up; unless all are refused, and what is surely well too, so that it is not the rows."""
-        self.batch.refusals += 1
-        if self.batch.refusals >= ALL and not self.batch.answers:
+        self.batch.refused_rows += 1
+        if self.batch.refused_rows >= REFUSALS_BEFORE_PROBE and not self.batch.answered_rows:
             try:
-                await self._wait_for_answer()
+                await self._wait_for_recovery()
             except InvalidRequestError:
                 raise error from None
-            self.batch.answers += 1
-        self._end(row.place, Done(error=str(error)))
+            self.batch.answered_rows += 1
+        self._finish_row(row.index, RowResult(error=str(error)))
 
-    def _end(self, place: int, done: Done) -> None:
-        self.done[place] = done
-        if self.told is not None:
-            self.told(done)
+    def _finish_row(self, index: int, result: RowResult) -> None:
+        self.results[index] = result
+        if self.on_result is not None:
+            self.on_result(result)
 
 
-def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
+def _first_failure(failed: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first failure of a group, or of a group in it."""
     first = failed.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first  # pyright: ignore[reportUnknownArgumentType]
+    return _first_failure(first) if isinstance(first, BaseExceptionGroup) else first  # pyright: ignore[reportUnknownArgumentType]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from hosted_rerank._validation import check_count
-from hosted_rerank.bulk.batch import CONCURRENCY, RerankBatch
+from hosted_rerank.bulk.batch import DEFAULT_CONCURRENCY, RerankBatch
 from hosted_rerank.bulk.inputs import open_input
 from hosted_rerank.bulk.parts import Input, Part
-from hosted_rerank.bulk.rows import COLUMNS, Columns, Done
+from hosted_rerank.bulk.rows import DEFAULT_COLUMNS, Columns, RowResult
 
-PART_ROWS = 1000
+DEFAULT_PART_ROWS = 1000
 """Rows of a part, where the caller says nothing."""
 
 
@@ -28,11 +28,11 @@ class Job:
     """The candidates of a folder's queries, as a TREC run."""
     provider: str = "fireworks"
     model: str | None = None
-    columns: Columns = COLUMNS
+    columns: Columns = DEFAULT_COLUMNS
     top_n: int | None = None
-    concurrency: int = CONCURRENCY
+    concurrency: int = DEFAULT_CONCURRENCY
     """Rows under way at once, of each worker."""
-    part_rows: int = PART_ROWS
+    part_rows: int = DEFAULT_PART_ROWS
     format: Literal["jsonl", "parquet"] | None = None
     """Of the output; `None` for Parquet where Parquet comes in, else JSONL."""
     trec: bool = False
@@ -60,7 +60,11 @@ class Job:
         about = asdict(replace(self, concurrency=1, settings={}))
         about = {name: str(value) if isinstance(value, Path) else value for name, value in about.items()}
         del about["output"], about["concurrency"], about["settings"]
-        return about | {"settings": dict(self.settings), "stamp": self.open().stamp(), "suffix": self.suffix}
+        return about | {
+            "settings": dict(self.settings),
+            "fingerprint": self.open().fingerprint(),
+            "suffix": self.suffix,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +110,8 @@ class Progress:
 class Engine(Protocol):
     """Who works through parts."""
 
-    def work(self, job: Job, parts: Sequence[Part], row: Callable[[Done], None]) -> Iterator[PartResult]:
-        """Yield what became of each part when it is done; `row` may hear of each row before that."""
+    def work(self, job: Job, parts: Sequence[Part], on_row: Callable[[RowResult], None]) -> Iterator[PartResult]:
+        """Yield what became of each part when it is done; `on_row` may hear of each row before that."""
         ...
 
     @property

@@ -29,37 +29,37 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Record:
     """A row of an input."""
 
     fields: Mapping[str, Any]
     raw: bytes | None = None
     """The line that it came as, which goes on as it is: to write it anew could change numbers, and takes longer."""
-    wrong: str | None = None
+    error: str | None = None
     """Why it cannot be asked for."""
 
-    def json_with(self, added: Mapping[str, Any]) -> bytes:
+    def to_json_with(self, added: Mapping[str, Any]) -> bytes:
         """Return it as JSON, with columns added."""
         if self.raw is None or not self.fields or not self.fields.keys().isdisjoint(added):
-            return orjson.dumps({**self.fields, **added}, default=_plain)
+            return orjson.dumps({**self.fields, **added}, default=_to_json_default)
         return self.raw[:-1] + b"," + orjson.dumps(added)[1:]
 
-    def as_json(self) -> bytes:
+    def to_json(self) -> bytes:
         """Return it as JSON; a line that is none as a string."""
         if self.raw is None:
-            return orjson.dumps(self.fields, default=_plain)
+            return orjson.dumps(self.fields, default=_to_json_default)
         return self.raw if self.fields else orjson.dumps(self.raw.decode("utf-8", "replace"))
 
 
-def _plain(value: Any) -> str:
+def _to_json_default(value: Any) -> str:
     """What stands in JSON for what it does not know."""
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
-class Read(NamedTuple):
+class PartData(NamedTuple):
     """What was read of an input."""
 
-    rows: list[Row]
+    records: list[Record]
     table: Any = None
     """The same as an Arrow table, types and all, where they came as one."""
 
@@ -72,29 +72,29 @@ class Input(Protocol):
         """What its columns are called."""
         ...
 
-    def parts(self, rows: int) -> Iterator[Part]:
+    def split(self, part_rows: int) -> Iterator[Part]:
         """Cut the input into parts of so many rows."""
         ...
 
-    def read(self, part: Part) -> Read:
+    def read(self, part: Part) -> PartData:
         """Return the rows of a part."""
         ...
 
-    def stamp(self) -> list[Any]:
+    def fingerprint(self) -> list[Any]:
         """Return what tells this input from another one."""
         ...
 
 
-def stamp_of(path: Path) -> list[Any]:
+def fingerprint_of(path: Path) -> list[Any]:
     """Return what tells a file from another one, or from itself before it was changed."""
     stat = path.stat()
     return [path.name, stat.st_size, stat.st_mtime_ns]
 
 
-def row_of_line(line: bytes) -> Row:
+def parse_record(line: bytes) -> Record:
     """A line's row, or why it is none."""
     raw = line.strip().removeprefix(BOM_UTF8)
     fields, is_json = parse(raw)
     if not is_json:
-        return Row({}, raw, "the line is not JSON, to which neither NaN nor half a surrogate pair belongs")
-    return Row(fields, raw) if is_object(fields) else Row({}, raw, "the line is not a JSON object")
+        return Record({}, raw, "the line is not JSON, to which neither NaN nor half a surrogate pair belongs")
+    return Record(fields, raw) if is_object(fields) else Record({}, raw, "the line is not a JSON object")

@@ -18,15 +18,15 @@ import orjson
 
 from hosted_rerank.bulk.batch import RerankBatch
 from hosted_rerank.bulk.job import Job, JobError, PartResult
-from hosted_rerank.bulk.pace import Lessor
-from hosted_rerank.bulk.parts import Part, Row
-from hosted_rerank.bulk.rows import Done, added_to, with_columns
+from hosted_rerank.bulk.parts import Part, Record
+from hosted_rerank.bulk.rows import RowResult, add_columns, make_output_columns
+from hosted_rerank.bulk.shared_rate import RateLeaseClient
 from hosted_rerank.errors import RerankError
 
 logger = logging.getLogger("hosted_rerank")
 
 
-def done_before(job: Job, part: Part) -> PartResult | None:
+def load_result(job: Job, part: Part) -> PartResult | None:
     """Return what became of a part, if it is done."""
     name = f"{part.number:08}"
     path = job.output / "done" / f"{name}.json"
@@ -42,20 +42,24 @@ def done_before(job: Job, part: Part) -> PartResult | None:
 class Worker:
     """Does parts of a job, one after the other."""
 
-    def __init__(self, job: Job, pace: Lessor | None = None) -> None:
+    def __init__(self, job: Job, shared_rate: RateLeaseClient | None = None) -> None:
         self._job = job
         self._input = job.open()
-        own = self._input.columns
+        columns = self._input.columns
         self._batch = RerankBatch(
             job.provider,
             job.model,
-            columns=self._input.columns,
+            columns=columns,
             top_n=job.top_n,
             concurrency=job.concurrency,
-            pace=pace,
+            shared_rate=shared_rate,
             **job.settings,
         )
-        self._unsaid = {name for name in (own.ranked, own.scores, own.ranks, own.tokens, own.error) if name is not None}
+        self._unwarned_columns = {
+            name
+            for name in (columns.ranked, columns.scores, columns.ranks, columns.tokens, columns.error)
+            if name is not None
+        }
         """Columns that the output has, and of which nobody was told that the input has them too."""
 
     def __enter__(self) -> "Worker":
@@ -69,95 +73,97 @@ class Worker:
         """Requests a second that the API allows this process, as far as it is known; else infinite."""
         return self._batch.rate
 
-    def try_to_do(self, part: Part, row: Callable[[Done], None] | None = None) -> PartResult:
+    def try_process_part(self, part: Part, on_row: Callable[[RowResult], None] | None = None) -> PartResult:
         """Do a part; what no row is at fault for is in the result."""
         try:
-            return self.do(part, row)
+            return self.process_part(part, on_row)
         except RerankError as error:
             return PartResult(part.number, 0, fatal=f"{type(error).__name__}: {error}")
         except JobError as error:
             return PartResult(part.number, 0, fatal=str(error))
 
-    def do(self, part: Part, row: Callable[[Done], None] | None = None) -> PartResult:
-        """Do a part, unless it is done; `row` hears of each row.
+    def process_part(self, part: Part, on_row: Callable[[RowResult], None] | None = None) -> PartResult:
+        """Do a part, unless it is done; `on_row` hears of each row.
 
         Raises:
             RerankError: No row is at fault for it.
             JobError: Nor for it that the results cannot be written.
         """
         job = self._job
-        if (before := done_before(job, part)) is not None:
+        if (before := load_result(job, part)) is not None:
             return before  # by a worker that was killed right after it
-        (rows, table), own = self._input.read(part), self._input.columns
-        self._warn_of_clashes(rows)
+        (records, table), columns = self._input.read(part), self._input.columns
+        self._warn_of_replaced_columns(records)
         if job.trec:
-            rows = list(map(self._nameable, rows))
-        fit = [at for at, each in enumerate(rows) if each.wrong is None]
+            records = list(map(self._check_trec_ids, records))
+        usable = [at for at, each in enumerate(records) if each.error is None]
         if job.suffix == "parquet":  # before anything is paid for, for JSON may hold what Parquet has not
-            table = _table([rows[at] for at in fit]) if table is None else _taken(table, fit)
-        ranked = iter(self._batch.rank_rows([rows[at].fields for at in fit], row))
-        done = [next(ranked) if each.wrong is None else Done(error=each.wrong) for each in rows]
-        failed = {at: each.error for at, each in enumerate(done) if each.error is not None}
-        good = [at for at in range(len(rows)) if at not in failed]
-        added = [added_to(rows[at].fields, done[at], own) for at in good]
+            table = _make_table([records[at] for at in usable]) if table is None else _select_rows(table, usable)
+        ranked = iter(self._batch.rerank_rows([records[at].fields for at in usable], on_row))
+        results = [next(ranked) if each.error is None else RowResult(error=each.error) for each in records]
+        failed = {at: each.error for at, each in enumerate(results) if each.error is not None}
+        good = [at for at in range(len(records)) if at not in failed]
+        added = [make_output_columns(records[at].fields, results[at], columns) for at in good]
         name = f"{part.number:08}"
         path = job.output / "parts" / f"{name}.{job.suffix}"
         if job.suffix == "parquet":
-            kept = _taken(table, [place for place, at in enumerate(fit) if at not in failed])
-            write_whole(path, _parquet(with_columns(kept, added, own)))
+            kept = _select_rows(table, [place for place, at in enumerate(usable) if at not in failed])
+            write_atomically(path, _encode_parquet(add_columns(kept, added, columns)))
         else:
-            whole = (rows[at].json_with(more) + b"\n" for at, more in zip(good, added, strict=True))
-            write_whole(path, b"".join(whole))
+            whole = (records[at].to_json_with(more) + b"\n" for at, more in zip(good, added, strict=True))
+            write_atomically(path, b"".join(whole))
         if job.trec:
-            lines = "".join(line for at in good for line in self._run_lines(part, at, rows[at].fields, done[at]))
-            write_whole(job.output / "runs" / f"{name}.run", lines.encode())
+            lines = "".join(
+                line for at in good for line in self._format_trec_lines(part, at, records[at].fields, results[at])
+            )
+            write_atomically(job.output / "runs" / f"{name}.run", lines.encode())
         dead = job.output / "dead-letter" / f"{name}.jsonl"
         if failed:
-            letters = (_letter(part.number, at, why, rows[at]) for at, why in failed.items())
-            write_whole(dead, b"".join(letters))
+            letters = (_format_dead_letter(part.number, at, why, records[at]) for at, why in failed.items())
+            write_atomically(dead, b"".join(letters))
         else:
             dead.unlink(missing_ok=True)  # of a try that was killed before it was done
-        tokens = sum(each.tokens or 0 for each in done)
-        result = PartResult(part.number, len(rows), len(failed), tokens)
-        write_whole(job.output / "done" / f"{name}.json", json.dumps(asdict(result)).encode())
+        tokens = sum(each.tokens or 0 for each in results)
+        result = PartResult(part.number, len(records), len(failed), tokens)
+        write_atomically(job.output / "done" / f"{name}.json", json.dumps(asdict(result)).encode())
         return result
 
-    def _warn_of_clashes(self, rows: Sequence[Row]) -> None:
+    def _warn_of_replaced_columns(self, rows: Sequence[Record]) -> None:
         """Say, once, which columns of the input the output's replace."""
-        if clash := self._unsaid & {name for row in rows for name in row.fields}:
-            self._unsaid -= clash
-            logger.warning("The input has columns that the output gives new values: %s", ", ".join(sorted(clash)))
+        if replaced := self._unwarned_columns & {name for row in rows for name in row.fields}:
+            self._unwarned_columns -= replaced
+            logger.warning("The input has columns that the output gives new values: %s", ", ".join(sorted(replaced)))
 
-    def _nameable(self, row: Row) -> Row:
+    def _check_trec_ids(self, row: Record) -> Record:
         """A row, with what keeps it from being written as lines of a TREC run."""
         ids = self._input.columns.ids
         named: Any = row.fields.get(ids) if ids is not None else None
-        words: list[Any] = [_query_id(row.fields), *(named if isinstance(named, list) else ())]
-        return row if row.wrong is not None or all(map(_is_word, words)) else replace(row, wrong=_NO_WORD)
+        words: list[Any] = [_find_query_id(row.fields), *(named if isinstance(named, list) else ())]
+        return row if row.error is not None or all(map(_is_trec_id, words)) else replace(row, error=_INVALID_TREC_ID)
 
-    def _run_lines(self, part: Part, at: int, row: Mapping[str, Any], done: Done) -> Iterator[str]:
+    def _format_trec_lines(self, part: Part, at: int, row: Mapping[str, Any], result: RowResult) -> Iterator[str]:
         """A row as lines of a TREC run."""
         ids = self._input.columns.ids
-        query = f"{part.number}-{at}" if (named := _query_id(row)) is None else named
-        for rank, (index, score, _) in enumerate(done.response.results if done.response else (), 1):
+        query = f"{part.number}-{at}" if (named := _find_query_id(row)) is None else named
+        for rank, (index, score, _) in enumerate(result.response.results if result.response else (), 1):
             document = index if ids is None else row[ids][index]
             yield f"{query} Q0 {document} {rank} {float('-inf') if score is None else score!r} hosted-rerank\n"
 
 
-_NO_WORD = "an id has white space in it, or is neither a text nor a number, so it fits in no TREC run"
+_INVALID_TREC_ID = "an id has white space in it, or is neither a text nor a number, so it fits in no TREC run"
 
 
-def _query_id(row: Mapping[str, Any]) -> Any:
+def _find_query_id(row: Mapping[str, Any]) -> Any:
     """What a row calls itself, if it does."""
     return next((row[name] for name in ("query_id", "id") if row.get(name) is not None), None)
 
 
-def _is_word(name: Any) -> bool:
+def _is_trec_id(name: Any) -> bool:
     """Whether it can stand in a TREC run; a row without a name gets one."""
     return name is None or isinstance(name, int) or (isinstance(name, str) and name.split() == [name])
 
 
-def _table(rows: Sequence[Row]) -> Any:
+def _make_table(rows: Sequence[Record]) -> Any:
     """Rows of JSON as an Arrow table: all columns that any of them has.
 
     Raises:
@@ -173,13 +179,13 @@ def _table(rows: Sequence[Row]) -> Any:
     return pa.table(columns)
 
 
-def _taken(table: Any, places: Sequence[int]) -> Any:
+def _select_rows(table: Any, places: Sequence[int]) -> Any:
     """Some rows of an Arrow table."""
     pa: Any = import_module("pyarrow")  # untyped, and an extra
     return table.take(pa.array(places, pa.int64()))
 
 
-def _parquet(table: Any) -> bytes:
+def _encode_parquet(table: Any) -> bytes:
     pa: Any = import_module("pyarrow")  # untyped, and an extra
     pq: Any = import_module("pyarrow.parquet")
     sink = pa.BufferOutputStream()
@@ -188,27 +194,27 @@ def _parquet(table: Any) -> bytes:
     return content
 
 
-def _letter(part: int, at: int, why: str, row: Row) -> bytes:
+def _format_dead_letter(part: int, at: int, why: str, row: Record) -> bytes:
     """A line of a dead-letter file."""
-    return orjson.dumps({"part": part, "row": at, "reason": why})[:-1] + b',"input":' + row.as_json() + b"}\n"
+    return orjson.dumps({"part": part, "row": at, "reason": why})[:-1] + b',"input":' + row.to_json() + b"}\n"
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all, even if the machine goes down."""
-    making = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with making.open("wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        making.replace(path)
+        temporary.replace(path)
     except BaseException:
-        making.unlink(missing_ok=True)  # the disk may be full
+        temporary.unlink(missing_ok=True)  # the disk may be full
         raise
-    _sync(path.parent)
+    _sync_folder(path.parent)
 
 
-def _sync(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """See to it that what was renamed in a folder stays so if the machine goes down."""
     if os.name != "posix":
         return  # Windows cannot open a folder

@@ -66,23 +66,24 @@ def bulk(
             trec=trec,
             settings={name: value for name, value in settings.items() if value is not None},
         )
-        with _bar(console) as show:
+        with _show_progress(console) as show:
             try:
-                result = run_job(job, resume=resume, engine=_engine(engine, workers, address), told=show)
+                result = run_job(job, resume=resume, engine=_make_engine(engine, workers, address), on_progress=show)
             except JobError as error:
                 fail(str(error))
-    said = f"{_many(result.rows, 'row')} in {_many(result.parts, 'part')}, {_many(result.tokens, 'token')}"
-    said += f", {result.failed:,} failed: {output / 'dead-letter'}" if result.failed else ""
-    console.print(said, markup=False, highlight=False, soft_wrap=True)
+    rows, parts = _format_count(result.rows, "row"), _format_count(result.parts, "part")
+    summary = f"{rows} in {parts}, {_format_count(result.tokens, 'token')}"
+    summary += f", {result.failed:,} failed: {output / 'dead-letter'}" if result.failed else ""
+    console.print(summary, markup=False, highlight=False, soft_wrap=True)
     if result.failed:
         raise typer.Exit(BAD_ROWS)
 
 
-def _many(count: int, what: str) -> str:
+def _format_count(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _engine(name: str, workers: int, address: str | None) -> "Engine | None":
+def _make_engine(name: str, workers: int, address: str | None) -> "Engine | None":
     if name == "local":
         return None
     from hosted_rerank.bulk.on_ray import RayEngine  # noqa: PLC0415 - an extra
@@ -91,7 +92,7 @@ def _engine(name: str, workers: int, address: str | None) -> "Engine | None":
 
 
 @contextmanager
-def _bar(console: Console) -> Generator[Callable[["Progress"], None]]:
+def _show_progress(console: Console) -> Generator[Callable[["Progress"], None]]:
     """A bar with rows, tokens, the API's limit and the time left, on a terminal; above it, why a job stands still."""
     columns = (
         BarColumn(),
@@ -105,7 +106,7 @@ def _bar(console: Console) -> Generator[Callable[["Progress"], None]]:
 
         def show(progress: "Progress") -> None:
             limit = "no limit met" if math.isinf(progress.rate) else f"limit {progress.rate:,.3g} requests/s"
-            more = ", ".join([f"{progress.tokens:,} tokens", limit, *_failed(progress.failed)])
+            more = ", ".join([f"{progress.tokens:,} tokens", limit, *_format_failed(progress.failed)])
             bar.update(task, total=progress.total, completed=progress.rows, more=more)
 
         logger, warnings = logging.getLogger("hosted_rerank"), RichHandler(logging.WARNING, console, show_path=False)
@@ -116,5 +117,5 @@ def _bar(console: Console) -> Generator[Callable[["Progress"], None]]:
             logger.removeHandler(warnings)
 
 
-def _failed(rows: int) -> list[str]:
+def _format_failed(rows: int) -> list[str]:
     return [f"{rows:,} failed"] if rows else []

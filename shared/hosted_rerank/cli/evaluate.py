@@ -51,7 +51,7 @@ def evaluate(
         from hosted_rerank import evaluation  # noqa: PLC0415 - heavy, and an extra
 
         if data is None:
-            dataset = evaluation.faq_dataset(candidates)
+            dataset = evaluation.load_faq_dataset(candidates)
         else:
             dataset = evaluation.load_dataset(data, split=split, qrels=qrels, run=run, candidates=candidates)
         if output is not None:
@@ -78,9 +78,14 @@ def _evaluate(
     name = " ".join(filter(None, (row.name, model)))
     stem = None if output is None else output / "".join(c if c.isalnum() or c in "-._" else "-" for c in name)
     with Reranker(row, model) as reranker, _progress(console, name, len(dataset.queries)) as (bar, task):
-        kept = None if stem is None else stem.with_name(stem.name + ".jsonl")
+        checkpoint = None if stem is None else stem.with_name(stem.name + ".jsonl")
         done = run(
-            reranker, dataset, name=name, concurrency=concurrency, kept=kept, progress=lambda _: bar.advance(task)
+            reranker,
+            dataset,
+            name=name,
+            concurrency=concurrency,
+            checkpoint=checkpoint,
+            on_progress=lambda _: bar.advance(task),
         )
     if stem is not None:
         stem.with_name(stem.name + ".run").write_text("".join(done.trec_run()), encoding="utf-8")

@@ -18,9 +18,9 @@ from pydantic import ConfigDict, SecretStr
 
 import langchain_hosted_rerank
 import llamaindex_hosted_rerank
-from hosted_rerank.demo.search import FaqSearch, Found
+from hosted_rerank.demo.search import FaqSearch, Hit
 
-KEY = SecretStr("no-key-is-needed")
+PLACEHOLDER_KEY = SecretStr("no-key-is-needed")
 """Given so that a real key in the environment is left alone."""
 
 
@@ -29,7 +29,7 @@ class Pipeline:
     """A framework's search and rerank."""
 
     name: str
-    ask: Callable[[str, int], list[Found]]
+    ask: Callable[[str, int], list[Hit]]
     """The best answers to a question, at most so many, best first."""
 
 
@@ -59,25 +59,25 @@ class FaqNodeRetriever(NodeRetriever):
 
 def build_langchain(search: FaqSearch, base_url: str) -> Pipeline:
     """LangChain: a retriever that reranks, through the Fireworks API."""
-    reranker = langchain_hosted_rerank.FireworksRerank(base_url=base_url, api_key=KEY)
+    reranker = langchain_hosted_rerank.FireworksRerank(base_url=base_url, api_key=PLACEHOLDER_KEY)
     retriever = reranker.as_retriever(FaqRetriever(search=search))
 
-    def ask(question: str, top_n: int) -> list[Found]:
+    def ask(question: str, top_n: int) -> list[Hit]:
         documents = retriever.invoke(question, top_n=top_n)
-        return [Found(str(d.id), d.page_content, d.metadata["relevance_score"]) for d in documents]
+        return [Hit(str(d.id), d.page_content, d.metadata["relevance_score"]) for d in documents]
 
     return Pipeline("LangChain, Fireworks API", ask)
 
 
 def build_llamaindex(search: FaqSearch, base_url: str) -> Pipeline:
     """LlamaIndex: a query engine with the reranker as its postprocessor, through the Nebius API."""
-    reranker = llamaindex_hosted_rerank.NebiusRerank(base_url=base_url, api_key=KEY)
+    reranker = llamaindex_hosted_rerank.NebiusRerank(base_url=base_url, api_key=PLACEHOLDER_KEY)
     nothing = NoText(llm=MockLLM())  # nothing is generated: the ranking is what counts here
     engine = RetrieverQueryEngine(FaqNodeRetriever(search), nothing, node_postprocessors=[reranker])
 
-    def ask(question: str, top_n: int) -> list[Found]:
+    def ask(question: str, top_n: int) -> list[Hit]:
         reranker.top_n = top_n
         nodes = engine.query(question).source_nodes
-        return [Found(n.node_id, n.get_content(), n.get_score()) for n in nodes]
+        return [Hit(n.node_id, n.get_content(), n.get_score()) for n in nodes]
 
     return Pipeline("LlamaIndex, Nebius API", ask)

@@ -8,22 +8,22 @@ from rich.table import Table
 from rich.text import Text
 
 from hosted_rerank import evaluation
-from hosted_rerank.demo.search import Found
+from hosted_rerank.demo.search import Hit
 from hosted_rerank.local.faq import Faq
 
-NAMES = ("nDCG@10", "MRR@10")
+MEASURES = ("nDCG@10", "MRR@10")
 
 
-def measure(faq: Faq, rankings: Iterable[Sequence[Found]]) -> tuple[float, ...]:
+def measure(faq: Faq, rankings: Iterable[Sequence[Hit]]) -> tuple[float, ...]:
     """nDCG@10 and MRR@10 of one ranking for each question, the answer written for it being the only right one."""
     ranked = {name: [found.id for found in ranking] for name, ranking in zip(faq.ids, rankings, strict=True)}
     values = evaluation.measure({name: {name: 1} for name in faq.ids}, ranked)
-    return tuple(sum(values[name].values()) / len(faq.ids) for name in NAMES)
+    return tuple(sum(values[name].values()) / len(faq.ids) for name in MEASURES)
 
 
 def show_measures(console: Console, measured: Mapping[str, tuple[float, ...]]) -> None:
     """Prints one row for each way of ranking."""
-    table = Table("", *NAMES, title="All questions", title_justify="left")
+    table = Table("", *MEASURES, title="All questions", title_justify="left")
     for way, values in measured.items():
         table.add_row(way, *(f"{value:.3f}" for value in values))
     console.print(table)
@@ -32,8 +32,8 @@ def show_measures(console: Console, measured: Mapping[str, tuple[float, ...]]) -
 def show_question(
     console: Console,
     title: str,
-    before: Sequence[Found],
-    after: Sequence[Found],
+    before: Sequence[Hit],
+    after: Sequence[Hit],
     top_n: int,
     expected: str | None = None,
 ) -> None:
@@ -59,5 +59,5 @@ def track(console: Console, questions: Sequence[str], description: str) -> Itera
         yield from progress.track(questions, description=description)
 
 
-def _place(ranking: Sequence[Found], wanted: str) -> int | None:
+def _place(ranking: Sequence[Hit], wanted: str) -> int | None:
     return next((place for place, found in enumerate(ranking, 1) if found.id == wanted), None)

@@ -7,7 +7,7 @@ from hosted_rerank.local.faq import Faq
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Hit:
     """An answer that was found, with the score of whatever ranked it last."""
 
     id: str
@@ -23,6 +23,6 @@ class FaqSearch:
         self._count = count
         self._index = Bm25(self._answers)
 
-    def find(self, query: str) -> list[Found]:
+    def find(self, query: str) -> list[Hit]:
         """The answers, best first."""
-        return [Found(name, self._answers[name], score) for name, score in self._index.search(query, self._count)]
+        return [Hit(name, self._answers[name], score) for name, score in self._index.search(query, self._count)]

@@ -14,7 +14,7 @@ from hosted_rerank._validation import check_count
 from hosted_rerank.evaluation.bm25 import Bm25
 from hosted_rerank.local.faq import load_faq
 
-CANDIDATES = 100
+DEFAULT_CANDIDATES = 100
 """Documents that a first stage hands on, where the caller says nothing."""
 
 
@@ -33,13 +33,17 @@ class Dataset:
     """What the first stage found for each query, best first."""
 
 
-def faq_dataset(candidates: int = CANDIDATES) -> Dataset:
+def load_faq_dataset(candidates: int = DEFAULT_CANDIDATES) -> Dataset:
     """Return the Python FAQ: 172 questions, each with the one answer that was written for it, found by BM25."""
     faq = load_faq()
     documents = dict(zip(faq.ids, faq.answers, strict=True))
     queries = dict(zip(faq.ids, faq.questions, strict=True))
     return Dataset(
-        "python-faq", queries, documents, {name: {name: 1} for name in faq.ids}, _search(queries, documents, candidates)
+        "python-faq",
+        queries,
+        documents,
+        {name: {name: 1} for name in faq.ids},
+        _search_bm25(queries, documents, candidates),
     )
 
 
@@ -49,7 +53,7 @@ def load_dataset(
     split: str = "test",
     qrels: Path | str | None = None,
     run: Path | str | None = None,
-    candidates: int = CANDIDATES,
+    candidates: int = DEFAULT_CANDIDATES,
 ) -> Dataset:
     """Return a dataset in BEIR's layout (https://github.com/beir-cellar/beir).
 
@@ -66,28 +70,28 @@ def load_dataset(
     """
     check_count("candidates", candidates, least=1)
     folder = Path(folder)
-    documents = {name: _document(row) for name, row in _rows(folder / "corpus.jsonl")}
+    documents = {name: _join_title_and_text(row) for name, row in _read_jsonl(folder / "corpus.jsonl")}
     judgements = _read_judgements(Path(qrels) if qrels else folder / "qrels" / f"{split}.tsv")
-    texts = {name: str(row.get("text", "")) for name, row in _rows(folder / "queries.jsonl")}
+    texts = {name: str(row.get("text", "")) for name, row in _read_jsonl(folder / "queries.jsonl")}
     queries = {name: text for name, text in texts.items() if name in judgements and text.strip()}
     if not queries:
         raise ValueError(f"none of the {len(texts)} queries of {folder} has a judgement")
-    found = _search(queries, documents, candidates) if run is None else _read_run(Path(run), documents, candidates)
+    found = _search_bm25(queries, documents, candidates) if run is None else _read_run(Path(run), documents, candidates)
     return Dataset(folder.resolve().name, queries, documents, judgements, {q: found.get(q, ()) for q in queries})
 
 
-def _search(queries: Mapping[str, str], documents: Mapping[str, str], count: int) -> dict[str, Sequence[str]]:
+def _search_bm25(queries: Mapping[str, str], documents: Mapping[str, str], count: int) -> dict[str, Sequence[str]]:
     index = Bm25(documents)
     return {name: [found for found, _ in index.search(text, count)] for name, text in queries.items()}
 
 
-def _document(row: Mapping[str, Any]) -> str:
+def _join_title_and_text(row: Mapping[str, Any]) -> str:
     """The text of a document as BEIR gives it to a model: its title, then its text."""
     return f"{row.get('title') or ''} {row.get('text') or ''}".strip()
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for place, line in _lines(path):
+def _read_jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for place, line in _read_lines(path):
         try:
             row = json.loads(line)
             name = row["_id"]
@@ -96,7 +100,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield str(name), row
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
     with path.open(encoding="utf-8") as file:
         for place, line in enumerate(file, 1):
             if line.strip():
@@ -106,7 +110,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _read_judgements(path: Path) -> dict[str, dict[str, int]]:
     """Judgements as BEIR writes them (query, document, score; with a heading) or TREC (query, 0, document, score)."""
     judgements: dict[str, dict[str, int]] = {}
-    for place, line in _lines(path):
+    for place, line in _read_lines(path):
         words = line.split()
         if place == 1 and words[-1:] == ["score"]:
             continue
@@ -122,7 +126,7 @@ def _read_judgements(path: Path) -> dict[str, dict[str, int]]:
 def _read_run(path: Path, documents: Mapping[str, str], count: int) -> dict[str, Sequence[str]]:
     """The best documents of a TREC run: by score, as trec_eval reads it, whatever the ranks say."""
     scores: dict[str, dict[str, float]] = {}
-    for place, line in _lines(path):
+    for place, line in _read_lines(path):
         try:
             query, _, document, _, score, *_ = line.split()
             value = float(score)

@@ -8,11 +8,11 @@ import ir_measures
 import numpy as np
 from ir_measures import AP, RR, Qrel, R, ScoredDoc, nDCG
 
-RESAMPLES = 10_000
+BOOTSTRAP_SAMPLES = 10_000
 """Draws of the bootstrap."""
 
 
-def names(k: int) -> tuple[str, ...]:
+def measure_names(k: int) -> tuple[str, ...]:
     """Return the names of the measures, in the order of their reporting."""
     return (f"nDCG@{k}", f"MRR@{k}", f"R@{k}", "MAP")
 
@@ -27,7 +27,7 @@ def measure(
         rankings: Ids of documents by query, best first. A query without a ranking has 0 in all measures.
         k: How far down nDCG, MRR and recall look.
     """
-    kinds = dict(zip(names(k), _kinds(k), strict=True))
+    kinds = dict(zip(measure_names(k), _find_measures(k), strict=True))
     judged = [Qrel(q, d, grade) for q in rankings for d, grade in judgements.get(q, {}).items()]
     ranked = [  # by place: scores of different stages have different scales, and ties are settled already
         ScoredDoc(query, document, -place) for query, found in rankings.items() for place, document in enumerate(found)
@@ -39,7 +39,7 @@ def measure(
     return values
 
 
-def _kinds(k: int) -> tuple[Any, ...]:
+def _find_measures(k: int) -> tuple[Any, ...]:
     return (cast(Any, nDCG) @ k, cast(Any, RR) @ k, cast(Any, R) @ k, AP)
 
 
@@ -56,11 +56,11 @@ class Gain:
     losses: int
 
 
-def gain(before: Mapping[str, float], after: Mapping[str, float]) -> Gain:
+def measure_gain(before: Mapping[str, float], after: Mapping[str, float]) -> Gain:
     """Return the paired difference of two measurements, by the percentile bootstrap over queries (Efron 1979)."""
     differences = np.array([after[query] - before[query] for query in before])
     chance = np.random.default_rng(0)  # the same interval for the same rankings
-    means = [chance.choice(differences, len(differences)).mean() for _ in range(RESAMPLES)]
+    means = [chance.choice(differences, len(differences)).mean() for _ in range(BOOTSTRAP_SAMPLES)]
     low, high = np.percentile(means, (2.5, 97.5))
     wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
     return Gain(float(differences.mean()), float(low), float(high), wins, losses)

@@ -16,7 +16,7 @@ from hosted_rerank.errors import PASSABLE, NotFoundError, PaymentRequiredError
 from hosted_rerank.evaluation.dataset import Dataset
 from hosted_rerank.reranker import Reranker
 
-CONCURRENCY = 8
+DEFAULT_CONCURRENCY = 8
 """Questions under way at once, where the caller says nothing."""
 
 
@@ -69,9 +69,9 @@ def evaluate(
     dataset: Dataset,
     *,
     name: str | None = None,
-    concurrency: int = CONCURRENCY,
-    kept: Path | str | None = None,
-    progress: Callable[[Outcome], None] | None = None,
+    concurrency: int = DEFAULT_CONCURRENCY,
+    checkpoint: Path | str | None = None,
+    on_progress: Callable[[Outcome], None] | None = None,
 ) -> Evaluation:
     """Rerank the candidates of every query.
 
@@ -80,15 +80,17 @@ def evaluate(
         dataset: What is asked.
         name: What the evaluation is called; `None` for the provider and model.
         concurrency: Queries under way at once. What comes out does not depend on it.
-        kept: A file of outcomes: what is in it is not asked again, what is new is added to it at once, so that an
+        checkpoint: A file of outcomes: what is in it is not asked again, what is new is added to it at once, so that an
             interrupted evaluation goes on where it was. Failed queries are asked again.
-        progress: Called with each outcome, those of the file included.
+        on_progress: Called with each outcome, those of the file included.
 
     Raises:
         RerankError: A request is wrong, or a key; an outage of the API only fails its query.
         ValueError: The file is another evaluation's.
     """
-    return asyncio.run(aevaluate(reranker, dataset, name=name, concurrency=concurrency, kept=kept, progress=progress))
+    return asyncio.run(
+        aevaluate(reranker, dataset, name=name, concurrency=concurrency, checkpoint=checkpoint, on_progress=on_progress)
+    )
 
 
 async def aevaluate(
@@ -96,37 +98,37 @@ async def aevaluate(
     dataset: Dataset,
     *,
     name: str | None = None,
-    concurrency: int = CONCURRENCY,
-    kept: Path | str | None = None,
-    progress: Callable[[Outcome], None] | None = None,
+    concurrency: int = DEFAULT_CONCURRENCY,
+    checkpoint: Path | str | None = None,
+    on_progress: Callable[[Outcome], None] | None = None,
 ) -> Evaluation:
     """Rerank the candidates of every query as `evaluate` does, awaiting: in a notebook, say."""
     check_count("concurrency", concurrency, least=1)
-    with nullcontext() if kept is None else _Kept(Path(kept), reranker, dataset) as file:
-        outcomes = {} if file is None else file.known
-        tell = _nobody if progress is None else progress
+    with nullcontext() if checkpoint is None else _Checkpoint(Path(checkpoint), reranker, dataset) as file:
+        outcomes = {} if file is None else file.outcomes
+        report = _ignore if on_progress is None else on_progress
         for outcome in outcomes.values():
-            tell(outcome)
+            report(outcome)
         waiting = iter([query for query in dataset.queries if query not in outcomes])
 
-        async def ask_on() -> None:
+        async def work() -> None:
             for query in waiting:
-                outcomes[query] = outcome = await _ask(reranker, dataset, query)
+                outcomes[query] = outcome = await _rerank_query(reranker, dataset, query)
                 if file is not None:
                     file.add(outcome)
-                tell(outcome)
+                report(outcome)
 
-        await _together([ask_on() for _ in range(concurrency)])
+        await _run_all([work() for _ in range(concurrency)])
     if name is None:
         name = " ".join(filter(None, (reranker.provider.name, reranker.model)))
     return Evaluation(name, dataset, {query: outcomes[query] for query in dataset.queries})
 
 
-def _nobody(_: Outcome) -> None:
+def _ignore(_: Outcome) -> None:
     """Nobody wants to know how far it is."""
 
 
-async def _together(tasks: Sequence[Coroutine[Any, Any, None]]) -> None:
+async def _run_all(tasks: Sequence[Coroutine[Any, Any, None]]) -> None:
     """Run tasks to their end; the first failure ends all of them."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -136,7 +138,7 @@ async def _together(tasks: Sequence[Coroutine[Any, Any, None]]) -> None:
         raise failed.exceptions[0] from None
 
 
-async def _ask(reranker: Reranker, dataset: Dataset, query: str) -> Outcome:
+async def _rerank_query(reranker: Reranker, dataset: Dataset, query: str) -> Outcome:
     candidates, started = dataset.candidates[query], time.monotonic()
     try:
         response = await reranker.arerank(dataset.queries[query], [dataset.documents[name] for name in candidates])
@@ -156,14 +158,14 @@ async def _ask(reranker: Reranker, dataset: Dataset, query: str) -> Outcome:
     )
 
 
-class _Kept:
+class _Checkpoint:
     """The outcomes of an evaluation in a file: a line that says whose they are, then one for each."""
 
     def __init__(self, path: Path, reranker: Reranker, dataset: Dataset) -> None:
-        self.known: dict[str, Outcome] = {}
+        self.outcomes: dict[str, Outcome] = {}
         self._path = path
         content = json.dumps([dataset.queries, dataset.documents, dataset.candidates]).encode()
-        self._about = {
+        self._header = {
             "provider": reranker.provider.name,
             "model": reranker.model,
             "dataset": dataset.name,
@@ -171,22 +173,22 @@ class _Kept:
         }
         self._file: TextIO
 
-    def __enter__(self) -> "_Kept":
+    def __enter__(self) -> "_Checkpoint":
         lines = self._path.read_bytes().splitlines(keepends=True) if self._path.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]  # the last one may have been cut off
-        if whole and json.loads(whole[0]) != self._about:
+        if whole and json.loads(whole[0]) != self._header:
             raise ValueError(f"{self._path} is of another provider, model or dataset: name another file, or remove it")
         for line in whole[1:]:
             fields: dict[str, Any] = json.loads(line)
             fields |= {name: tuple(fields[name]) for name in ("ranking", "scores")}
             outcome = Outcome(**fields)
             if outcome.error is None:
-                self.known[outcome.query] = outcome
+                self.outcomes[outcome.query] = outcome
         self._file = self._path.open("a", encoding="utf-8")
         if len(whole) < len(lines):
             os.truncate(self._path, sum(map(len, whole)))
         if not whole:
-            self._write(self._about)
+            self._write(self._header)
         return self
 
     def add(self, outcome: Outcome) -> None:
