@@ -137,7 +137,7 @@ def test_an_outage_is_waited_for(server: HostileServer, row: Provider, caplog: p
     assert column(done, "error") == [None] * 10
     assert len(back) == 1
     assert FAILURES + 11 <= len(server.requests) <= FAILURES + 12  # one was on its way when the circuit opened
-    assert len([record for record in caplog.records if record.getMessage().startswith("An outage")]) == 1
+    assert len([record for record in caplog.records if record.getMessage().startswith("Provider outage")]) == 1
 
 
 def test_patience_ends(server: HostileServer, row: Provider) -> None:

@@ -266,7 +266,7 @@ def test_columns_that_clash(address: str, tmp_path: Path, caplog: pytest.LogCapt
     source.write_text('{"query": "q?", "documents": ["a"], "tokens": 7, "error": "mine"}\n' * 3)
     run_job(job(source, tmp_path / "out", address))
     assert [record.getMessage() for record in caplog.records if record.name == "hosted_rerank"] == [
-        "The input has columns that the output gives new values: error, tokens"
+        "The output replaces columns of the input: error, tokens"
     ]
 
 

@@ -29,6 +29,11 @@ class Columns:
     error: str | None = "error"
     """Why the row has no ranking; null where it has one."""
 
+    @property
+    def output_names(self) -> tuple[str | None, ...]:
+        """The names of the output columns, in the order of the output."""
+        return self.ranked, self.scores, self.ranks, self.tokens, self.error
+
 
 DEFAULT_COLUMNS = Columns()
 """The names where the caller gives none."""
@@ -113,7 +118,7 @@ def _read_column(column: Any) -> list[Any]:
 
 def add_columns(batch: Any, added: Sequence[OutputColumns], columns: Columns) -> Any:
     """Return a batch, of the kind that it is, with columns added; all others are kept as they are."""
-    given = (columns.ranked, columns.scores, columns.ranks, columns.tokens, columns.error)
+    given = columns.output_names
     values_by_name = {name: [row.get(name) for row in added] for name in given if name is not None}
     if is_object(batch):
         return {**batch, **{name: _to_object_array(values) for name, values in values_by_name.items()}}

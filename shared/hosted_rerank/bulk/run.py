@@ -11,9 +11,10 @@ from typing import Any
 
 from hosted_rerank.bulk.beir import CORPUS_INDEX
 from hosted_rerank.bulk.job import Engine, Job, JobError, JobResult, PartResult, Progress
+from hosted_rerank.bulk.outputs import write_atomically
 from hosted_rerank.bulk.parts import Part
 from hosted_rerank.bulk.rows import RowResult
-from hosted_rerank.bulk.worker import Worker, load_result, write_atomically
+from hosted_rerank.bulk.worker import Worker, load_result
 
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 
