@@ -12,7 +12,7 @@ from hosted_rerank.bulk.shared_rate import SharedRate, UsageReport
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """What came of it."""
+    """The result of a simulation."""
 
     share: float
     """Of the rate that was allowed, after the first `warm` seconds."""

@@ -91,11 +91,11 @@ def test_arrow_and_pandas(server: HostileServer, row: Provider) -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"query": None}, "'query' is no text"),
-        ({"query": "  "}, "'query' is no text"),
-        ({"documents": "text"}, "'documents' is no list"),
-        ({"documents": None}, "'documents' is no list"),
-        ({"documents": ["a", 1]}, "holds something that is no text"),
+        ({"query": None}, "'query' must be a string"),
+        ({"query": "  "}, "'query' must be a string"),
+        ({"documents": "text"}, "'documents' must be a list"),
+        ({"documents": None}, "'documents' must be a list"),
+        ({"documents": ["a", 1]}, "must hold only strings"),
     ],
 )
 def test_bad_rows(server: HostileServer, ranks: RerankBatch, wrong: dict[str, Any], says: str) -> None:
@@ -201,7 +201,7 @@ def test_many_in_flight(server: HostileServer, row: Provider) -> None:
 
 
 class InProcessClient:
-    """A shared pace in the same process, which remembers what it granted."""
+    """A client of a shared rate in the same process, which counts its grants."""
 
     def __init__(self) -> None:
         self.shared_rate = SharedRate()

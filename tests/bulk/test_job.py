@@ -137,10 +137,10 @@ def test_bad_rows_and_a_large_one(rows: Rows, address: str, tmp_path: Path) -> N
     assert (result.rows, result.failed) == (8, 4)
     assert [row["id"] for row in read(tmp_path / "out")] == [0, 1, 2, "large"]
     assert [letter["reason"] for letter in read(tmp_path / "out", "dead-letter")] == [
-        "the line is not JSON, to which neither NaN nor half a surrogate pair belongs",
+        "the line is not valid JSON (NaN and lone surrogates are not valid)",
         "the line is not a JSON object",
-        "'documents' is no list of texts",
-        "'documents' holds something that is no text",
+        "'documents' must be a list of strings",
+        "'documents' must hold only strings",
     ]
 
 

@@ -48,7 +48,7 @@ def test_a_large_job_with_a_killed_worker(rows: Rows, address: str, tmp_path: Pa
 
 
 def test_building_block(rows: Rows, address: str) -> None:
-    """`RerankBatch` in `map_batches`, beside what else a pipeline does; with the shared pace as an argument."""
+    """`RerankBatch` in `map_batches`, beside what else a pipeline does; with the shared rate as an argument."""
     dataset = ray.data.read_json(str(rows(200)))
     shared_rate = on_ray.get_shared_rate("vllm", "m", base_url=address)
     ranked = dataset.map_batches(

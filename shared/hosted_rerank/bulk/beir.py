@@ -1,4 +1,4 @@
-"""A folder in BEIR's layout with a TREC run: a row for each query of the run."""
+"""`BeirFolder`: a folder in BEIR's layout with a TREC run, one row for each query of the run."""
 
 import sqlite3
 from codecs import BOM_UTF8
@@ -13,16 +13,16 @@ from hosted_rerank.bulk.parts import Part, PartData, Record, fingerprint_of, par
 from hosted_rerank.bulk.rows import Columns
 
 CORPUS_INDEX = "texts.sqlite"
-"""The file in a job's folder that knows where each text of a corpus begins."""
+"""The name of the index file, which holds the byte offset of each document and query."""
 
 _BEIR_COLUMNS = Columns(ids="document_ids")
 
 
 @dataclass(frozen=True, slots=True)
 class BeirFolder:
-    """A corpus, queries and a TREC run: a row for each query of the run, its candidates best first.
+    """A corpus, queries and a TREC run: one row for each query of the run, with its candidates best first.
 
-    The corpus is not held in memory: an index on disk (SQLite), made once, knows where each document begins.
+    The corpus is not held in memory. An SQLite index on disk, built once, holds the byte offset of each document.
     """
 
     path: Path
@@ -31,16 +31,16 @@ class BeirFolder:
     columns: Columns = _BEIR_COLUMNS
 
     def split(self, part_rows: int) -> Iterator[Part]:
-        """Cut the run; lines of a query have to stand together, as run files have them."""
+        """Yield parts of at most `part_rows` queries. The lines of a query must be contiguous in the run."""
         self._build_index()
         number = count = start = 0
-        with closing(sqlite3.connect("")) as seen:  # on disk, and gone when it is closed: there may be many
+        with closing(sqlite3.connect("")) as seen:  # a temporary database on disk, because there may be many queries
             seen.execute("create table queries (id blob primary key) without rowid")
             for query, at in self._find_queries():
                 if seen.execute("insert or ignore into queries values (?)", (query,)).rowcount == 0:
                     name = query.decode("utf-8", "replace")
                     raise ValueError(
-                        f"{self.run}: the lines of query {name} do not stand together: sort the run by query"
+                        f"run {self.run}: the lines of query {name} are not contiguous: sort the run by query"
                     )
                 if count == part_rows:
                     yield Part(number, start, count)
@@ -50,7 +50,7 @@ class BeirFolder:
             yield Part(number, start, count)
 
     def _find_queries(self) -> Iterator[tuple[bytes, int]]:
-        """The queries of the run, and the byte that each begins at."""
+        """Yield each query of the run with the byte offset of its first line."""
         before, at = b"", 0
         with self.run.open("rb") as file:
             for line in file:
@@ -74,7 +74,7 @@ class BeirFolder:
         temporary.replace(index)
 
     def read(self, part: Part) -> PartData:
-        """Return the rows of a part."""
+        """Return the records of a part."""
         with self.run.open("rb") as file:
             file.seek(part.start)
             whole = (line.removeprefix(BOM_UTF8).decode("utf-8", "replace") for line in file if line.strip())
@@ -99,7 +99,10 @@ class BeirFolder:
 
     def _make_record(self, query: str, lines: Sequence[Sequence[str]], text: Any) -> Record:
         if any(len(words) < 5 or _parse_score(words[4]) is None for words in lines):
-            return Record({"query_id": query}, error=f"a line of query {query} is no line of a TREC run")
+            return Record(
+                {"query_id": query},
+                error=f"a line of query {query} is not a line of a TREC run (query Q0 document rank score tag)",
+            )
         best = sorted(lines, key=lambda words: _parse_score(words[4]) or 0.0, reverse=True)
         ids = [words[2] for words in best]
         documents = [text("corpus", name) for name in ids]
@@ -111,7 +114,7 @@ class BeirFolder:
         return Record(row)
 
     def fingerprint(self) -> list[Any]:
-        """Return what tells this input from another one."""
+        """Return values that identify the run, the corpus and the queries, and change when they change."""
         return [fingerprint_of(path) for path in (self.run, self.path / "corpus.jsonl", self.path / "queries.jsonl")]
 
 

@@ -1,4 +1,4 @@
-"""The inputs of a job: JSONL (a row a line), Parquet, and a folder in BEIR's layout with a TREC run."""
+"""The inputs of a job: JSONL (one row per line), Parquet, and a folder in BEIR's layout with a TREC run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from hosted_rerank.bulk.parts import Input, Part, PartData, Record, fingerprint_
 from hosted_rerank.bulk.rows import Columns
 
 MIN_READ_ROWS = 1024
-"""Rows of a Parquet file that are read at once, at least."""
+"""Minimum number of rows to read from a Parquet file at once."""
 
 
 def open_input(path: Path, columns: Columns, run: Path | None = None, index_folder: Path | None = None) -> Input:
@@ -19,36 +19,38 @@ def open_input(path: Path, columns: Columns, run: Path | None = None, index_fold
 
     Args:
         path: A `.jsonl` or `.parquet` file, or a folder with `corpus.jsonl` and `queries.jsonl`.
-        columns: What its columns are called; a folder's have names of their own.
-        run: The TREC run that says which documents are a query's candidates; needed for a folder, and only there.
-        index_folder: A folder for the index of a corpus, shared by all workers.
+        columns: The names of the columns. A BEIR folder has fixed names and ignores them.
+        run: A TREC run with the candidates of each query. A folder requires it, a file ignores it.
+        index_folder: A folder for the index of a corpus; all workers share it.
 
     Raises:
-        ValueError: It is neither.
-        FileNotFoundError: It is not there.
+        ValueError: The path has another suffix, or `run` is missing for a folder.
+        FileNotFoundError: The path does not exist.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
+        raise FileNotFoundError(f"input {path} does not exist: check the path")
     if path.is_dir():
         if run is None or index_folder is None:
-            raise ValueError(f"{path} is a folder: --run says which documents are a query's candidates")
+            raise ValueError(
+                f"input {path} is a folder: pass run (--run), a TREC run with the candidates of each query"
+            )
         return BeirFolder(path, run, index_folder)
     if path.suffix == ".parquet":
         return ParquetFile(path, columns)
     if path.suffix in (".jsonl", ".ndjson"):
         return JsonLines(path, columns)
-    raise ValueError(f"{path} is neither .jsonl nor .parquet nor a folder in BEIR's layout")
+    raise ValueError(f"input {path} must be a .jsonl or .parquet file or a folder in BEIR's layout")
 
 
 @dataclass(frozen=True, slots=True)
 class JsonLines:
-    """A row a line; empty lines are none."""
+    """A JSONL file: one row per line, empty lines ignored."""
 
     path: Path
     columns: Columns
 
     def split(self, part_rows: int) -> Iterator[Part]:
-        """Cut it; one pass over the file, a line in memory."""
+        """Yield parts of at most `part_rows` rows, in one pass with one line in memory."""
         number = count = start = at = 0
         with self.path.open("rb") as file:
             for line in file:
@@ -61,7 +63,7 @@ class JsonLines:
             yield Part(number, start, count)
 
     def read(self, part: Part) -> PartData:
-        """Return the rows of a part."""
+        """Return the records of a part."""
         records: list[Record] = []
         with self.path.open("rb") as file:
             file.seek(part.start)
@@ -71,19 +73,19 @@ class JsonLines:
         return PartData(records)
 
     def fingerprint(self) -> list[Any]:
-        """Return what tells this file from another one."""
+        """Return values that identify this file and change when it changes."""
         return fingerprint_of(self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class ParquetFile:
-    """A Parquet file; a part lies within one row group."""
+    """A Parquet file. Each part lies within one row group."""
 
     path: Path
     columns: Columns
 
     def split(self, part_rows: int) -> Iterator[Part]:
-        """Cut it, by its metadata alone."""
+        """Yield parts of at most `part_rows` rows, from the metadata alone."""
         pq: Any = import_module("pyarrow.parquet")  # untyped, and an extra
         number, file = 0, pq.ParquetFile(self.path)
         for group in range(file.num_row_groups):
@@ -93,7 +95,7 @@ class ParquetFile:
                 number += 1
 
     def read(self, part: Part) -> PartData:
-        """Return the rows of a part; little more of the file is in memory than they."""
+        """Return the records of a part, with little more of the file than the part in memory."""
         pa: Any = import_module("pyarrow")  # untyped, and an extra
         pq: Any = import_module("pyarrow.parquet")
         seen, missing, found, file = 0, part.rows, list[Any](), pq.ParquetFile(self.path)
@@ -108,5 +110,5 @@ class ParquetFile:
         return PartData(list(map(Record, table.to_pylist())), table)
 
     def fingerprint(self) -> list[Any]:
-        """Return what tells this file from another one."""
+        """Return values that identify this file and change when it changes."""
         return fingerprint_of(self.path)

@@ -1,9 +1,10 @@
 """One rate limit for all workers of an account.
 
-A `SharedRate` is the core's `Rate` behind one message: a worker tells what became of its requests and asks for the next
-ones, many at a time. What it is granted says when each may go, up to half a second ahead, so that workers slow down and
-speed up together. A worker's own requests then go at `LeasedRate`, the pace of what it was granted, so that retries and
-the parts of a large row are counted too. Neither knows an engine: on Ray a `SharedRate` lives in a named actor.
+A `SharedRate` puts the core's adaptive rate behind one message: a worker reports its finished requests and asks for the
+next ones, many at a time. The `RateGrant` that it receives says when each request may start, up to half a second ahead,
+so all workers slow down and speed up together. A `LeasedRate` is the worker's side: the worker's own queue follows it,
+so retries and the batches of a large row are counted as well. Neither depends on an engine. On Ray, a `SharedRate`
+lives in a named actor.
 """
 
 import asyncio
@@ -20,63 +21,75 @@ from hosted_rerank.limits.request_queue import Pacer, Ticket
 from hosted_rerank.limits.retry import Quota
 
 GRANT_HORIZON = 0.5
-"""Seconds ahead for which requests are granted, once a rate is known."""
+"""Seconds ahead for which requests are granted, once a limit is known."""
 POLL_INTERVAL_INITIAL, POLL_INTERVAL = 0.02, 0.1
-"""Seconds between two questions of a worker, at first and once a rate is known."""
+"""Minimum seconds between two leases of a worker, before and after a limit is known."""
 MAX_LEASES_PER_SECOND = 300
-"""Questions a second that all workers may ask; where more come, all rest for longer."""
+"""Leases per second of all workers. Above that, each worker waits longer between two leases."""
 MAX_IN_FLIGHT = 100_000
-"""Requests on their way at most, those that are granted ahead included."""
+"""Maximum number of requests in flight, including requests that are granted ahead."""
 LEASE_TIMEOUT = 120.0
-"""Seconds after which a grant that nobody reported on is taken back: its worker is gone."""
+"""Seconds after which a grant without a report is taken back, because its worker is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """What became of a granted request."""
+    """The outcome of a granted request. A request that is neither answered nor refused did not count."""
 
     number: int
     answered: bool = False
     refused: bool = False
     retry_after: float | None = None
-    """Seconds that a refusal asked to wait, if it said so."""
+    """The seconds to wait that came with a refusal, if any."""
     quota: Quota | None = None
     overloaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RateGrant:
-    """What a worker may send."""
+    """The requests that a worker may send."""
 
     starts: Sequence[tuple[int, float]] = ()
-    """Numbers of requests, and in how many seconds each may go."""
+    """The number of each request, and the delay in seconds before it may start."""
     poll_after: float = 0.0
-    """Seconds after which to ask again."""
+    """Seconds after which the worker may lease again."""
     rate: float = math.inf
-    """Requests a second that all workers together may make, as far as it is known."""
+    """The learned limit of all workers together in requests per second; infinite while no limit is known."""
 
 
 class RateLeaseClient(Protocol):
-    """Where a worker asks."""
+    """A worker's connection to a `SharedRate`."""
 
     async def lease(self, wanted: int, reports: Sequence[UsageReport]) -> RateGrant:
-        """Report, and ask for so many requests."""
+        """Report finished requests and ask for up to `wanted` more."""
         ...
 
 
 class SharedRate:
-    """The pace of one account at one model, for many workers. Used from one thread, as an actor is."""
+    """The rate limit of one account at one model, shared by many workers. Not thread-safe: use it from one thread.
+
+    Args:
+        clock: A function that returns the time in seconds, on any scale that never goes back.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._rate = Rate(MAX_IN_FLIGHT)
         self._lease_times: deque[float] = deque(maxlen=100_000)
         self._in_flight: dict[int, tuple[Ticket, float]] = {}
-        """What is on its way, and when it may go."""
+        """The requests in flight, and the time at which each may start."""
         self._counts = {"answered": 0, "refused": 0}
 
     def lease(self, wanted: int, reports: Sequence[UsageReport]) -> RateGrant:
-        """Take note of what became of requests, and grant up to so many more."""
+        """Record reports of finished requests and grant up to `wanted` more.
+
+        Args:
+            wanted: The number of requests that the worker wants to send.
+            reports: The outcomes of requests from earlier grants.
+
+        Returns:
+            The granted requests, and the seconds to wait until the next lease.
+        """
         now = self._clock()
         self._lease_times.append(now)
         while self._lease_times[0] < now - 1:
@@ -85,13 +98,13 @@ class SharedRate:
             self._apply(each, now)
         for number, (ticket, start) in list(self._in_flight.items()):
             if start + LEASE_TIMEOUT > now:
-                break  # they are in the order of their grants
+                break  # requests are in the order of their grants
             del self._in_flight[number]
             self._rate.lost(ticket)
         return self._grant(wanted, now)
 
     def counts(self) -> dict[str, float]:
-        """Return how many requests were answered and refused, and the rate that is allowed, as it was learned."""
+        """Return the numbers of `answered` and `refused` requests, and the learned `rate` in requests per second."""
         return {**self._counts, "rate": self._rate.rate}
 
     def _apply(self, report: UsageReport, now: float) -> None:
@@ -99,7 +112,7 @@ class SharedRate:
         self._counts["refused"] += report.refused
         ticket, _ = self._in_flight.pop(report.number, (None, 0.0))
         if ticket is None:
-            return  # its lease was over
+            return  # the lease has expired
         if report.refused:
             self._rate.refused(ticket, now, report.retry_after, report.quota, overloaded=report.overloaded)
         elif report.answered:
@@ -115,11 +128,11 @@ class SharedRate:
             if wait:
                 ahead += wait
                 if ahead > GRANT_HORIZON or self._rate.rate == math.inf:
-                    break  # what is not known yet is not planned ahead
+                    break  # without a known limit, nothing is granted ahead
                 continue
             ticket = Ticket()
             self._rate.went(ticket, now + ahead)
-            ticket.sent = now  # a refusal that comes before it goes was not known when it was granted
+            ticket.sent = now  # the grant could not know of refusals that arrive before the start
             self._in_flight[ticket.number] = ticket, now + ahead
             starts.append((ticket.number, ahead))
         rest = POLL_INTERVAL_INITIAL if self._rate.rate == math.inf else POLL_INTERVAL
@@ -127,7 +140,7 @@ class SharedRate:
 
 
 class LeasedRate:
-    """What a worker may send of a pace that it shares: a `Pace` of the core's, for use in one event loop."""
+    """A worker's share of a `SharedRate`: the `Pace` that the worker's own queue follows, in one event loop."""
 
     def __init__(self) -> None:
         self.under_way = 0
@@ -135,22 +148,22 @@ class LeasedRate:
         self.rate = math.inf
         self.pacer = Pacer(self)
         self._starts: deque[tuple[int, float]] = deque()
-        """Numbers of granted requests, and when each may go."""
+        """The number of each granted request, and the time at which it may start."""
         self._request_numbers: dict[Ticket, int] = {}
-        """Of what is under way."""
+        """The numbers of requests in flight."""
         self._reports: list[UsageReport] = []
         self._needs_grants, self._refusal_seen = asyncio.Event(), asyncio.Event()
 
     @asynccontextmanager
     async def lease_from(self, client: RateLeaseClient) -> AsyncGenerator[Self]:
-        """Have requests granted while within; what was not used is given back at the end."""
+        """Lease requests within the context, and return unused ones at its end."""
         async with asyncio.TaskGroup() as group:
             leasing = group.create_task(self._renew(client))
             yield self
             leasing.cancel()
 
     async def _renew(self, client: RateLeaseClient) -> None:
-        """Report, and ask for more wherever it lacks."""
+        """Send reports and lease more requests whenever they are needed."""
         try:
             while True:
                 await self._needs_grants.wait()
@@ -160,43 +173,43 @@ class LeasedRate:
                 now, self.rate = time.monotonic(), grant.rate
                 self._starts.extend((number, now + delay) for number, delay in grant.starts)
                 self.pacer.wake()
-                with suppress(TimeoutError):  # of a refusal all others should know at once
+                with suppress(TimeoutError):  # a refusal is reported at once
                     await asyncio.wait_for(self._refusal_seen.wait(), grant.poll_after)
                 self._refusal_seen.clear()
         finally:
             await client.lease(0, [*self._reports, *(UsageReport(number) for number, _ in self._starts)])
 
     def wait(self, now: float) -> float:
-        """Return 0 if a request may go, else the seconds until one may; infinite if none is granted."""
+        """Return 0 if a request may start, else the seconds until one may; infinite if none is granted."""
         if not self._starts:
             self._needs_grants.set()
             return math.inf
         return max(0.0, self._starts[0][1] - now)
 
-    def went(self, ticket: Ticket, now: float) -> None:  # noqa: ARG002 - a pace's
-        """Take a grant."""
+    def went(self, ticket: Ticket, now: float) -> None:  # noqa: ARG002 - of the protocol
+        """Use one granted request."""
         self._request_numbers[ticket] = self._starts.popleft()[0]
         self.under_way += 1
 
-    def answered(self, ticket: Ticket, now: float, quota: Quota | None) -> None:  # noqa: ARG002 - a pace's
-        """Remember to tell of an answer."""
+    def answered(self, ticket: Ticket, now: float, quota: Quota | None) -> None:  # noqa: ARG002 - of the protocol
+        """Queue the report of an answer."""
         self._report(ticket, answered=True, quota=quota)
 
     def refused(self, ticket: Ticket, now: float, hold: float | None, quota: Quota | None, *, overloaded: bool) -> None:
-        """Tell of a refusal; what else was granted waits as long as the API asked to, too."""
+        """Report a refusal at once. All other granted requests wait for the requested time as well."""
         self._report(ticket, refused=True, retry_after=hold, quota=quota, overloaded=overloaded)
         self._starts = deque((number, max(at, now + (hold or 0.0))) for number, at in self._starts)
         self._refusal_seen.set()
         self._needs_grants.set()
 
     def lost(self, ticket: Ticket) -> None:
-        """Remember to tell that a request came to nothing."""
+        """Queue the report of a request without an outcome."""
         self._report(ticket)
 
-    def _report(self, ticket: Ticket, **what: Any) -> None:
+    def _report(self, ticket: Ticket, **outcome: Any) -> None:
         self.under_way -= 1
-        self._reports.append(UsageReport(self._request_numbers.pop(ticket), **what))
+        self._reports.append(UsageReport(self._request_numbers.pop(ticket), **outcome))
 
-    def foresee(self, now: float, waiting: int) -> float:  # noqa: ARG002 - a pace's
-        """Return 0: what will be granted is not known here."""
+    def foresee(self, now: float, waiting: int) -> float:  # noqa: ARG002 - of the protocol
+        """Return 0, because future grants are not known here."""
         return 0.0

@@ -1,4 +1,4 @@
-"""The first stage: BM25 over the answers of the FAQ, by the words they share with the question."""
+"""`FaqSearch`: the first stage, BM25 over the answers of the FAQ."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from hosted_rerank.local.faq import Faq
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An answer that was found, with the score of whatever ranked it last."""
+    """An answer of a search, with the score of the last stage that ranked it."""
 
     id: str
     text: str
@@ -24,5 +24,5 @@ class FaqSearch:
         self._index = Bm25(self._answers)
 
     def find(self, query: str) -> list[Hit]:
-        """The answers, best first."""
+        """Returns the answers, best first."""
         return [Hit(name, self._answers[name], score) for name, score in self._index.search(query, self._count)]

@@ -1,4 +1,4 @@
-"""What a reranker is worth on one's own questions: quality, time and cost, beside the first stage.
+"""Evaluation of rerankers on labelled queries: quality, latency and cost, compared with the first stage.
 
     from hosted_rerank import Reranker
     from hosted_rerank.evaluation import Report, evaluate, load_faq_dataset
@@ -6,7 +6,8 @@
     dataset = load_faq_dataset()
     print(Report(dataset, [evaluate(Reranker("local"), dataset)]).json())
 
-`dataset` reads, `run` asks, `measures` judges, `report` shows; `bm25` is the first stage where none is given.
+`dataset` reads datasets, `run` reranks them, `measures` computes measures and `report` shows them. `bm25` is the
+default first stage.
 """
 
 try:

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG to stand in a page."""
+"""The plots of a report, as SVG elements for an HTML page."""
 
 import io
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure  # without pyplot: no window, no state
 
 
 def plot_gains(differences: Sequence[float], title: str) -> str:
-    """Return how queries changed, from the one that gained most to the one that lost most."""
+    """Return a bar chart of the change of each query, from the largest gain to the largest loss."""
     figure, axes = _make_figure(title)
     ordered = sorted(differences, reverse=True)
     axes.bar(range(len(ordered)), ordered, width=1.0, color="#4269d0")
@@ -19,7 +19,7 @@ def plot_gains(differences: Sequence[float], title: str) -> str:
 
 
 def plot_latencies(seconds: Sequence[float]) -> str:
-    """Return how long reranks took, as a histogram."""
+    """Return a histogram of the seconds of reranks."""
     figure, axes = _make_figure("time of a rerank")
     axes.hist(seconds, bins=30, color="#4269d0")
     axes.set_xlabel("seconds")

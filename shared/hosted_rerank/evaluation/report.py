@@ -1,4 +1,4 @@
-"""What an evaluation says: a table for a terminal, JSON for a program, a page for a reader."""
+"""`Report`: the results of evaluations as a table for a terminal, as JSON, and as an HTML page."""
 
 import html
 import json
@@ -15,32 +15,39 @@ from hosted_rerank.evaluation.run import Evaluation
 
 PERCENTILES = (50, 95, 99)
 MOST_CHANGED = 5
-"""Queries that a page shows of those that gained most, and lost most."""
+"""The number of queries that a page lists with the largest gains, and with the largest losses."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """What one way of ranking came to."""
+    """The results of one ranking: the first stage or one reranker.
+
+    Args:
+        name: The name of the evaluation.
+        measures: The mean of each measure over all queries. A failed query counts as 0.
+        gains: The gain of each measure over the first stage; empty for the first stage.
+        latency: The percentiles `p50`, `p95` and `p99` of the answered queries, in seconds.
+        tokens: The number of billed tokens; `None` if the API does not count them.
+        requests: The number of HTTP requests, retries included.
+        failures: The number of failed queries.
+    """
 
     name: str
     measures: Mapping[str, float]
-    """Means over all queries; a failed query counts as 0."""
     gains: Mapping[str, Gain]
-    """Against the first stage; none for itself."""
     latency: Mapping[str, float]
-    """Percentiles of the answered queries' seconds, such as `p95`."""
     tokens: int | None
     requests: int
     failures: int
 
 
 class Report:
-    """Evaluations on the same dataset, beside its first stage.
+    """A comparison of evaluations on the same dataset with its first stage.
 
     Args:
-        dataset: What was asked.
-        evaluations: What came of it, one for each reranker.
-        k: How far down nDCG, MRR and recall look.
+        dataset: The dataset.
+        evaluations: The evaluations on this dataset, one for each reranker.
+        k: The cutoff rank of nDCG, MRR and recall.
     """
 
     def __init__(self, dataset: Dataset, evaluations: Sequence[Evaluation], k: int = 10) -> None:
@@ -49,11 +56,11 @@ class Report:
         self.k = k
         first = {query: list(dataset.candidates[query]) for query in dataset.queries}
         self.before = measure(dataset.judgements, first, k)
-        """Each measure of each query by the first stage."""
+        """The measures of the first stage, by name and query id."""
         self.after = [measure(dataset.judgements, evaluation.rankings, k) for evaluation in evaluations]
-        """The same by each reranker."""
-        bare = ReportRow("first stage", _average(self.before), {}, {}, None, 0, 0)
-        self.rows = [bare, *map(self._make_row, evaluations, self.after)]
+        """The measures of each evaluation, by name and query id."""
+        first_stage = ReportRow("first stage", _average(self.before), {}, {}, None, 0, 0)
+        self.rows = [first_stage, *map(self._make_row, evaluations, self.after)]
 
     def _make_row(self, evaluation: Evaluation, after: Mapping[str, Mapping[str, float]]) -> ReportRow:
         outcomes = evaluation.outcomes.values()
@@ -69,7 +76,7 @@ class Report:
         )
 
     def table(self) -> Table:
-        """Return the comparison for a terminal."""
+        """Return the comparison as a table for a terminal."""
         table = Table(title=self._title, title_justify="left", caption=self._caption, caption_justify="left")
         table.add_column("")
         for name in _list_headings(self.k):
@@ -79,7 +86,7 @@ class Report:
         return table
 
     def json(self) -> str:
-        """Return everything as JSON: the rows, and each query's measures."""
+        """Return the rows and the measures of each query as JSON."""
         queries = {
             query: {
                 row.name: {name: values[name][query] for name in measure_names(self.k)}
@@ -91,7 +98,7 @@ class Report:
         return json.dumps({**about, "rows": [asdict(row) for row in self.rows], "by_query": queries}, indent=1)
 
     def html(self) -> str:
-        """Return a page that needs nothing else: the table, plots, and who gained and lost most. Texts are escaped."""
+        """Return a self-contained HTML page: table, plots, the queries with the largest changes; texts are escaped."""
         parts = [self._repr_html_()]
         main = measure_names(self.k)[0]
         for evaluation, after in zip(self.evaluations, self.after, strict=True):
@@ -167,7 +174,7 @@ def _format_cells(row: ReportRow, k: int) -> list[str]:
 
 
 def compute_percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    """Return the p50, p95 and p99 of times, by the nearest rank; nothing of nothing."""
+    """Return the p50, p95 and p99 by the nearest rank; no percentiles for no times."""
     ordered = sorted(seconds)
     return {f"p{p}": ordered[math.ceil(len(ordered) * p / 100) - 1] for p in PERCENTILES if ordered}
 
