@@ -176,7 +176,7 @@ def bulk(url: str, documents: int, workers: int) -> dict[str, Any]:
             part_rows=each,
             settings=settings,
         )
-        run_job(job, engine=RayEngine(workers), told=lambda now: seen.append((time.monotonic(), now.rows)))
+        run_job(job, engine=RayEngine(workers), on_progress=lambda now: seen.append((time.monotonic(), now.rows)))
     ray.shutdown()
     (begun, first), (ended, last) = next(now for now in seen if now[1] >= each * workers), seen[-1]
     return {"rate": (last - first) / (ended - begun)}

@@ -1,4 +1,4 @@
-"""A simulation of many workers at one limit: real `SharedPace`, simulated time, requests that cost nothing."""
+"""A simulation of many workers at one limit: real `SharedRate`, simulated time, requests that cost nothing."""
 
 import heapq
 import random
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
-from hosted_rerank.bulk.pace import News, SharedPace
+from hosted_rerank.bulk.shared_rate import SharedRate, UsageReport
 
 
 @dataclass(frozen=True)
-class Found:
-    """What came of it."""
+class SimulationResult:
+    """The result of a simulation."""
 
     share: float
     """Of the rate that was allowed, after the first `warm` seconds."""
@@ -24,15 +24,15 @@ class Found:
 
 def simulate(  # noqa: C901 - a world in one function
     workers: int, rate: float, seconds: float, *, latency: float = 0.3, batch: int = 32, warm: float = 20.0
-) -> Found:
-    """Let workers without end to their work ask a token bucket, through one shared pace."""
+) -> SimulationResult:
+    """Let workers without end to their work ask a token bucket, through one shared rate."""
     now, ticks, chance = [0.0], count(), random.Random(1)
-    pace = SharedPace(lambda: now[0])
+    shared_rate = SharedRate(lambda: now[0])
     events: list[tuple[float, int, Callable[[], None]]] = []
     tokens, counted, most = [rate], [0.0], rate
     answered: deque[float] = deque()
     sent, refused, leases = [0], [0], [0]
-    news: list[list[News]] = [[] for _ in range(workers)]
+    reports: list[list[UsageReport]] = [[] for _ in range(workers)]
     under_way = [0] * workers
     asking = [False] * workers
     rests = [0.0] * workers
@@ -46,14 +46,14 @@ def simulate(  # noqa: C901 - a world in one function
         if room <= 0:
             return
         leases[0] += 1
-        told, news[worker] = news[worker], []
-        grant = pace.lease(room, told)
+        reported, reports[worker] = reports[worker], []
+        grant = shared_rate.lease(room, reported)
         for number, delay in grant.starts:
             under_way[worker] += 1
             at(now[0] + delay + 0.001, lambda number=number: send(worker, number))
-        rests[worker] = now[0] + grant.rest
+        rests[worker] = now[0] + grant.poll_after
         if len(grant.starts) < room:
-            ask_later(worker, grant.rest)
+            ask_later(worker, grant.poll_after)
 
     def ask_later(worker: int, wait: float) -> None:
         if not asking[worker]:
@@ -66,16 +66,16 @@ def simulate(  # noqa: C901 - a world in one function
         counted[0] = now[0]
         if tokens[0] >= 1:
             tokens[0] -= 1
-            at(now[0] + latency * chance.uniform(0.8, 1.2), lambda: came(worker, News(number, answered=True)))
+            at(now[0] + latency * chance.uniform(0.8, 1.2), lambda: finish(worker, UsageReport(number, answered=True)))
         else:
             refused[0] += 1
             wait = max(1.0, float(-(-(1 - tokens[0]) // rate)))
-            at(now[0] + 0.01, lambda: came(worker, News(number, refused=True, hold=wait)))
+            at(now[0] + 0.01, lambda: finish(worker, UsageReport(number, refused=True, retry_after=wait)))
 
-    def came(worker: int, what: News) -> None:
+    def finish(worker: int, report: UsageReport) -> None:
         under_way[worker] -= 1
-        news[worker].append(what)
-        if what.answered:
+        reports[worker].append(report)
+        if report.answered:
             answered.append(now[0])
         else:
             rests[worker] = 0.0
@@ -87,7 +87,7 @@ def simulate(  # noqa: C901 - a world in one function
         now[0], _, what = heapq.heappop(events)
         what()
     late = sum(time > warm for time in answered)
-    return Found(late / ((seconds - warm) * rate), refused[0] / sent[0], leases[0], sent[0])
+    return SimulationResult(late / ((seconds - warm) * rate), refused[0] / sent[0], leases[0], sent[0])
 
 
 if __name__ == "__main__":

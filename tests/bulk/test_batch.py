@@ -16,9 +16,9 @@ from hosted_rerank import (
     Provider,
     RerankError,
 )
-from hosted_rerank.bulk import Columns, RerankBatch, SharedPace
-from hosted_rerank.bulk.pace import Grant, News
-from hosted_rerank.bulk.rows import added_to
+from hosted_rerank.bulk import Columns, RerankBatch, SharedRate
+from hosted_rerank.bulk.rows import make_output_columns
+from hosted_rerank.bulk.shared_rate import RateGrant, UsageReport
 from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS
 from tests.conftest import KEY
 from tests.hostile import HostileServer, Peer, ranking, reply
@@ -45,7 +45,10 @@ def ranks(row: Provider) -> Iterator[RerankBatch]:
 
 def rank(ranks: RerankBatch, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The columns that rows get."""
-    return [added_to(row, done, ranks.columns) for row, done in zip(rows, ranks.rank_rows(rows), strict=True)]
+    return [
+        make_output_columns(row, result, ranks.columns)
+        for row, result in zip(rows, ranks.rerank_rows(rows), strict=True)
+    ]
 
 
 def column(rows: Any, name: str) -> list[Any]:
@@ -88,11 +91,11 @@ def test_arrow_and_pandas(server: HostileServer, row: Provider) -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"query": None}, "'query' is no text"),
-        ({"query": "  "}, "'query' is no text"),
-        ({"documents": "text"}, "'documents' is no list"),
-        ({"documents": None}, "'documents' is no list"),
-        ({"documents": ["a", 1]}, "holds something that is no text"),
+        ({"query": None}, "'query' must be a string"),
+        ({"query": "  "}, "'query' must be a string"),
+        ({"documents": "text"}, "'documents' must be a list"),
+        ({"documents": None}, "'documents' must be a list"),
+        ({"documents": ["a", 1]}, "must hold only strings"),
     ],
 )
 def test_bad_rows(server: HostileServer, ranks: RerankBatch, wrong: dict[str, Any], says: str) -> None:
@@ -136,14 +139,14 @@ def test_an_outage_is_waited_for(server: HostileServer, row: Provider, caplog: p
     assert (
         BREAKER_SETTINGS.failures + 11 <= len(server.requests) <= BREAKER_SETTINGS.failures + 12
     )  # one was on its way when the circuit opened
-    assert len([record for record in caplog.records if record.getMessage().startswith("An outage")]) == 1
+    assert len([record for record in caplog.records if record.getMessage().startswith("Provider outage")]) == 1
 
 
 def test_patience_ends(server: HostileServer, row: Provider) -> None:
     """An outage that lasts longer than it may raises its error."""
     server.play(*[reply(500, "out")] * 50)
     with pytest.raises(CircuitOpenError, match="10 requests in a row failed"):
-        rank(RerankBatch(row, max_retries=0, patience=0.2), ROWS[:1] * 20)
+        rank(RerankBatch(row, max_retries=0, outage_timeout=0.2), ROWS[:1] * 20)
 
 
 @pytest.mark.parametrize("bad_at", [0, 8, None])
@@ -199,18 +202,18 @@ def test_many_in_flight(server: HostileServer, row: Provider) -> None:
     assert server.connections >= 12
 
 
-class Beside:
-    """A shared pace in the same process, which remembers what it granted."""
+class InProcessClient:
+    """A client of a shared rate in the same process, which counts its grants."""
 
     def __init__(self) -> None:
-        self.pace = SharedPace()
+        self.shared_rate = SharedRate()
         self.granted = 0
-        self.news: list[News] = []
+        self.reports: list[UsageReport] = []
 
-    async def lease(self, wanted: int, news: Sequence[News]) -> Grant:
-        grant = self.pace.lease(wanted, news)
+    async def lease(self, wanted: int, reports: Sequence[UsageReport]) -> RateGrant:
+        grant = self.shared_rate.lease(wanted, reports)
         self.granted += len(grant.starts)
-        self.news += news
+        self.reports += reports
         return grant
 
 
@@ -223,14 +226,14 @@ def test_every_request_is_granted(server: HostileServer, row: Provider) -> None:
         await ranking(*[0.5] * len(peer.seen.body["documents"]))(peer)
 
     server.play(act)
-    lessor = Beside()
+    client = InProcessClient()
     rows = [{"query": "one?", "documents": ["a", "b", "c", "d", "e"]}, ROWS[0]]
-    done = rank(RerankBatch(row, batch_size=2, pace=lessor), rows)
+    done = rank(RerankBatch(row, batch_size=2, shared_rate=client), rows)
     assert column(done, "error") == [None, None]
     assert len(server.requests) == 3 + 2 + 1
-    assert lessor.pace.counts() | {"rate": 0} == {"answered": 5, "refused": 1, "rate": 0}
-    assert sorted(each.number for each in lessor.news) == sorted({each.number for each in lessor.news})
-    assert len(lessor.news) == lessor.granted
+    assert client.shared_rate.counts() | {"rate": 0} == {"answered": 5, "refused": 1, "rate": 0}
+    assert sorted(each.number for each in client.reports) == sorted({each.number for each in client.reports})
+    assert len(client.reports) == client.granted
 
 
 def test_wrong_settings(row: Provider) -> None:

@@ -137,10 +137,10 @@ def test_bad_rows_and_a_large_one(rows: Rows, address: str, tmp_path: Path) -> N
     assert (result.rows, result.failed) == (8, 4)
     assert [row["id"] for row in read(tmp_path / "out")] == [0, 1, 2, "large"]
     assert [letter["reason"] for letter in read(tmp_path / "out", "dead-letter")] == [
-        "the line is not JSON, to which neither NaN nor half a surrogate pair belongs",
+        "the line is not valid JSON (NaN and lone surrogates are not valid)",
         "the line is not a JSON object",
-        "'documents' is no list of texts",
-        "'documents' holds something that is no text",
+        "'documents' must be a list of strings",
+        "'documents' must hold only strings",
     ]
 
 
@@ -197,7 +197,7 @@ def test_folder_of_a_first_try(server: HostileServer, rows: Rows, address: str, 
                 run_job(second, resume=True)
             refused.append(str(caught.value))
 
-    assert run_job(second, told=intrude).rows == 100
+    assert run_job(second, on_progress=intrude).rows == 100
     assert "another process" in refused[0]
 
 
@@ -266,7 +266,7 @@ def test_columns_that_clash(address: str, tmp_path: Path, caplog: pytest.LogCapt
     source.write_text('{"query": "q?", "documents": ["a"], "tokens": 7, "error": "mine"}\n' * 3)
     run_job(job(source, tmp_path / "out", address))
     assert [record.getMessage() for record in caplog.records if record.name == "hosted_rerank"] == [
-        "The input has columns that the output gives new values: error, tokens"
+        "The output replaces columns of the input: error, tokens"
     ]
 
 

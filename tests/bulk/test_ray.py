@@ -27,7 +27,7 @@ def test_a_large_job_with_a_killed_worker(rows: Rows, address: str, tmp_path: Pa
     """20,000 queries of 20 documents, a worker killed midway: row by row what one process makes of it."""
     source, killed = rows(20_000), list[int]()
 
-    def told(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         if progress.rows and not killed:
             found = subprocess.run(["pgrep", "-f", "ray::.*_PartWorker"], capture_output=True, text=True, check=False)
             killed.extend(int(pid) for pid in found.stdout.split()[:1])
@@ -35,7 +35,9 @@ def test_a_large_job_with_a_killed_worker(rows: Rows, address: str, tmp_path: Pa
             os.kill(killed[0], signal.SIGKILL)
 
     result = run_job(
-        job(source, tmp_path / "ray", address, part_rows=500), engine=on_ray.RayEngine(workers=2), told=told
+        job(source, tmp_path / "ray", address, part_rows=500),
+        engine=on_ray.RayEngine(workers=2),
+        on_progress=on_progress,
     )
     assert (result.rows, result.failed, result.parts) == (20_000, 0, 40)
     run_job(job(source, tmp_path / "one", address, part_rows=500))
@@ -46,13 +48,13 @@ def test_a_large_job_with_a_killed_worker(rows: Rows, address: str, tmp_path: Pa
 
 
 def test_building_block(rows: Rows, address: str) -> None:
-    """`RerankBatch` in `map_batches`, beside what else a pipeline does; with the shared pace as an argument."""
+    """`RerankBatch` in `map_batches`, beside what else a pipeline does; with the shared rate as an argument."""
     dataset = ray.data.read_json(str(rows(200)))
-    pace = on_ray.shared_pace("vllm", "m", base_url=address)
+    shared_rate = on_ray.get_shared_rate("vllm", "m", base_url=address)
     ranked = dataset.map_batches(
         RerankBatch,
         fn_constructor_args=("vllm", "m"),
-        fn_constructor_kwargs={"base_url": address, "top_n": 2, "pace": pace},
+        fn_constructor_kwargs={"base_url": address, "top_n": 2, "shared_rate": shared_rate},
         batch_size=50,
         compute=ray.data.ActorPoolStrategy(size=1),
     )
@@ -65,13 +67,13 @@ def test_one_limit_for_four_workers(rows: Rows, tmp_path: Path) -> None:
     """Four workers at 50 requests a second: 90 % of it or more, and at most 5 % refused."""
     seen: list[tuple[float, int]] = []
     with serving("--rate", "50/s", "--burst", "50", "--latency", "50ms") as address:
-        pace = on_ray.shared_pace("vllm", "m", base_url=address)
+        shared_rate = on_ray.get_shared_rate("vllm", "m", base_url=address)
         run_job(
             job(rows(1_000, documents=3), tmp_path / "out", address, part_rows=20),
             engine=on_ray.RayEngine(workers=4),
-            told=lambda _: seen.append((time.monotonic(), pace.counts()["answered"])),
+            on_progress=lambda _: seen.append((time.monotonic(), shared_rate.counts()["answered"])),
         )
-        counts = pace.counts()
+        counts = shared_rate.counts()
     assert counts["answered"] == 1_000
     assert counts["refused"] <= 0.05 * 1_000
     middle = [(at, answered) for at, answered in seen if 160 <= answered <= 900]  # after the start, before stragglers
@@ -102,7 +104,9 @@ def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
 def test_no_key_in_what_travels(rows: Rows, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the pickled job nor the named actor has the key in it."""
     monkeypatch.setenv("VLLM_API_KEY", "sk-secret-of-this-test")
-    pace = on_ray.shared_pace("vllm", "m", base_url=address)
-    content = ray.cloudpickle.dumps((job(rows(1), tmp_path, address), pace, RerankBatch("vllm", "m", base_url=address)))
+    shared_rate = on_ray.get_shared_rate("vllm", "m", base_url=address)
+    content = ray.cloudpickle.dumps(
+        (job(rows(1), tmp_path, address), shared_rate, RerankBatch("vllm", "m", base_url=address))
+    )
     assert b"sk-secret-of-this-test" not in content
     assert not [name for name in ray.util.list_named_actors() if "sk-secret" in name]

@@ -139,9 +139,9 @@ def test_request_under_way_that_is_gone() -> None:
     assert pacer.admit(after, 0.0, limit=1) == math.inf
     over.append(True)
     assert pacer.admit(after, LOOK, limit=1) == 0
-    assert (under_way.in_flight, pacer.pace.in_flight) == (False, 1)
+    assert (under_way.in_flight, pacer.controller.in_flight) == (False, 1)
     pacer.leave(under_way)
-    assert pacer.pace.in_flight == 1
+    assert pacer.controller.in_flight == 1
 
 
 class Interrupted(AdaptiveRate):
@@ -230,7 +230,7 @@ def test_limit_that_moves() -> None:
 def rate_after(pacer: RequestQueue, now: float) -> tuple[float, float]:
     """The rate that was learned from a storm at 100 a second, and when the storm was over."""
     seconds, _ = simulate(pacer, Bucket(100, 100), 600, now)
-    return pacer.pace.rate, now + seconds
+    return pacer.controller.rate, now + seconds
 
 
 def test_refusal_that_says_nothing_may_be_by_chance() -> None:
@@ -245,11 +245,11 @@ def test_refusal_that_says_nothing_may_be_by_chance() -> None:
         else:
             pacer.on_success(ticket, now)
         now += 0.05
-    assert pacer.pace.rate >= learned
+    assert pacer.controller.rate >= learned
     for _ in range(10):
         pacer.on_throttled(go(pacer, now), now)
         now += 1.0
-    assert pacer.pace.rate < learned / 2
+    assert pacer.controller.rate < learned / 2
 
 
 def test_rate_that_is_not_used_is_not_raised() -> None:
@@ -259,7 +259,7 @@ def test_rate_that_is_not_used_is_not_raised() -> None:
     for _ in range(1_000):
         now += 3.6
         pacer.on_success(go(pacer, now), now)
-    assert pacer.pace.rate == pytest.approx(learned, rel=0.1)
+    assert pacer.controller.rate == pytest.approx(learned, rel=0.1)
     now += 3e7
     seconds, refused = simulate(pacer, Bucket(100, 100), 600, now)
     assert 600 / seconds >= 0.9 * 100

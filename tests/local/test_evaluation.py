@@ -120,15 +120,15 @@ def test_failed_queries_count_as_zero_and_are_asked_again(
     server: HostileServer, acme: Acme, data: Any, tmp_path: Path
 ) -> None:
     """An outage fails its query; a resumed evaluation asks for that alone."""
-    kept = tmp_path / "kept.jsonl"
+    path = tmp_path / "kept.jsonl"
     server.play(ranking(0.9, 0.1, 0.2, 0.3), reply(500, "no"))
-    first = evaluation.evaluate(acme(), data, kept=kept, concurrency=1)
+    first = evaluation.evaluate(acme(), data, checkpoint=path, concurrency=1)
     report = evaluation.Report(data, [first])
     assert (report.rows[1].failures, report.rows[1].requests) == (1, 2)
     assert report.after[0]["nDCG@10"]["q2"] == 0
     server.play(ranking(0.9, 0.1, 0.2, 0.3))
     seen: list[str] = []
-    again = evaluation.evaluate(acme(), data, kept=kept, progress=lambda outcome: seen.append(outcome.query))
+    again = evaluation.evaluate(acme(), data, checkpoint=path, on_progress=lambda outcome: seen.append(outcome.query))
     assert len(server.requests) == 3
     assert seen == ["q1", "q2"]
     assert again.outcomes["q1"] == first.outcomes["q1"]
@@ -137,19 +137,19 @@ def test_failed_queries_count_as_zero_and_are_asked_again(
 
 def test_a_cut_line_is_asked_again(server: HostileServer, acme: Acme, data: Any, tmp_path: Path) -> None:
     """What a kill left half written is not read, and the file is whole afterwards."""
-    kept = tmp_path / "kept.jsonl"
-    evaluation.evaluate(acme(), data, kept=kept, concurrency=1)
-    kept.write_bytes(kept.read_bytes()[:-9])
-    evaluation.evaluate(acme(), data, kept=kept)
+    path = tmp_path / "kept.jsonl"
+    evaluation.evaluate(acme(), data, checkpoint=path, concurrency=1)
+    path.write_bytes(path.read_bytes()[:-9])
+    evaluation.evaluate(acme(), data, checkpoint=path)
     assert len(server.requests) == 3
-    assert len([json.loads(line) for line in kept.read_text().splitlines()]) == 3
+    assert len([json.loads(line) for line in path.read_text().splitlines()]) == 3
 
 
 def test_another_evaluations_file_is_refused(acme: Acme, data: Any, tmp_path: Path) -> None:
     """Outcomes of another model are not mixed in."""
-    evaluation.evaluate(acme(model="a"), data, kept=tmp_path / "kept.jsonl")
+    evaluation.evaluate(acme(model="a"), data, checkpoint=tmp_path / "kept.jsonl")
     with pytest.raises(ValueError, match="another provider, model or dataset"):
-        evaluation.evaluate(acme(model="b"), data, kept=tmp_path / "kept.jsonl")
+        evaluation.evaluate(acme(model="b"), data, checkpoint=tmp_path / "kept.jsonl")
 
 
 @pytest.mark.parametrize(("status", "error"), [(422, InvalidRequestError), (404, NotFoundError)])
@@ -166,11 +166,11 @@ def test_a_wrong_request_ends_it(
 def test_gain() -> None:
     """The interval holds the mean, wins and losses are counted, and the same numbers give the same interval."""
     before, after = ({str(n): value(n) for n in range(100)} for value in (lambda n: 0.5, lambda n: n % 3 / 2))
-    found = evaluation.gain(before, after)
+    found = evaluation.measure_gain(before, after)
     assert (found.wins, found.losses) == (33, 34)
     assert found.low < found.mean < found.high
     assert found.mean == pytest.approx(sum(after.values()) / 100 - 0.5)
-    assert found == evaluation.gain(before, after)
+    assert found == evaluation.measure_gain(before, after)
 
 
 def test_report_pages(data: Any) -> None:

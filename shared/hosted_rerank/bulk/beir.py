@@ -1,4 +1,4 @@
-"""A folder in BEIR's layout with a TREC run: a row for each query of the run."""
+"""`BeirFolder`: a folder in BEIR's layout with a TREC run, one row for each query of the run."""
 
 import sqlite3
 from codecs import BOM_UTF8
@@ -9,48 +9,48 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hosted_rerank.bulk.parts import Part, Read, Row, row_of_line, stamp_of
+from hosted_rerank.bulk.parts import Part, PartData, Record, fingerprint_of, parse_record
 from hosted_rerank.bulk.rows import Columns
 
-INDEX = "texts.sqlite"
-"""The file in a job's folder that knows where each text of a corpus begins."""
+CORPUS_INDEX = "texts.sqlite"
+"""The name of the index file, which holds the byte offset of each document and query."""
 
-_OF_A_FOLDER = Columns(ids="document_ids")
+_BEIR_COLUMNS = Columns(ids="document_ids")
 
 
 @dataclass(frozen=True, slots=True)
 class BeirFolder:
-    """A corpus, queries and a TREC run: a row for each query of the run, its candidates best first.
+    """A corpus, queries and a TREC run: one row for each query of the run, with its candidates best first.
 
-    The corpus is not held in memory: an index on disk (SQLite), made once, knows where each document begins.
+    The corpus is not held in memory. An SQLite index on disk, built once, holds the byte offset of each document.
     """
 
     path: Path
     run: Path
-    scratch: Path
-    columns: Columns = _OF_A_FOLDER
+    index_folder: Path
+    columns: Columns = _BEIR_COLUMNS
 
-    def parts(self, rows: int) -> Iterator[Part]:
-        """Cut the run; lines of a query have to stand together, as run files have them."""
-        self._make_index()
+    def split(self, part_rows: int) -> Iterator[Part]:
+        """Yield parts of at most `part_rows` queries. The lines of a query must be contiguous in the run."""
+        self._build_index()
         number = count = start = 0
-        with closing(sqlite3.connect("")) as seen:  # on disk, and gone when it is closed: there may be many
+        with closing(sqlite3.connect("")) as seen:  # a temporary database on disk, because there may be many queries
             seen.execute("create table queries (id blob primary key) without rowid")
-            for query, at in self._queries():
+            for query, at in self._find_queries():
                 if seen.execute("insert or ignore into queries values (?)", (query,)).rowcount == 0:
                     name = query.decode("utf-8", "replace")
                     raise ValueError(
-                        f"{self.run}: the lines of query {name} do not stand together: sort the run by query"
+                        f"run {self.run}: the lines of query {name} are not contiguous: sort the run by query"
                     )
-                if count == rows:
+                if count == part_rows:
                     yield Part(number, start, count)
                     number, count, start = number + 1, 0, at
                 count += 1
         if count:
             yield Part(number, start, count)
 
-    def _queries(self) -> Iterator[tuple[bytes, int]]:
-        """The queries of the run, and the byte that each begins at."""
+    def _find_queries(self) -> Iterator[tuple[bytes, int]]:
+        """Yield each query of the run with the byte offset of its first line."""
         before, at = b"", 0
         with self.run.open("rb") as file:
             for line in file:
@@ -59,29 +59,29 @@ class BeirFolder:
                     yield query, at
                 before, at = query, at + len(line)
 
-    def _make_index(self) -> None:
-        index = self.scratch / INDEX
+    def _build_index(self) -> None:
+        index = self.index_folder / CORPUS_INDEX
         if index.exists():
             return
-        making = index.with_suffix(".making")
-        making.unlink(missing_ok=True)
-        database = sqlite3.connect(making)
+        temporary = index.with_suffix(".temporary")
+        temporary.unlink(missing_ok=True)
+        database = sqlite3.connect(temporary)
         database.execute("create table texts (kind text, id text, at integer, primary key (kind, id)) without rowid")
         for kind in ("corpus", "queries"):
-            database.executemany("insert or replace into texts values (?, ?, ?)", _offsets(self.path, kind))
+            database.executemany("insert or replace into texts values (?, ?, ?)", _find_offsets(self.path, kind))
         database.commit()
         database.close()
-        making.replace(index)
+        temporary.replace(index)
 
-    def read(self, part: Part) -> Read:
-        """Return the rows of a part."""
+    def read(self, part: Part) -> PartData:
+        """Return the records of a part."""
         with self.run.open("rb") as file:
             file.seek(part.start)
             whole = (line.removeprefix(BOM_UTF8).decode("utf-8", "replace") for line in file if line.strip())
             lines = (line.split() for line in whole)
             found = groupby(lines, key=lambda words: words[0])
             groups = [(query, list(each)) for (query, each), _ in zip(found, range(part.rows), strict=False)]
-        database = sqlite3.connect(f"{(self.scratch / INDEX).resolve().as_uri()}?mode=ro", uri=True)
+        database = sqlite3.connect(f"{(self.index_folder / CORPUS_INDEX).resolve().as_uri()}?mode=ro", uri=True)
         with (self.path / "corpus.jsonl").open("rb") as corpus, (self.path / "queries.jsonl").open("rb") as queries:
             files = {"corpus": corpus, "queries": queries}
 
@@ -90,45 +90,48 @@ class BeirFolder:
                 if place is None:
                     return None
                 files[kind].seek(place[0])
-                row = row_of_line(files[kind].readline()).fields
+                row = parse_record(files[kind].readline()).fields
                 return f"{row.get('title') or ''} {row.get('text') or ''}".strip()
 
-            rows = [self._row(query, lines, text) for query, lines in groups]
+            records = [self._make_record(query, lines, text) for query, lines in groups]
         database.close()
-        return Read(rows)
+        return PartData(records)
 
-    def _row(self, query: str, lines: Sequence[Sequence[str]], text: Any) -> Row:
-        if any(len(words) < 5 or _number(words[4]) is None for words in lines):
-            return Row({"query_id": query}, wrong=f"a line of query {query} is no line of a TREC run")
-        best = sorted(lines, key=lambda words: _number(words[4]) or 0.0, reverse=True)
+    def _make_record(self, query: str, lines: Sequence[Sequence[str]], text: Any) -> Record:
+        if any(len(words) < 5 or _parse_score(words[4]) is None for words in lines):
+            return Record(
+                {"query_id": query},
+                error=f"a line of query {query} is not a line of a TREC run (query Q0 document rank score tag)",
+            )
+        best = sorted(lines, key=lambda words: _parse_score(words[4]) or 0.0, reverse=True)
         ids = [words[2] for words in best]
         documents = [text("corpus", name) for name in ids]
         row = {"query_id": query, "query": text("queries", query), "document_ids": ids, "documents": documents}
         if row["query"] is None:
-            return Row(row, wrong=f"query {query} is not in queries.jsonl")
+            return Record(row, error=f"query {query} is not in queries.jsonl")
         if missing := [name for name, found in zip(ids, documents, strict=True) if found is None]:
-            return Row(row, wrong=f"documents {', '.join(missing[:5])} are not in the corpus")
-        return Row(row)
+            return Record(row, error=f"documents {', '.join(missing[:5])} are not in the corpus")
+        return Record(row)
 
-    def stamp(self) -> list[Any]:
-        """Return what tells this input from another one."""
-        return [stamp_of(path) for path in (self.run, self.path / "corpus.jsonl", self.path / "queries.jsonl")]
+    def fingerprint(self) -> list[Any]:
+        """Return values that identify the run, the corpus and the queries, and change when they change."""
+        return [fingerprint_of(path) for path in (self.run, self.path / "corpus.jsonl", self.path / "queries.jsonl")]
 
 
-def _number(text: str) -> float | None:
+def _parse_score(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
         return None
 
 
-def _offsets(folder: Path, kind: str) -> Iterator[tuple[str, str, int]]:
+def _find_offsets(folder: Path, kind: str) -> Iterator[tuple[str, str, int]]:
     at = 0
     path = folder / f"{kind}.jsonl"
     with path.open("rb") as file:
         for line in file:
             if line.strip():
-                row = row_of_line(line).fields
+                row = parse_record(line).fields
                 if "_id" not in row:
                     raise ValueError(f"{path}: the line at byte {at} is not a JSON object with an _id")
                 yield kind, str(row["_id"]), at

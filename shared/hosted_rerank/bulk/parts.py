@@ -1,6 +1,6 @@
-"""What the input of a job is: parts that do not depend on who reads them, so each can be read again, alone, anywhere.
+"""The input of a job as parts: any process can read any part alone, and read it again.
 
-A part is a few numbers, so that a driver holds many and sends them cheaply.
+A part is a few numbers, so a driver holds many of them and sends them cheaply.
 """
 
 import base64
@@ -18,83 +18,83 @@ from hosted_rerank.providers.json_path import is_object, parse
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some rows of an input."""
+    """A range of rows of an input."""
 
     number: int
     start: int
-    """Where it begins: a byte of a file, or a row."""
+    """Where the part begins: a byte offset in a file, or a row number."""
     rows: int
     group: int = 0
-    """The row group, of Parquet."""
+    """The row group of a Parquet file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A row of an input."""
+class Record:
+    """A row of an input: its fields, and its line if the input is JSONL."""
 
     fields: Mapping[str, Any]
     raw: bytes | None = None
-    """The line that it came as, which goes on as it is: to write it anew could change numbers, and takes longer."""
-    wrong: str | None = None
-    """Why it cannot be asked for."""
+    """The line of the input. It is copied to the output, because encoding it again could change numbers."""
+    error: str | None = None
+    """Why the record cannot be sent, or `None`."""
 
-    def json_with(self, added: Mapping[str, Any]) -> bytes:
-        """Return it as JSON, with columns added."""
+    def to_json_with(self, added: Mapping[str, Any]) -> bytes:
+        """Return the record as JSON with columns added."""
         if self.raw is None or not self.fields or not self.fields.keys().isdisjoint(added):
-            return orjson.dumps({**self.fields, **added}, default=_plain)
+            return orjson.dumps({**self.fields, **added}, default=_to_json_default)
         return self.raw[:-1] + b"," + orjson.dumps(added)[1:]
 
-    def as_json(self) -> bytes:
-        """Return it as JSON; a line that is none as a string."""
+    def to_json(self) -> bytes:
+        """Return the record as JSON. A line that is not JSON becomes a JSON string."""
         if self.raw is None:
-            return orjson.dumps(self.fields, default=_plain)
+            return orjson.dumps(self.fields, default=_to_json_default)
         return self.raw if self.fields else orjson.dumps(self.raw.decode("utf-8", "replace"))
 
 
-def _plain(value: Any) -> str:
-    """What stands in JSON for what it does not know."""
+def _to_json_default(value: Any) -> str:
+    """Return the text that stands for a value without a JSON type: base64 for bytes, `str` for others."""
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
-class Read(NamedTuple):
-    """What was read of an input."""
+class PartData(NamedTuple):
+    """The records of a part."""
 
-    rows: list[Row]
+    records: list[Record]
     table: Any = None
-    """The same as an Arrow table, types and all, where they came as one."""
+    """The same rows as an Arrow table with its types, if the input is Parquet; else `None`."""
 
 
 class Input(Protocol):
-    """What a job reads."""
+    """The input of a job."""
 
     @property
     def columns(self) -> Columns:
-        """What its columns are called."""
+        """The names of the columns."""
         ...
 
-    def parts(self, rows: int) -> Iterator[Part]:
-        """Cut the input into parts of so many rows."""
+    def split(self, part_rows: int) -> Iterator[Part]:
+        """Yield parts of at most `part_rows` rows."""
         ...
 
-    def read(self, part: Part) -> Read:
-        """Return the rows of a part."""
+    def read(self, part: Part) -> PartData:
+        """Return the records of a part."""
         ...
 
-    def stamp(self) -> list[Any]:
-        """Return what tells this input from another one."""
+    def fingerprint(self) -> list[Any]:
+        """Return values that identify this input and change when it changes."""
         ...
 
 
-def stamp_of(path: Path) -> list[Any]:
-    """Return what tells a file from another one, or from itself before it was changed."""
+def fingerprint_of(path: Path) -> list[Any]:
+    """Return the name, size in bytes and modification time in nanoseconds of a file."""
     stat = path.stat()
     return [path.name, stat.st_size, stat.st_mtime_ns]
 
 
-def row_of_line(line: bytes) -> Row:
-    """A line's row, or why it is none."""
+def parse_record(line: bytes) -> Record:
+    """Return the record of a JSONL line, with an error if the line is not a JSON object."""
     raw = line.strip().removeprefix(BOM_UTF8)
     fields, is_json = parse(raw)
     if not is_json:
-        return Row({}, raw, "the line is not JSON, to which neither NaN nor half a surrogate pair belongs")
-    return Row(fields, raw) if is_object(fields) else Row({}, raw, "the line is not a JSON object")
+        return Record({}, raw, "the line is not valid JSON (NaN and lone surrogates are not valid)")
+    return Record(fields, raw) if is_object(fields) else Record({}, raw, "the line is not a JSON object")

@@ -1,62 +1,81 @@
-"""One part of a job: read, reranked, and written so that it is there once, whatever is killed in between.
+"""`Worker`: reads one part of a job at a time, reranks its rows and writes its files exactly once.
 
-What a folder of output holds: `manifest.json` (whose job it is), `parts/` (the rows with their rankings), `runs/` (the
-same as TREC runs, if asked for), `dead-letter/` (rows that failed for good, with the reason) and `done/` (a small file
-for each part, written last). All files appear whole or not at all. Who resumes does the parts that are not in `done/`.
+The output folder holds `manifest.json` (identifies the job), `parts/` (the rows with their rankings), `runs/` (the
+same rankings as TREC runs, if requested), `dead-letter/` (the rows that failed for good, with the reason) and `done/`
+(one small file for each part, written last). Each file appears complete or not at all. A resumed job processes the
+parts that have no file in `done/`.
 """
 
 import json
 import logging
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from hosted_rerank.bulk.batch import RerankBatch
 from hosted_rerank.bulk.job import Job, JobError, PartResult
-from hosted_rerank.bulk.pace import Lessor
-from hosted_rerank.bulk.parts import Part, Row
-from hosted_rerank.bulk.rows import Done, added_to, with_columns
+from hosted_rerank.bulk.outputs import (
+    INVALID_TREC_ID,
+    encode_parquet,
+    find_query_id,
+    format_dead_letter,
+    format_trec_lines,
+    is_trec_id,
+    make_table,
+    select_rows,
+    write_atomically,
+)
+from hosted_rerank.bulk.parts import Part, Record
+from hosted_rerank.bulk.rows import RowResult, add_columns, make_output_columns
+from hosted_rerank.bulk.shared_rate import RateLeaseClient
 from hosted_rerank.errors import RerankError
 
 logger = logging.getLogger("hosted_rerank")
 
 
-def done_before(job: Job, part: Part) -> PartResult | None:
-    """Return what became of a part, if it is done."""
-    name = f"{part.number:08}"
-    path = job.output / "done" / f"{name}.json"
+def load_result(job: Job, part: Part) -> PartResult | None:
+    """Return the stored result of a part, or `None` if the part or one of its files is missing."""
+    path = job.output / "done" / f"{part.number:08}.json"
     if not path.exists():
         return None
     result = PartResult(**json.loads(path.read_text(encoding="utf-8")))
-    files = [job.output / "parts" / f"{name}.{job.suffix}"]
-    files += [job.output / "runs" / f"{name}.run"] if job.trec else []
-    files += [job.output / "dead-letter" / f"{name}.jsonl"] if result.failed else []
-    return result if all(file.exists() for file in files) else None  # somebody may have moved one away
+    files = [_part_path(job, part)]
+    files += [_run_path(job, part)] if job.trec else []
+    files += [_dead_letter_path(job, part)] if result.failed else []
+    return result if all(file.exists() for file in files) else None  # a user may have moved one away
+
+
+def _part_path(job: Job, part: Part) -> Path:
+    return job.output / "parts" / f"{part.number:08}.{job.suffix}"
+
+
+def _run_path(job: Job, part: Part) -> Path:
+    return job.output / "runs" / f"{part.number:08}.run"
+
+
+def _dead_letter_path(job: Job, part: Part) -> Path:
+    return job.output / "dead-letter" / f"{part.number:08}.jsonl"
 
 
 class Worker:
-    """Does parts of a job, one after the other."""
+    """Processes parts of a job, one after the other."""
 
-    def __init__(self, job: Job, pace: Lessor | None = None) -> None:
+    def __init__(self, job: Job, shared_rate: RateLeaseClient | None = None) -> None:
         self._job = job
         self._input = job.open()
-        own = self._input.columns
+        columns = self._input.columns
         self._batch = RerankBatch(
             job.provider,
             job.model,
-            columns=self._input.columns,
+            columns=columns,
             top_n=job.top_n,
             concurrency=job.concurrency,
-            pace=pace,
+            shared_rate=shared_rate,
             **job.settings,
         )
-        self._unsaid = {name for name in (own.ranked, own.scores, own.ranks, own.tokens, own.error) if name is not None}
-        """Columns that the output has, and of which nobody was told that the input has them too."""
+        self._unwarned_columns = {name for name in columns.output_names if name is not None}
+        """Output columns that no warning has named yet; a warning names those that the input has as well."""
 
     def __enter__(self) -> "Worker":
         return self
@@ -66,154 +85,84 @@ class Worker:
 
     @property
     def rate(self) -> float:
-        """Requests a second that the API allows this process, as far as it is known; else infinite."""
+        """The learned limit of this process in requests per second; infinite while no limit is known."""
         return self._batch.rate
 
-    def try_to_do(self, part: Part, row: Callable[[Done], None] | None = None) -> PartResult:
-        """Do a part; what no row is at fault for is in the result."""
+    def try_process_part(self, part: Part, on_row: Callable[[RowResult], None] | None = None) -> PartResult:
+        """Process a part, and return an error that ends the job as a result with `fatal` set."""
         try:
-            return self.do(part, row)
+            return self.process_part(part, on_row)
         except RerankError as error:
             return PartResult(part.number, 0, fatal=f"{type(error).__name__}: {error}")
         except JobError as error:
             return PartResult(part.number, 0, fatal=str(error))
 
-    def do(self, part: Part, row: Callable[[Done], None] | None = None) -> PartResult:
-        """Do a part, unless it is done; `row` hears of each row.
+    def process_part(self, part: Part, on_row: Callable[[RowResult], None] | None = None) -> PartResult:
+        """Process a part, unless its result is stored already.
+
+        Args:
+            part: The part.
+            on_row: A function to call with the result of each row that is sent.
 
         Raises:
-            RerankError: No row is at fault for it.
-            JobError: Nor for it that the results cannot be written.
+            RerankError: The key, model, account or server is wrong.
+            JobError: The rows cannot be written in the output format.
         """
         job = self._job
-        if (before := done_before(job, part)) is not None:
-            return before  # by a worker that was killed right after it
-        (rows, table), own = self._input.read(part), self._input.columns
-        self._warn_of_clashes(rows)
+        if (stored := load_result(job, part)) is not None:
+            return stored  # a worker was killed right after it wrote this
+        (records, table), columns = self._input.read(part), self._input.columns
+        self._warn_of_replaced_columns(records)
         if job.trec:
-            rows = list(map(self._nameable, rows))
-        fit = [at for at, each in enumerate(rows) if each.wrong is None]
-        if job.suffix == "parquet":  # before anything is paid for, for JSON may hold what Parquet has not
-            table = _table([rows[at] for at in fit]) if table is None else _taken(table, fit)
-        ranked = iter(self._batch.rank_rows([rows[at].fields for at in fit], row))
-        done = [next(ranked) if each.wrong is None else Done(error=each.wrong) for each in rows]
-        failed = {at: each.error for at, each in enumerate(done) if each.error is not None}
-        good = [at for at in range(len(rows)) if at not in failed]
-        added = [added_to(rows[at].fields, done[at], own) for at in good]
-        name = f"{part.number:08}"
-        path = job.output / "parts" / f"{name}.{job.suffix}"
+            records = list(map(self._check_trec_ids, records))
+        usable = [index for index, record in enumerate(records) if record.error is None]
+        if job.suffix == "parquet":  # before any paid request, because JSON may hold values that Parquet cannot
+            table = make_table([records[index] for index in usable]) if table is None else select_rows(table, usable)
+        ranked = iter(self._batch.rerank_rows([records[index].fields for index in usable], on_row))
+        results = [next(ranked) if record.error is None else RowResult(error=record.error) for record in records]
+        failed = {index: result.error for index, result in enumerate(results) if result.error is not None}
+        good = [index for index in range(len(records)) if index not in failed]
+        added = [make_output_columns(records[index].fields, results[index], columns) for index in good]
         if job.suffix == "parquet":
-            kept = _taken(table, [place for place, at in enumerate(fit) if at not in failed])
-            write_whole(path, _parquet(with_columns(kept, added, own)))
+            table = select_rows(table, [place for place, index in enumerate(usable) if index not in failed])
+            write_atomically(_part_path(job, part), encode_parquet(add_columns(table, added, columns)))
         else:
-            whole = (rows[at].json_with(more) + b"\n" for at, more in zip(good, added, strict=True))
-            write_whole(path, b"".join(whole))
+            lines = (records[index].to_json_with(more) + b"\n" for index, more in zip(good, added, strict=True))
+            write_atomically(_part_path(job, part), b"".join(lines))
         if job.trec:
-            lines = "".join(line for at in good for line in self._run_lines(part, at, rows[at].fields, done[at]))
-            write_whole(job.output / "runs" / f"{name}.run", lines.encode())
-        dead = job.output / "dead-letter" / f"{name}.jsonl"
+            run = (line for index in good for line in self._trec_lines(part, index, records[index], results[index]))
+            write_atomically(_run_path(job, part), "".join(run).encode())
         if failed:
-            letters = (_letter(part.number, at, why, rows[at]) for at, why in failed.items())
-            write_whole(dead, b"".join(letters))
+            letters = (format_dead_letter(part.number, index, why, records[index]) for index, why in failed.items())
+            write_atomically(_dead_letter_path(job, part), b"".join(letters))
         else:
-            dead.unlink(missing_ok=True)  # of a try that was killed before it was done
-        tokens = sum(each.tokens or 0 for each in done)
-        result = PartResult(part.number, len(rows), len(failed), tokens)
-        write_whole(job.output / "done" / f"{name}.json", json.dumps(asdict(result)).encode())
-        return result
+            _dead_letter_path(job, part).unlink(missing_ok=True)  # left by a worker that was killed
+        tokens = sum(result.tokens or 0 for result in results)
+        part_result = PartResult(part.number, len(records), len(failed), tokens)
+        done_path = job.output / "done" / f"{part.number:08}.json"
+        write_atomically(done_path, json.dumps(asdict(part_result)).encode())
+        return part_result
 
-    def _warn_of_clashes(self, rows: Sequence[Row]) -> None:
-        """Say, once, which columns of the input the output's replace."""
-        if clash := self._unsaid & {name for row in rows for name in row.fields}:
-            self._unsaid -= clash
-            logger.warning("The input has columns that the output gives new values: %s", ", ".join(sorted(clash)))
+    def _warn_of_replaced_columns(self, records: Sequence[Record]) -> None:
+        """Log, once for each column, that an output column replaces a column of the input."""
+        if replaced := self._unwarned_columns & {name for record in records for name in record.fields}:
+            self._unwarned_columns -= replaced
+            logger.warning("The output replaces columns of the input: %s", ", ".join(sorted(replaced)))
 
-    def _nameable(self, row: Row) -> Row:
-        """A row, with what keeps it from being written as lines of a TREC run."""
+    def _check_trec_ids(self, record: Record) -> Record:
+        """Return the record, with an error if an id cannot be written to a TREC run."""
         ids = self._input.columns.ids
-        named: Any = row.fields.get(ids) if ids is not None else None
-        words: list[Any] = [_query_id(row.fields), *(named if isinstance(named, list) else ())]
-        return row if row.wrong is not None or all(map(_is_word, words)) else replace(row, wrong=_NO_WORD)
+        named: Any = record.fields.get(ids) if ids is not None else None
+        values: list[Any] = [find_query_id(record.fields), *(named if isinstance(named, list) else ())]
+        is_valid = record.error is not None or all(map(is_trec_id, values))
+        return record if is_valid else replace(record, error=INVALID_TREC_ID)
 
-    def _run_lines(self, part: Part, at: int, row: Mapping[str, Any], done: Done) -> Iterator[str]:
-        """A row as lines of a TREC run."""
-        ids = self._input.columns.ids
-        query = f"{part.number}-{at}" if (named := _query_id(row)) is None else named
-        for rank, (index, score, _) in enumerate(done.response.results if done.response else (), 1):
-            document = index if ids is None else row[ids][index]
-            yield f"{query} Q0 {document} {rank} {float('-inf') if score is None else score!r} hosted-rerank\n"
-
-
-_NO_WORD = "an id has white space in it, or is neither a text nor a number, so it fits in no TREC run"
-
-
-def _query_id(row: Mapping[str, Any]) -> Any:
-    """What a row calls itself, if it does."""
-    return next((row[name] for name in ("query_id", "id") if row.get(name) is not None), None)
-
-
-def _is_word(name: Any) -> bool:
-    """Whether it can stand in a TREC run; a row without a name gets one."""
-    return name is None or isinstance(name, int) or (isinstance(name, str) and name.split() == [name])
-
-
-def _table(rows: Sequence[Row]) -> Any:
-    """Rows of JSON as an Arrow table: all columns that any of them has.
-
-    Raises:
-        JobError: A column holds values of several types.
-    """
-    pa: Any = import_module("pyarrow")  # untyped, and an extra
-    columns: dict[str, Any] = {}
-    for name in dict.fromkeys(name for row in rows for name in row.fields):
-        try:
-            columns[name] = pa.array([row.fields.get(name) for row in rows])
-        except (pa.ArrowException, OverflowError):
-            raise JobError(f"column {name!r} has values of several types, which Parquet has not: write JSONL") from None
-    return pa.table(columns)
-
-
-def _taken(table: Any, places: Sequence[int]) -> Any:
-    """Some rows of an Arrow table."""
-    pa: Any = import_module("pyarrow")  # untyped, and an extra
-    return table.take(pa.array(places, pa.int64()))
-
-
-def _parquet(table: Any) -> bytes:
-    pa: Any = import_module("pyarrow")  # untyped, and an extra
-    pq: Any = import_module("pyarrow.parquet")
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
-def _letter(part: int, at: int, why: str, row: Row) -> bytes:
-    """A line of a dead-letter file."""
-    return orjson.dumps({"part": part, "row": at, "reason": why})[:-1] + b',"input":' + row.as_json() + b"}\n"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, even if the machine goes down."""
-    making = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with making.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        making.replace(path)
-    except BaseException:
-        making.unlink(missing_ok=True)  # the disk may be full
-        raise
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """See to it that what was renamed in a folder stays so if the machine goes down."""
-    if os.name != "posix":
-        return  # Windows cannot open a folder
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    def _trec_lines(self, part: Part, index: int, record: Record, result: RowResult) -> Iterator[str]:
+        """Return the lines of a TREC run for a record; a record without an id is named by part and index."""
+        columns = self._input.columns
+        query_id = find_query_id(record.fields)
+        count = len(record.fields[columns.documents])
+        document_ids: Sequence[Any] = range(count) if columns.ids is None else record.fields[columns.ids]
+        return format_trec_lines(
+            f"{part.number}-{index}" if query_id is None else query_id, document_ids, result.response
+        )

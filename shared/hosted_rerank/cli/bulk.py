@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 @commands.command()
 def bulk(
     input: Annotated[Path, typer.Argument(help="A .jsonl or .parquet file, or a folder in BEIR's layout.")],  # noqa: A002 - the argument's name
-    output: Annotated[Path, typer.Argument(help="A folder for what comes out.")],
-    provider: Annotated[str, typer.Option(help="Who is asked.")] = "fireworks",
-    model: Annotated[str | None, typer.Option(help="Instead of the default model.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="Another address of the same API.")] = None,
-    instruction: Annotated[str | None, typer.Option(help='What "relevant" shall mean.')] = None,
-    run: Annotated[Path | None, typer.Option(help="The candidates of a folder's queries, as a TREC run.")] = None,
-    query: Annotated[str, typer.Option(help="The column of the question.")] = "query",
-    documents: Annotated[str, typer.Option(help="The column of the list of texts.")] = "documents",
+    output: Annotated[Path, typer.Argument(help="The output folder.")],
+    provider: Annotated[str, typer.Option(help="The provider's name.")] = "fireworks",
+    model: Annotated[str | None, typer.Option(help="The model; default: the provider's.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Another base URL of the same API.")] = None,
+    instruction: Annotated[str | None, typer.Option(help="The instruction for the model.")] = None,
+    run: Annotated[Path | None, typer.Option(help="A TREC run with the candidates of a folder's queries.")] = None,
+    query: Annotated[str, typer.Option(help="The column of the query.")] = "query",
+    documents: Annotated[str, typer.Option(help="The column of the list of documents.")] = "documents",
     ids: Annotated[str | None, typer.Option(help="The column of the list of their ids.")] = None,
     top_n: Annotated[int | None, typer.Option(min=1, help="Documents to keep of each row.")] = None,
-    format: Annotated[Literal["jsonl", "parquet"] | None, typer.Option(help="Else what comes in.")] = None,  # noqa: A002 - the option's name
-    trec: Annotated[bool, typer.Option("--trec", help="Write a TREC run too.")] = False,
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="Who works.")] = "local",
-    address: Annotated[str | None, typer.Option(help="The Ray cluster's.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Actors on Ray.")] = 4,
-    concurrency: Annotated[int, typer.Option(min=1, help="Rows under way at once, of each worker.")] = 32,
-    part_rows: Annotated[int, typer.Option(min=1, help="Rows that are written at once.")] = 1000,
-    resume: Annotated[bool, typer.Option("--resume", help="Do what is missing of a job.")] = False,
+    format: Annotated[Literal["jsonl", "parquet"] | None, typer.Option(help="Default: as the input.")] = None,  # noqa: A002 - the option's name
+    trec: Annotated[bool, typer.Option("--trec", help="Also write a TREC run.")] = False,
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="Where the job runs.")] = "local",
+    address: Annotated[str | None, typer.Option(help="The address of the Ray cluster.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="The number of Ray actors.")] = 4,
+    concurrency: Annotated[int, typer.Option(min=1, help="Maximum rows in flight of each worker.")] = 32,
+    part_rows: Annotated[int, typer.Option(min=1, help="Maximum rows of a part.")] = 1000,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a job in the output folder.")] = False,
 ) -> None:
-    """Rerank the rows of a file, in parts that are never lost and never done twice.
+    """Rerank the rows of a file in parts. No row is lost, and no finished part is reranked again.
 
-    Exit status: 0; 65 if rows failed for good (they are in the folder's dead-letter/); 1 for what else ends it; 2 for a
+    Exit status: 0; 65 if rows failed for good (the folder's dead-letter/ holds them); 1 for any other failure; 2 for a
     wrong command line.
     """
     row_of(provider)
@@ -66,23 +66,24 @@ def bulk(
             trec=trec,
             settings={name: value for name, value in settings.items() if value is not None},
         )
-        with _bar(console) as show:
+        with _show_progress(console) as show:
             try:
-                result = run_job(job, resume=resume, engine=_engine(engine, workers, address), told=show)
+                result = run_job(job, resume=resume, engine=_make_engine(engine, workers, address), on_progress=show)
             except JobError as error:
                 fail(str(error))
-    said = f"{_many(result.rows, 'row')} in {_many(result.parts, 'part')}, {_many(result.tokens, 'token')}"
-    said += f", {result.failed:,} failed: {output / 'dead-letter'}" if result.failed else ""
-    console.print(said, markup=False, highlight=False, soft_wrap=True)
+    rows, parts = _format_count(result.rows, "row"), _format_count(result.parts, "part")
+    summary = f"{rows} in {parts}, {_format_count(result.tokens, 'token')}"
+    summary += f", {result.failed:,} failed: {output / 'dead-letter'}" if result.failed else ""
+    console.print(summary, markup=False, highlight=False, soft_wrap=True)
     if result.failed:
         raise typer.Exit(BAD_ROWS)
 
 
-def _many(count: int, what: str) -> str:
+def _format_count(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _engine(name: str, workers: int, address: str | None) -> "Engine | None":
+def _make_engine(name: str, workers: int, address: str | None) -> "Engine | None":
     if name == "local":
         return None
     from hosted_rerank.bulk.on_ray import RayEngine  # noqa: PLC0415 - an extra
@@ -91,8 +92,8 @@ def _engine(name: str, workers: int, address: str | None) -> "Engine | None":
 
 
 @contextmanager
-def _bar(console: Console) -> Generator[Callable[["Progress"], None]]:
-    """A bar with rows, tokens, the API's limit and the time left, on a terminal; above it, why a job stands still."""
+def _show_progress(console: Console) -> Generator[Callable[["Progress"], None]]:
+    """Show a progress bar with rows, tokens, limit and time left on a terminal, with log warnings above it."""
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
@@ -105,7 +106,7 @@ def _bar(console: Console) -> Generator[Callable[["Progress"], None]]:
 
         def show(progress: "Progress") -> None:
             limit = "no limit met" if math.isinf(progress.rate) else f"limit {progress.rate:,.3g} requests/s"
-            more = ", ".join([f"{progress.tokens:,} tokens", limit, *_failed(progress.failed)])
+            more = ", ".join([f"{progress.tokens:,} tokens", limit, *_format_failed(progress.failed)])
             bar.update(task, total=progress.total, completed=progress.rows, more=more)
 
         logger, warnings = logging.getLogger("hosted_rerank"), RichHandler(logging.WARNING, console, show_path=False)
@@ -116,5 +117,5 @@ def _bar(console: Console) -> Generator[Callable[["Progress"], None]]:
             logger.removeHandler(warnings)
 
 
-def _failed(rows: int) -> list[str]:
+def _format_failed(rows: int) -> list[str]:
     return [f"{rows:,} failed"] if rows else []

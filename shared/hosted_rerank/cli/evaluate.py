@@ -27,31 +27,31 @@ if TYPE_CHECKING:
 
 @commands.command()
 def evaluate(
-    data: Annotated[Path | None, typer.Option(help="A folder in BEIR's layout; else the Python FAQ.")] = None,
-    provider: Annotated[list[str], typer.Option(help="NAME or NAME=MODEL; more of them are compared.")] = ["local"],  # noqa: B006 - typer copies it
-    split: Annotated[str, typer.Option(help="The judgements are qrels/SPLIT.tsv.")] = "test",
-    qrels: Annotated[Path | None, typer.Option(help="Judgements from here instead, BEIR's or TREC's.")] = None,
-    run: Annotated[Path | None, typer.Option(help="A TREC run as the first stage; else BM25.")] = None,
-    candidates: Annotated[int, typer.Option(min=1, help="Documents to rerank for each query.")] = 100,
-    k: Annotated[int, typer.Option(min=1, help="How far down nDCG, MRR and recall look.")] = 10,
-    concurrency: Annotated[int, typer.Option(min=1, help="Queries under way at once.")] = 8,
+    data: Annotated[Path | None, typer.Option(help="A folder in BEIR's layout; default: the Python FAQ.")] = None,
+    provider: Annotated[list[str], typer.Option(help="NAME or NAME=MODEL; repeat it to compare several.")] = ["local"],  # noqa: B006 - typer copies it
+    split: Annotated[str, typer.Option(help="The split; its judgements are qrels/SPLIT.tsv.")] = "test",
+    qrels: Annotated[Path | None, typer.Option(help="A file of judgements instead, BEIR's or TREC's.")] = None,
+    run: Annotated[Path | None, typer.Option(help="A TREC run as the first stage; default: BM25.")] = None,
+    candidates: Annotated[int, typer.Option(min=1, help="Maximum documents to rerank for each query.")] = 100,
+    k: Annotated[int, typer.Option(min=1, help="Cutoff rank of nDCG, MRR and recall.")] = 10,
+    concurrency: Annotated[int, typer.Option(min=1, help="Maximum queries in flight.")] = 8,
     output: Annotated[Path | None, typer.Option(help="Folder for outcomes, runs, report.json, report.html.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the output folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the output folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON, not as a table.")] = False,
 ) -> None:
-    """Judge rerankers on labelled questions: quality, time, tokens, beside the first stage.
+    """Evaluate rerankers on labelled queries: quality, latency and tokens, compared with the first stage.
 
-    Exit status 75: some queries failed, and asking again with --resume may help.
+    Exit status 75: some queries failed. Another run with --resume sends them again.
     """
     if resume and output is None:
-        raise typer.BadParameter("say which --output folder.", param_hint="--resume")
+        raise typer.BadParameter("--resume requires --output: pass the folder to continue from.", param_hint="--resume")
     chosen = [(row_of(name), model or None) for name, _, model in (each.partition("=") for each in provider)]
     console = Console(stderr=True)
     with explained():
         from hosted_rerank import evaluation  # noqa: PLC0415 - heavy, and an extra
 
         if data is None:
-            dataset = evaluation.faq_dataset(candidates)
+            dataset = evaluation.load_faq_dataset(candidates)
         else:
             dataset = evaluation.load_dataset(data, split=split, qrels=qrels, run=run, candidates=candidates)
         if output is not None:
@@ -78,9 +78,14 @@ def _evaluate(
     name = " ".join(filter(None, (row.name, model)))
     stem = None if output is None else output / "".join(c if c.isalnum() or c in "-._" else "-" for c in name)
     with Reranker(row, model) as reranker, _progress(console, name, len(dataset.queries)) as (bar, task):
-        kept = None if stem is None else stem.with_name(stem.name + ".jsonl")
+        checkpoint = None if stem is None else stem.with_name(stem.name + ".jsonl")
         done = run(
-            reranker, dataset, name=name, concurrency=concurrency, kept=kept, progress=lambda _: bar.advance(task)
+            reranker,
+            dataset,
+            name=name,
+            concurrency=concurrency,
+            checkpoint=checkpoint,
+            on_progress=lambda _: bar.advance(task),
         )
     if stem is not None:
         stem.with_name(stem.name + ".run").write_text("".join(done.trec_run()), encoding="utf-8")

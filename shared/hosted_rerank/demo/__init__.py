@@ -1,9 +1,8 @@
-"""The demonstration: what reranking is worth on a real text, in both frameworks, through both APIs.
+"""The demonstration: reranks answers of the Python FAQ in both frameworks and measures the improvement.
 
-The Python FAQ is searched with BM25. A LangChain pipeline reranks what was found through the Fireworks API, a
-LlamaIndex pipeline through the Nebius API; both are answered by the local server. A few questions show how candidates
-move, and all 172 how much better the ranking is. `search` is the first stage, `pipelines` the second, `report` what is
-printed.
+BM25 searches the FAQ. A LangChain pipeline reranks the hits through the Fireworks API, a LlamaIndex pipeline through
+the Nebius API. The local server answers both. A few questions show how candidates move, and all 172 questions measure
+the ranking. `search` is the first stage, `pipelines` holds the second stage, and `report` prints the results.
 """
 
 import itertools
@@ -26,19 +25,25 @@ from hosted_rerank.local.faq import Faq, load_faq
 from hosted_rerank.local.server import running
 
 CANDIDATES = 50
-"""Answers that BM25 hands on."""
+"""The number of answers that BM25 finds for each question."""
 SAMPLES = (
     "programming#how-do-i-write-a-function-with-output-parameters-call-by-reference",
     "programming#what-is-a-method",
-    "design#why-can-t-i-use-an-assignment-in-an-expression",  # the model is not always right
+    "design#why-can-t-i-use-an-assignment-in-an-expression",  # an example that the model gets wrong
 )
-"""Entries of the FAQ whose questions are shown."""
+"""The ids of the FAQ entries whose questions are shown."""
 
 
 def run(query: str | None = None, top_n: int = 5, console: Console | None = None) -> None:
-    """Prints the demonstration, or only what becomes of `query`.
+    """Prints the demonstration, or only the rankings for `query`.
 
-    Raises `ImportError`, which says what to install, if the model or the server lacks a package.
+    Args:
+        query: A question to rank answers for; `None` for the whole demonstration.
+        top_n: The number of answers to show for each question.
+        console: The console to print on; `None` for the standard output.
+
+    Raises:
+        ImportError: A package of the model or the server is missing. The message says how to install it.
     """
     console, faq = console or Console(), load_faq()
     search = FaqSearch(faq, CANDIDATES)

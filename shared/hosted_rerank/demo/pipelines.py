@@ -1,6 +1,6 @@
-"""The second stage, built as users of each framework build it: a retriever, a hosted reranker, and what runs the two.
+"""The second stage, built as users of each framework build it: a retriever and a hosted reranker in a pipeline.
 
-A base URL is all that points the rerankers at the local server instead of their vendor's.
+Only the base URL makes the rerankers use the local server instead of their vendor's.
 """
 
 from collections.abc import Callable
@@ -18,23 +18,23 @@ from pydantic import ConfigDict, SecretStr
 
 import langchain_hosted_rerank
 import llamaindex_hosted_rerank
-from hosted_rerank.demo.search import FaqSearch, Found
+from hosted_rerank.demo.search import FaqSearch, Hit
 
-KEY = SecretStr("no-key-is-needed")
-"""Given so that a real key in the environment is left alone."""
+PLACEHOLDER_KEY = SecretStr("no-key-is-needed")
+"""A key for the local server, so that a real key in the environment is not sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A framework's search and rerank."""
+    """Search and rerank in one framework."""
 
     name: str
-    ask: Callable[[str, int], list[Found]]
-    """The best answers to a question, at most so many, best first."""
+    ask: Callable[[str, int], list[Hit]]
+    """Returns the best answers to a question, at most `top_n`, best first."""
 
 
 class FaqRetriever(BaseRetriever):
-    """The first stage as a retriever of LangChain."""
+    """The first stage as a LangChain retriever."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -46,7 +46,7 @@ class FaqRetriever(BaseRetriever):
 
 
 class FaqNodeRetriever(NodeRetriever):
-    """The first stage as a retriever of LlamaIndex."""
+    """The first stage as a LlamaIndex retriever."""
 
     def __init__(self, search: FaqSearch) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType] - takes a bare Dict
@@ -58,26 +58,26 @@ class FaqNodeRetriever(NodeRetriever):
 
 
 def build_langchain(search: FaqSearch, base_url: str) -> Pipeline:
-    """LangChain: a retriever that reranks, through the Fireworks API."""
-    reranker = langchain_hosted_rerank.FireworksRerank(base_url=base_url, api_key=KEY)
+    """Builds a LangChain retriever that reranks through the Fireworks API."""
+    reranker = langchain_hosted_rerank.FireworksRerank(base_url=base_url, api_key=PLACEHOLDER_KEY)
     retriever = reranker.as_retriever(FaqRetriever(search=search))
 
-    def ask(question: str, top_n: int) -> list[Found]:
+    def ask(question: str, top_n: int) -> list[Hit]:
         documents = retriever.invoke(question, top_n=top_n)
-        return [Found(str(d.id), d.page_content, d.metadata["relevance_score"]) for d in documents]
+        return [Hit(str(d.id), d.page_content, d.metadata["relevance_score"]) for d in documents]
 
     return Pipeline("LangChain, Fireworks API", ask)
 
 
 def build_llamaindex(search: FaqSearch, base_url: str) -> Pipeline:
-    """LlamaIndex: a query engine with the reranker as its postprocessor, through the Nebius API."""
-    reranker = llamaindex_hosted_rerank.NebiusRerank(base_url=base_url, api_key=KEY)
-    nothing = NoText(llm=MockLLM())  # nothing is generated: the ranking is what counts here
-    engine = RetrieverQueryEngine(FaqNodeRetriever(search), nothing, node_postprocessors=[reranker])
+    """Builds a LlamaIndex query engine with a postprocessor that reranks through the Nebius API."""
+    reranker = llamaindex_hosted_rerank.NebiusRerank(base_url=base_url, api_key=PLACEHOLDER_KEY)
+    synthesizer = NoText(llm=MockLLM())  # generates no text, because only the ranking is shown
+    engine = RetrieverQueryEngine(FaqNodeRetriever(search), synthesizer, node_postprocessors=[reranker])
 
-    def ask(question: str, top_n: int) -> list[Found]:
+    def ask(question: str, top_n: int) -> list[Hit]:
         reranker.top_n = top_n
         nodes = engine.query(question).source_nodes
-        return [Found(n.node_id, n.get_content(), n.get_score()) for n in nodes]
+        return [Hit(n.node_id, n.get_content(), n.get_score()) for n in nodes]
 
     return Pipeline("LlamaIndex, Nebius API", ask)

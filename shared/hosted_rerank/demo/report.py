@@ -1,4 +1,4 @@
-"""What the demonstration prints: how candidates move, and what that is worth by the usual measures."""
+"""The output of the demonstration: how candidates move, and the measures of each ranking."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -8,36 +8,36 @@ from rich.table import Table
 from rich.text import Text
 
 from hosted_rerank import evaluation
-from hosted_rerank.demo.search import Found
+from hosted_rerank.demo.search import Hit
 from hosted_rerank.local.faq import Faq
 
-NAMES = ("nDCG@10", "MRR@10")
+MEASURES = ("nDCG@10", "MRR@10")
 
 
-def measure(faq: Faq, rankings: Iterable[Sequence[Found]]) -> tuple[float, ...]:
-    """nDCG@10 and MRR@10 of one ranking for each question, the answer written for it being the only right one."""
+def measure(faq: Faq, rankings: Iterable[Sequence[Hit]]) -> tuple[float, ...]:
+    """Returns nDCG@10 and MRR@10 of one ranking for each question. Only the answer of its own entry is relevant."""
     ranked = {name: [found.id for found in ranking] for name, ranking in zip(faq.ids, rankings, strict=True)}
     values = evaluation.measure({name: {name: 1} for name in faq.ids}, ranked)
-    return tuple(sum(values[name].values()) / len(faq.ids) for name in NAMES)
+    return tuple(sum(values[name].values()) / len(faq.ids) for name in MEASURES)
 
 
 def show_measures(console: Console, measured: Mapping[str, tuple[float, ...]]) -> None:
-    """Prints one row for each way of ranking."""
-    table = Table("", *NAMES, title="All questions", title_justify="left")
-    for way, values in measured.items():
-        table.add_row(way, *(f"{value:.3f}" for value in values))
+    """Prints one row for each ranking."""
+    table = Table("", *MEASURES, title="All questions", title_justify="left")
+    for name, values in measured.items():
+        table.add_row(name, *(f"{value:.3f}" for value in values))
     console.print(table)
 
 
 def show_question(
     console: Console,
     title: str,
-    before: Sequence[Found],
-    after: Sequence[Found],
+    before: Sequence[Hit],
+    after: Sequence[Hit],
     top_n: int,
     expected: str | None = None,
 ) -> None:
-    """Prints the best answers, with their places before and after; what became of the `expected` one is said too."""
+    """Prints the best answers with their ranks before and after, and the ranks of the `expected` answer."""
     table = Table(title=Text(title), title_justify="left", caption_justify="left", expand=True)
     for name in ("before", "after", "score"):
         table.add_column(name, justify="right")
@@ -53,11 +53,11 @@ def show_question(
 
 
 def track(console: Console, questions: Sequence[str], description: str) -> Iterator[str]:
-    """The questions one by one, with a progress bar that goes away at the end."""
+    """Yields the questions one by one and shows a progress bar until the last one."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield from progress.track(questions, description=description)
 
 
-def _place(ranking: Sequence[Found], wanted: str) -> int | None:
+def _place(ranking: Sequence[Hit], wanted: str) -> int | None:
     return next((place for place, found in enumerate(ranking, 1) if found.id == wanted), None)

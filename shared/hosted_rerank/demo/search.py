@@ -1,4 +1,4 @@
-"""The first stage: BM25 over the answers of the FAQ, by the words they share with the question."""
+"""`FaqSearch`: the first stage, BM25 over the answers of the FAQ."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from hosted_rerank.local.faq import Faq
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An answer that was found, with the score of whatever ranked it last."""
+class Hit:
+    """An answer of a search, with the score of the last stage that ranked it."""
 
     id: str
     text: str
@@ -23,6 +23,6 @@ class FaqSearch:
         self._count = count
         self._index = Bm25(self._answers)
 
-    def find(self, query: str) -> list[Found]:
-        """The answers, best first."""
-        return [Found(name, self._answers[name], score) for name, score in self._index.search(query, self._count)]
+    def find(self, query: str) -> list[Hit]:
+        """Returns the answers, best first."""
+        return [Hit(name, self._answers[name], score) for name, score in self._index.search(query, self._count)]

@@ -1,19 +1,20 @@
-"""What a reranker is worth on one's own questions: quality, time and cost, beside the first stage.
+"""Evaluation of rerankers on labelled queries: quality, latency and cost, compared with the first stage.
 
     from hosted_rerank import Reranker
-    from hosted_rerank.evaluation import Report, evaluate, faq_dataset
+    from hosted_rerank.evaluation import Report, evaluate, load_faq_dataset
 
-    dataset = faq_dataset()
+    dataset = load_faq_dataset()
     print(Report(dataset, [evaluate(Reranker("local"), dataset)]).json())
 
-`dataset` reads, `run` asks, `measures` judges, `report` shows; `bm25` is the first stage where none is given.
+`dataset` reads datasets, `run` reranks them, `measures` computes measures and `report` shows them. `bm25` is the
+default first stage.
 """
 
 try:
     from hosted_rerank.evaluation.bm25 import Bm25
-    from hosted_rerank.evaluation.dataset import Dataset, faq_dataset, load_dataset
-    from hosted_rerank.evaluation.measures import Gain, gain, measure
-    from hosted_rerank.evaluation.report import Report, Row
+    from hosted_rerank.evaluation.dataset import Dataset, load_dataset, load_faq_dataset
+    from hosted_rerank.evaluation.measures import Gain, measure, measure_gain
+    from hosted_rerank.evaluation.report import Report, ReportRow
     from hosted_rerank.evaluation.run import Evaluation, Outcome, aevaluate, evaluate
 except ModuleNotFoundError as missing:
     raise ImportError(
@@ -27,11 +28,11 @@ __all__ = [
     "Gain",
     "Outcome",
     "Report",
-    "Row",
+    "ReportRow",
     "aevaluate",
     "evaluate",
-    "faq_dataset",
-    "gain",
     "load_dataset",
+    "load_faq_dataset",
     "measure",
+    "measure_gain",
 ]

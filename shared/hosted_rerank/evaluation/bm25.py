@@ -1,4 +1,4 @@
-"""The first stage where none is given: BM25, by the words that a document shares with a question."""
+"""`Bm25`: the default first stage, which scores documents by the words that they share with a query."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -8,7 +8,11 @@ import Stemmer
 
 
 class Bm25:
-    """An index of documents by id (k1 1.5, b 0.75; English stems, no stopwords)."""
+    """A BM25 index of documents (k1 1.5, b 0.75; English stemmer, without English stopwords).
+
+    Args:
+        documents: The texts of the documents by id.
+    """
 
     def __init__(self, documents: Mapping[str, str]) -> None:
         self._ids = list(documents)
@@ -17,7 +21,15 @@ class Bm25:
         self._index.index(self._tokenize(list(documents.values())), show_progress=False)
 
     def search(self, query: str, count: int) -> list[tuple[str, float]]:
-        """Return the best documents and their scores, best first."""
+        """Return the best documents for a query.
+
+        Args:
+            query: The text of the query.
+            count: The maximum number of documents.
+
+        Returns:
+            Pairs of a document's id and its score, best first.
+        """
         tokens, most = self._tokenize([query]), min(count, len(self._ids))
         numbers, scores = self._index.retrieve(tokens, k=most, show_progress=False)
         best: Iterable[tuple[int, float]] = zip(numbers[0].tolist(), scores[0].tolist(), strict=True)

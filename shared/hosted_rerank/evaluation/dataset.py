@@ -1,7 +1,7 @@
-"""Questions with judged documents, and what a first stage found for them: what an evaluation needs to read.
+"""Datasets for an evaluation: queries, documents, judgements, and the candidates of a first stage.
 
-Three layouts are read: BEIR's folder (`corpus.jsonl`, `queries.jsonl`, `qrels/<split>.tsv`), TREC's run and qrels files
-(https://trec.nist.gov/data.html), and the Python FAQ that the package brings.
+Three sources are supported: a folder in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/<split>.tsv`), TREC run
+and qrels files (https://trec.nist.gov/data.html), and the Python FAQ that is part of this package.
 """
 
 import json
@@ -14,32 +14,47 @@ from hosted_rerank._validation import check_count
 from hosted_rerank.evaluation.bm25 import Bm25
 from hosted_rerank.local.faq import load_faq
 
-CANDIDATES = 100
-"""Documents that a first stage hands on, where the caller says nothing."""
+DEFAULT_CANDIDATES = 100
+"""The default number of candidates of each query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a reranker is judged by. Ids are strings, as in TREC."""
+    """Queries with judged documents and first-stage candidates. Ids are strings, as in TREC.
+
+    Args:
+        name: The name of the dataset.
+        queries: The texts of the queries by id. Each query has a judgement.
+        documents: The texts of the documents by id.
+        judgements: The relevance grades by query id and document id. 0 and missing documents count as irrelevant.
+        candidates: The ids of the documents that the first stage found for each query, best first.
+    """
 
     name: str
     queries: Mapping[str, str]
-    """Texts of the questions by id; each has a judgement."""
     documents: Mapping[str, str]
-    """Texts of the documents by id."""
     judgements: Mapping[str, Mapping[str, int]]
-    """Relevance by query and document; 0 and what is not there count as irrelevant."""
     candidates: Mapping[str, Sequence[str]]
-    """What the first stage found for each query, best first."""
 
 
-def faq_dataset(candidates: int = CANDIDATES) -> Dataset:
-    """Return the Python FAQ: 172 questions, each with the one answer that was written for it, found by BM25."""
+def load_faq_dataset(candidates: int = DEFAULT_CANDIDATES) -> Dataset:
+    """Return the Python FAQ as a dataset: 172 questions, each with one relevant answer. BM25 is the first stage.
+
+    Args:
+        candidates: The maximum number of candidates of each query.
+
+    Returns:
+        The dataset.
+    """
     faq = load_faq()
     documents = dict(zip(faq.ids, faq.answers, strict=True))
     queries = dict(zip(faq.ids, faq.questions, strict=True))
     return Dataset(
-        "python-faq", queries, documents, {name: {name: 1} for name in faq.ids}, _search(queries, documents, candidates)
+        "python-faq",
+        queries,
+        documents,
+        {name: {name: 1} for name in faq.ids},
+        _search_bm25(queries, documents, candidates),
     )
 
 
@@ -49,45 +64,50 @@ def load_dataset(
     split: str = "test",
     qrels: Path | str | None = None,
     run: Path | str | None = None,
-    candidates: int = CANDIDATES,
+    candidates: int = DEFAULT_CANDIDATES,
 ) -> Dataset:
     """Return a dataset in BEIR's layout (https://github.com/beir-cellar/beir).
 
     Args:
-        folder: With `corpus.jsonl` (`_id`, `title`, `text`) and `queries.jsonl` (`_id`, `text`).
-        split: The judgements are `qrels/<split>.tsv`.
-        qrels: A file of judgements instead, BEIR's or TREC's.
-        run: A TREC run file, whose ranking is the first stage; `None` for BM25 over the corpus.
-        candidates: Documents for each query at most.
+        folder: A folder with `corpus.jsonl` (`_id`, `title`, `text`) and `queries.jsonl` (`_id`, `text`).
+        split: The name of the split. Its judgements are in `qrels/<split>.tsv`.
+        qrels: A file of judgements to use instead, in BEIR's or TREC's format.
+        run: A TREC run file to use as the first stage; `None` for BM25 over the corpus.
+        candidates: The maximum number of candidates of each query.
+
+    Returns:
+        The queries that have a judgement and a text, with the whole corpus.
 
     Raises:
-        ValueError: A file does not say what it should; the message names the file and the line.
+        ValueError: A file has another format, or `candidates` is less than 1. The message names the file and the line.
         OSError: A file cannot be read.
     """
     check_count("candidates", candidates, least=1)
     folder = Path(folder)
-    documents = {name: _document(row) for name, row in _rows(folder / "corpus.jsonl")}
+    documents = {name: _join_title_and_text(row) for name, row in _read_jsonl(folder / "corpus.jsonl")}
     judgements = _read_judgements(Path(qrels) if qrels else folder / "qrels" / f"{split}.tsv")
-    texts = {name: str(row.get("text", "")) for name, row in _rows(folder / "queries.jsonl")}
+    texts = {name: str(row.get("text", "")) for name, row in _read_jsonl(folder / "queries.jsonl")}
     queries = {name: text for name, text in texts.items() if name in judgements and text.strip()}
     if not queries:
-        raise ValueError(f"none of the {len(texts)} queries of {folder} has a judgement")
-    found = _search(queries, documents, candidates) if run is None else _read_run(Path(run), documents, candidates)
+        raise ValueError(
+            f"none of the {len(texts)} queries of {folder} has a judgement: pass the split or qrels of these queries"
+        )
+    found = _search_bm25(queries, documents, candidates) if run is None else _read_run(Path(run), documents, candidates)
     return Dataset(folder.resolve().name, queries, documents, judgements, {q: found.get(q, ()) for q in queries})
 
 
-def _search(queries: Mapping[str, str], documents: Mapping[str, str], count: int) -> dict[str, Sequence[str]]:
+def _search_bm25(queries: Mapping[str, str], documents: Mapping[str, str], count: int) -> dict[str, Sequence[str]]:
     index = Bm25(documents)
     return {name: [found for found, _ in index.search(text, count)] for name, text in queries.items()}
 
 
-def _document(row: Mapping[str, Any]) -> str:
-    """The text of a document as BEIR gives it to a model: its title, then its text."""
+def _join_title_and_text(row: Mapping[str, Any]) -> str:
+    """Return the text of a document as BEIR gives it to a model: its title, then its text."""
     return f"{row.get('title') or ''} {row.get('text') or ''}".strip()
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for place, line in _lines(path):
+def _read_jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for place, line in _read_lines(path):
         try:
             row = json.loads(line)
             name = row["_id"]
@@ -96,7 +116,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield str(name), row
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
     with path.open(encoding="utf-8") as file:
         for place, line in enumerate(file, 1):
             if line.strip():
@@ -104,9 +124,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _read_judgements(path: Path) -> dict[str, dict[str, int]]:
-    """Judgements as BEIR writes them (query, document, score; with a heading) or TREC (query, 0, document, score)."""
+    """Read judgements in BEIR's format (header; query, document, score) or TREC's (query, 0, document, score)."""
     judgements: dict[str, dict[str, int]] = {}
-    for place, line in _lines(path):
+    for place, line in _read_lines(path):
         words = line.split()
         if place == 1 and words[-1:] == ["score"]:
             continue
@@ -120,9 +140,9 @@ def _read_judgements(path: Path) -> dict[str, dict[str, int]]:
 
 
 def _read_run(path: Path, documents: Mapping[str, str], count: int) -> dict[str, Sequence[str]]:
-    """The best documents of a TREC run: by score, as trec_eval reads it, whatever the ranks say."""
+    """Read the best documents of a TREC run, sorted by score and not by rank, as trec_eval does."""
     scores: dict[str, dict[str, float]] = {}
-    for place, line in _lines(path):
+    for place, line in _read_lines(path):
         try:
             query, _, document, _, score, *_ = line.split()
             value = float(score)
@@ -131,6 +151,8 @@ def _read_run(path: Path, documents: Mapping[str, str], count: int) -> dict[str,
                 f"{path}, line {place}: not a line of a TREC run (query Q0 document rank score tag)"
             ) from None
         if document not in documents:
-            raise ValueError(f"{path}, line {place}: document {document!r} is not in the corpus")
+            raise ValueError(
+                f"{path}, line {place}: document {document!r} is not in the corpus: pass a run over this corpus"
+            )
         scores.setdefault(query, {})[document] = value
     return {query: sorted(found, key=found.__getitem__, reverse=True)[:count] for query, found in scores.items()}

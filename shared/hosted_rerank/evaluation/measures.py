@@ -1,4 +1,4 @@
-"""What a ranking is worth by the usual measures, through ir-measures, and how sure that is."""
+"""Measures of a ranking, computed by ir-measures, and the gain of one ranking over another with its interval."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,28 +8,31 @@ import ir_measures
 import numpy as np
 from ir_measures import AP, RR, Qrel, R, ScoredDoc, nDCG
 
-RESAMPLES = 10_000
-"""Draws of the bootstrap."""
+BOOTSTRAP_SAMPLES = 10_000
+"""The number of bootstrap samples."""
 
 
-def names(k: int) -> tuple[str, ...]:
-    """Return the names of the measures, in the order of their reporting."""
+def measure_names(k: int) -> tuple[str, ...]:
+    """Return the names of the measures in the order of a report."""
     return (f"nDCG@{k}", f"MRR@{k}", f"R@{k}", "MAP")
 
 
 def measure(
     judgements: Mapping[str, Mapping[str, int]], rankings: Mapping[str, Sequence[str]], k: int = 10
 ) -> dict[str, dict[str, float]]:
-    """Return each measure of each query: nDCG@k (linear gain), MRR@k, recall@k, average precision.
+    """Return nDCG@k (linear gain), MRR@k, recall@k and average precision of each query.
 
     Args:
-        judgements: Relevance by query and document.
-        rankings: Ids of documents by query, best first. A query without a ranking has 0 in all measures.
-        k: How far down nDCG, MRR and recall look.
+        judgements: The relevance grades by query id and document id.
+        rankings: The ids of documents by query id, best first. A query with an empty ranking has 0 in all measures.
+        k: The cutoff rank of nDCG, MRR and recall.
+
+    Returns:
+        The values, from 0 to 1, by name of the measure and by query id.
     """
-    kinds = dict(zip(names(k), _kinds(k), strict=True))
+    kinds = dict(zip(measure_names(k), _find_measures(k), strict=True))
     judged = [Qrel(q, d, grade) for q in rankings for d, grade in judgements.get(q, {}).items()]
-    ranked = [  # by place: scores of different stages have different scales, and ties are settled already
+    ranked = [  # score by rank, because scores of different stages have different scales and ties
         ScoredDoc(query, document, -place) for query, found in rankings.items() for place, document in enumerate(found)
     ]
     values = {name: dict.fromkeys(rankings, 0.0) for name in kinds}
@@ -39,28 +42,42 @@ def measure(
     return values
 
 
-def _kinds(k: int) -> tuple[Any, ...]:
+def _find_measures(k: int) -> tuple[Any, ...]:
     return (cast(Any, nDCG) @ k, cast(Any, RR) @ k, cast(Any, R) @ k, AP)
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """How much better one ranking is than another, over the same queries."""
+    """The gain of one ranking over another on the same queries.
+
+    Args:
+        mean: The mean difference of the measure.
+        low: The lower end of the mean's 95 % confidence interval.
+        high: The upper end of the interval.
+        wins: The number of queries with a higher value.
+        losses: The number of queries with a lower value.
+    """
 
     mean: float
     low: float
-    """With `high`, where the mean lies with 95 % confidence."""
     high: float
     wins: int
-    """Queries that it is better on."""
     losses: int
 
 
-def gain(before: Mapping[str, float], after: Mapping[str, float]) -> Gain:
-    """Return the paired difference of two measurements, by the percentile bootstrap over queries (Efron 1979)."""
+def measure_gain(before: Mapping[str, float], after: Mapping[str, float]) -> Gain:
+    """Return the paired difference of a measure, with a percentile bootstrap over queries (Efron 1979).
+
+    Args:
+        before: The value of the measure by query id, for the first ranking.
+        after: The value of the measure by query id, for the second ranking of the same queries.
+
+    Returns:
+        The mean difference, its interval, and the numbers of wins and losses. Equal inputs give equal intervals.
+    """
     differences = np.array([after[query] - before[query] for query in before])
-    chance = np.random.default_rng(0)  # the same interval for the same rankings
-    means = [chance.choice(differences, len(differences)).mean() for _ in range(RESAMPLES)]
+    generator = np.random.default_rng(0)  # equal rankings give equal intervals
+    means = [generator.choice(differences, len(differences)).mean() for _ in range(BOOTSTRAP_SAMPLES)]
     low, high = np.percentile(means, (2.5, 97.5))
     wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
     return Gain(float(differences.mean()), float(low), float(high), wins, losses)

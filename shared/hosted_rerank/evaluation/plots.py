@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG to stand in a page."""
+"""The plots of a report, as SVG elements for an HTML page."""
 
 import io
 from collections.abc import Sequence
@@ -7,27 +7,27 @@ from typing import Any, cast
 from matplotlib.figure import Figure  # without pyplot: no window, no state
 
 
-def gains_plot(differences: Sequence[float], title: str) -> str:
-    """Return how queries changed, from the one that gained most to the one that lost most."""
-    figure, axes = _figure(title)
+def plot_gains(differences: Sequence[float], title: str) -> str:
+    """Return a bar chart of the change of each query, from the largest gain to the largest loss."""
+    figure, axes = _make_figure(title)
     ordered = sorted(differences, reverse=True)
     axes.bar(range(len(ordered)), ordered, width=1.0, color="#4269d0")
     axes.axhline(0, color="#333", linewidth=0.8)
     axes.set_xlabel("queries, by change")
     axes.set_ylabel("change")
-    return _svg(figure)
+    return _render_svg(figure)
 
 
-def latencies_plot(seconds: Sequence[float]) -> str:
-    """Return how long reranks took, as a histogram."""
-    figure, axes = _figure("time of a rerank")
+def plot_latencies(seconds: Sequence[float]) -> str:
+    """Return a histogram of the seconds of reranks."""
+    figure, axes = _make_figure("time of a rerank")
     axes.hist(seconds, bins=30, color="#4269d0")
     axes.set_xlabel("seconds")
     axes.set_ylabel("queries")
-    return _svg(figure)
+    return _render_svg(figure)
 
 
-def _figure(title: str) -> tuple[Figure, Any]:
+def _make_figure(title: str) -> tuple[Figure, Any]:
     figure = Figure(figsize=(5.6, 3.2), layout="constrained")
     axes: Any = figure.subplots()
     axes.set_title(title, loc="left", fontsize=10)
@@ -35,7 +35,7 @@ def _figure(title: str) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _svg(figure: Figure) -> str:
+def _render_svg(figure: Figure) -> str:
     text = io.StringIO()
     cast(Any, figure).savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return text.getvalue().partition("<svg")[1] + text.getvalue().partition("<svg")[2]

@@ -1,4 +1,4 @@
-"""Asking a reranker all questions of a dataset, and keeping what came, so that nothing is asked twice."""
+"""`evaluate`: reranks the candidates of all queries of a dataset, with a checkpoint file to resume from."""
 
 import asyncio
 import hashlib
@@ -16,48 +16,56 @@ from hosted_rerank.errors import AVAILABILITY_ERRORS, NotFoundError, PaymentRequ
 from hosted_rerank.evaluation.dataset import Dataset
 from hosted_rerank.reranker import Reranker
 
-CONCURRENCY = 8
-"""Questions under way at once, where the caller says nothing."""
+DEFAULT_CONCURRENCY = 8
+"""The default number of queries in flight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one query."""
+    """The outcome of one query.
+
+    Args:
+        query: The id of the query.
+        ranking: The ids of all candidates, best first; empty if the rerank failed.
+        scores: One score for each document of `ranking`; `None` for a document without text.
+        elapsed: The seconds of the rerank, including waits for the API's limit.
+        requests: The number of HTTP requests, retries included.
+        tokens: The number of billed tokens; `None` if the API does not count them.
+        model: The model that answered.
+        error: The name of the class in `hosted_rerank.errors` of the error that failed the query, or `None`.
+    """
 
     query: str
-    """Its id."""
     ranking: tuple[str, ...] = ()
-    """Ids of all candidates, best first; none where the rerank failed."""
     scores: tuple[float | None, ...] = ()
-    """One for each of the ranking; `None` for a document without text."""
     elapsed: float = 0.0
-    """Seconds of the rerank, waits for the API's limit included."""
     requests: int = 0
-    """HTTP requests made, retries included."""
     tokens: int | None = None
-    """As the API counts them; `None` where it does not."""
     model: str = ""
-    """Who answered."""
     error: str | None = None
-    """What failed; a class of `hosted_rerank.errors`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a reranker made of a dataset."""
+    """The outcomes of one reranker on a dataset.
+
+    Args:
+        name: The name of the evaluation.
+        dataset: The dataset.
+        outcomes: The outcomes by query id, in the order of the dataset.
+    """
 
     name: str
     dataset: Dataset
     outcomes: Mapping[str, Outcome]
-    """By query, in the order of the dataset."""
 
     @property
     def rankings(self) -> dict[str, Sequence[str]]:
-        """Ids of the documents by query, best first."""
+        """The ids of the documents by query id, best first."""
         return {query: outcome.ranking for query, outcome in self.outcomes.items()}
 
     def trec_run(self) -> Iterator[str]:
-        """Return the lines of a TREC run file. Where scores tie or lack, trec_eval's own order could be another one."""
+        """Yield the lines of a TREC run file. trec_eval may order equal or missing scores in another way."""
         for query, outcome in self.outcomes.items():
             for place, (document, score) in enumerate(zip(outcome.ranking, outcome.scores, strict=True), 1):
                 shown = float("-inf") if score is None else score
@@ -69,26 +77,31 @@ def evaluate(
     dataset: Dataset,
     *,
     name: str | None = None,
-    concurrency: int = CONCURRENCY,
-    kept: Path | str | None = None,
-    progress: Callable[[Outcome], None] | None = None,
+    concurrency: int = DEFAULT_CONCURRENCY,
+    checkpoint: Path | str | None = None,
+    on_progress: Callable[[Outcome], None] | None = None,
 ) -> Evaluation:
     """Rerank the candidates of every query.
 
     Args:
-        reranker: Who is asked.
-        dataset: What is asked.
-        name: What the evaluation is called; `None` for the provider and model.
-        concurrency: Queries under way at once. What comes out does not depend on it.
-        kept: A file of outcomes: what is in it is not asked again, what is new is added to it at once, so that an
-            interrupted evaluation goes on where it was. Failed queries are asked again.
-        progress: Called with each outcome, those of the file included.
+        reranker: The reranker.
+        dataset: The dataset.
+        name: The name of the evaluation; `None` for the names of the provider and model.
+        concurrency: The maximum number of queries in flight. The rankings do not depend on it.
+        checkpoint: A file of outcomes to resume from. Each new outcome is appended at once. Queries with an outcome in
+            the file are not sent again, except failed ones.
+        on_progress: A function to call with each outcome, including those of the checkpoint.
+
+    Returns:
+        The outcomes of all queries of the dataset.
 
     Raises:
-        RerankError: A request is wrong, or a key; an outage of the API only fails its query.
-        ValueError: The file is another evaluation's.
+        RerankError: A request, key, model or account is wrong. An outage of the API only fails its query.
+        ValueError: The checkpoint belongs to another provider, model or dataset, or `concurrency` is less than 1.
     """
-    return asyncio.run(aevaluate(reranker, dataset, name=name, concurrency=concurrency, kept=kept, progress=progress))
+    return asyncio.run(
+        aevaluate(reranker, dataset, name=name, concurrency=concurrency, checkpoint=checkpoint, on_progress=on_progress)
+    )
 
 
 async def aevaluate(
@@ -96,38 +109,54 @@ async def aevaluate(
     dataset: Dataset,
     *,
     name: str | None = None,
-    concurrency: int = CONCURRENCY,
-    kept: Path | str | None = None,
-    progress: Callable[[Outcome], None] | None = None,
+    concurrency: int = DEFAULT_CONCURRENCY,
+    checkpoint: Path | str | None = None,
+    on_progress: Callable[[Outcome], None] | None = None,
 ) -> Evaluation:
-    """Rerank the candidates of every query as `evaluate` does, awaiting: in a notebook, say."""
+    """Rerank the candidates of every query as `evaluate` does, in a running event loop, such as a notebook's.
+
+    Args:
+        reranker: The reranker.
+        dataset: The dataset.
+        name: The name of the evaluation; `None` for the names of the provider and model.
+        concurrency: The maximum number of queries in flight.
+        checkpoint: A file of outcomes to resume from.
+        on_progress: A function to call with each outcome, including those of the checkpoint.
+
+    Returns:
+        The outcomes of all queries of the dataset.
+
+    Raises:
+        RerankError: A request, key, model or account is wrong. An outage of the API only fails its query.
+        ValueError: The checkpoint belongs to another provider, model or dataset, or `concurrency` is less than 1.
+    """
     check_count("concurrency", concurrency, least=1)
-    with nullcontext() if kept is None else _Kept(Path(kept), reranker, dataset) as file:
-        outcomes = {} if file is None else file.known
-        tell = _nobody if progress is None else progress
+    with nullcontext() if checkpoint is None else _Checkpoint(Path(checkpoint), reranker, dataset) as file:
+        outcomes = {} if file is None else file.outcomes
+        report = _ignore if on_progress is None else on_progress
         for outcome in outcomes.values():
-            tell(outcome)
+            report(outcome)
         waiting = iter([query for query in dataset.queries if query not in outcomes])
 
-        async def ask_on() -> None:
+        async def work() -> None:
             for query in waiting:
-                outcomes[query] = outcome = await _ask(reranker, dataset, query)
+                outcomes[query] = outcome = await _rerank_query(reranker, dataset, query)
                 if file is not None:
                     file.add(outcome)
-                tell(outcome)
+                report(outcome)
 
-        await _together([ask_on() for _ in range(concurrency)])
+        await _run_all([work() for _ in range(concurrency)])
     if name is None:
         name = " ".join(filter(None, (reranker.provider.name, reranker.model)))
     return Evaluation(name, dataset, {query: outcomes[query] for query in dataset.queries})
 
 
-def _nobody(_: Outcome) -> None:
-    """Nobody wants to know how far it is."""
+def _ignore(_: Outcome) -> None:
+    """Ignore an outcome."""
 
 
-async def _together(tasks: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run tasks to their end; the first failure ends all of them."""
+async def _run_all(tasks: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run tasks until all end, or until the first failure cancels the others."""
     try:
         async with asyncio.TaskGroup() as group:
             for task in tasks:
@@ -136,12 +165,12 @@ async def _together(tasks: Sequence[Coroutine[Any, Any, None]]) -> None:
         raise failed.exceptions[0] from None
 
 
-async def _ask(reranker: Reranker, dataset: Dataset, query: str) -> Outcome:
+async def _rerank_query(reranker: Reranker, dataset: Dataset, query: str) -> Outcome:
     candidates, started = dataset.candidates[query], time.monotonic()
     try:
         response = await reranker.arerank(dataset.queries[query], [dataset.documents[name] for name in candidates])
     except AVAILABILITY_ERRORS as error:
-        if isinstance(error, (NotFoundError, PaymentRequiredError)):  # the others would fare no better
+        if isinstance(error, (NotFoundError, PaymentRequiredError)):  # other queries would fail as well
             raise
         elapsed = time.monotonic() - started
         return Outcome(query, elapsed=elapsed, requests=error.attempts, error=type(error).__name__)
@@ -156,14 +185,14 @@ async def _ask(reranker: Reranker, dataset: Dataset, query: str) -> Outcome:
     )
 
 
-class _Kept:
-    """The outcomes of an evaluation in a file: a line that says whose they are, then one for each."""
+class _Checkpoint:
+    """A file of outcomes: a header line that identifies the evaluation, then one line for each outcome."""
 
     def __init__(self, path: Path, reranker: Reranker, dataset: Dataset) -> None:
-        self.known: dict[str, Outcome] = {}
+        self.outcomes: dict[str, Outcome] = {}
         self._path = path
         content = json.dumps([dataset.queries, dataset.documents, dataset.candidates]).encode()
-        self._about = {
+        self._header = {
             "provider": reranker.provider.name,
             "model": reranker.model,
             "dataset": dataset.name,
@@ -171,26 +200,28 @@ class _Kept:
         }
         self._file: TextIO
 
-    def __enter__(self) -> "_Kept":
+    def __enter__(self) -> "_Checkpoint":
         lines = self._path.read_bytes().splitlines(keepends=True) if self._path.exists() else []
-        whole = [line for line in lines if line.endswith(b"\n")]  # the last one may have been cut off
-        if whole and json.loads(whole[0]) != self._about:
-            raise ValueError(f"{self._path} is of another provider, model or dataset: name another file, or remove it")
+        whole = [line for line in lines if line.endswith(b"\n")]  # a kill may have cut off the last line
+        if whole and json.loads(whole[0]) != self._header:
+            raise ValueError(
+                f"checkpoint {self._path} is of another provider, model or dataset: pass another file, or remove it"
+            )
         for line in whole[1:]:
             fields: dict[str, Any] = json.loads(line)
             fields |= {name: tuple(fields[name]) for name in ("ranking", "scores")}
             outcome = Outcome(**fields)
             if outcome.error is None:
-                self.known[outcome.query] = outcome
+                self.outcomes[outcome.query] = outcome
         self._file = self._path.open("a", encoding="utf-8")
         if len(whole) < len(lines):
             os.truncate(self._path, sum(map(len, whole)))
         if not whole:
-            self._write(self._about)
+            self._write(self._header)
         return self
 
     def add(self, outcome: Outcome) -> None:
-        """Keep an outcome."""
+        """Append an outcome."""
         self._write(asdict(outcome))
 
     def _write(self, row: Mapping[str, object]) -> None:

@@ -85,7 +85,7 @@ class RateController(Protocol):
 class RequestQueue:
     """Lets requests go in their turn; used from any thread and any event loop."""
 
-    def __init__(self, pace: RateController) -> None:
+    def __init__(self, controller: RateController) -> None:
         self._lock = threading.Lock()
         self._line: list[Ticket] = []
         self._in_flight: set[Ticket] = set()
@@ -93,7 +93,7 @@ class RequestQueue:
         """Who is to be taken out."""
         self._looked = -math.inf
         """When it was last looked for requests that nobody will come back for."""
-        self.pace = pace
+        self.controller = controller
 
     def admit(self, ticket: Ticket, now: float, limit: float = math.inf) -> float:
         """Let a request go, if it is its turn: return 0, or the seconds after which to ask again.
@@ -111,7 +111,7 @@ class RequestQueue:
                 if ticket.queued:
                     ticket.queued = False
                     heapq.heappop(self._line)
-                self.pace.on_sent(ticket, now)
+                self.controller.on_sent(ticket, now)
                 ticket.sent, ticket.in_flight = now, True
                 self._in_flight.add(ticket)
                 if self._line:
@@ -125,7 +125,7 @@ class RequestQueue:
             heapq.heappop(line).queued = False
         if line and line[0] is not ticket and (ticket.queued or line[0] < ticket):
             return math.inf
-        wait = math.inf if self.pace.in_flight >= limit else self.pace.wait(now)
+        wait = math.inf if self.controller.in_flight >= limit else self.controller.wait(now)
         if wait == math.inf and self._looked + LOOK <= now:
             self._looked = now
             for each in [each for each in self._in_flight if each.is_abandoned is not None and each.is_abandoned()]:
@@ -136,19 +136,19 @@ class RequestQueue:
     def estimated_wait(self, now: float) -> float:
         """The seconds that the last of the line has to wait at least, as far as it is known."""
         with self._lock:
-            seconds = self.pace.estimated_wait(now, len(self._line))
+            seconds = self.controller.estimated_wait(now, len(self._line))
         self._settle()
         return seconds
 
     def blocked_for(self, now: float) -> float:
         """The seconds for which the API asked everybody to wait."""
-        return max(0.0, self.pace.blocked_until - now)
+        return max(0.0, self.controller.blocked_until - now)
 
     def on_success(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:
         """Take note of an answer, and of what the API says may follow it."""
         with self._lock:
             self._came_back(ticket)
-            self.pace.on_success(ticket, now, quota)
+            self.controller.on_success(ticket, now, quota)
             self._wake_first()
         self._settle()
 
@@ -172,7 +172,7 @@ class RequestQueue:
         """
         with self._lock:
             self._came_back(ticket)
-            self.pace.on_throttled(ticket, now, retry_after, quota, overloaded=overloaded)
+            self.controller.on_throttled(ticket, now, retry_after, quota, overloaded=overloaded)
             self._wake_first()
         self._settle()
 
@@ -195,7 +195,7 @@ class RequestQueue:
     def _take_out(self, ticket: Ticket) -> None:
         if ticket.in_flight:
             self._came_back(ticket)
-            self.pace.on_dropped(ticket)
+            self.controller.on_dropped(ticket)
         elif ticket.queued:
             ticket.queued = False
             self._line.remove(ticket)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hosted_rerank.bulk.pace import LEASE, News, SharedPace
+from hosted_rerank.bulk.shared_rate import LEASE_TIMEOUT, SharedRate, UsageReport
 from tests.bulk.simulation import simulate
 
 
@@ -33,12 +33,12 @@ def test_it_is_asked_per_batch() -> None:
 def test_grants_of_a_lost_worker_come_back() -> None:
     """What a killed worker was granted is taken back after a while; else the window would fill up for good."""
     now = [0.0]
-    pace = SharedPace(lambda: now[0])
-    granted = pace.lease(10_000, [])
+    shared_rate = SharedRate(lambda: now[0])
+    granted = shared_rate.lease(10_000, [])
     assert len(granted.starts) > 0
-    assert not pace.lease(1, []).starts
-    now[0] = LEASE + 1
-    assert pace.lease(1, []).starts
-    assert not pace.lease(
-        0, [News(granted.starts[0][0], answered=True)]
+    assert not shared_rate.lease(1, []).starts
+    now[0] = LEASE_TIMEOUT + 1
+    assert shared_rate.lease(1, []).starts
+    assert not shared_rate.lease(
+        0, [UsageReport(granted.starts[0][0], answered=True)]
     ).starts  # its news comes too late, and is no matter

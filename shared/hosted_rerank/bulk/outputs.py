@@ -1,0 +1,97 @@
+"""The files that a job writes: atomic writes, Parquet, and lines of dead-letter files and TREC runs."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from hosted_rerank.bulk.job import JobError
+from hosted_rerank.bulk.parts import Record
+from hosted_rerank.response import RerankResponse
+
+INVALID_TREC_ID = "an id cannot be written to a TREC run: it must be an integer, or a string without white space"
+
+
+def find_query_id(row: Mapping[str, Any]) -> Any:
+    """Return the `query_id` or `id` of a row, or `None`."""
+    return next((row[name] for name in ("query_id", "id") if row.get(name) is not None), None)
+
+
+def is_trec_id(value: Any) -> bool:
+    """Whether a value can be an id in a TREC run. `None` can, because such a row gets a generated id."""
+    return value is None or isinstance(value, int) or (isinstance(value, str) and value.split() == [value])
+
+
+def format_trec_lines(query_id: Any, document_ids: Sequence[Any], response: RerankResponse | None) -> Iterator[str]:
+    """Yield the lines of a TREC run for the ranking of one query."""
+    for rank, (index, score, _) in enumerate(response.results if response else (), 1):
+        value = float("-inf") if score is None else score
+        yield f"{query_id} Q0 {document_ids[index]} {rank} {value!r} hosted-rerank\n"
+
+
+def format_dead_letter(part: int, index: int, reason: str, record: Record) -> bytes:
+    """Return one line of a dead-letter file."""
+    return orjson.dumps({"part": part, "row": index, "reason": reason})[:-1] + b',"input":' + record.to_json() + b"}\n"
+
+
+def make_table(records: Sequence[Record]) -> Any:
+    """Return JSON records as an Arrow table with all columns that any record has.
+
+    Raises:
+        JobError: A column holds values of several types.
+    """
+    pa: Any = import_module("pyarrow")  # untyped, and an extra
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys(name for record in records for name in record.fields):
+        try:
+            columns[name] = pa.array([record.fields.get(name) for record in records])
+        except (pa.ArrowException, OverflowError):
+            raise JobError(
+                f"column {name!r} has values that do not fit one type of Parquet: set format to 'jsonl'"
+            ) from None
+    return pa.table(columns)
+
+
+def select_rows(table: Any, indices: Sequence[int]) -> Any:
+    """Return the rows of an Arrow table at the given indices."""
+    pa: Any = import_module("pyarrow")  # untyped, and an extra
+    return table.take(pa.array(indices, pa.int64()))
+
+
+def encode_parquet(table: Any) -> bytes:
+    """Return an Arrow table as the bytes of a Parquet file."""
+    pa: Any = import_module("pyarrow")  # untyped, and an extra
+    pq: Any = import_module("pyarrow.parquet")
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that appears complete or not at all, even if the machine crashes."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # the disk may be full
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a folder, so that a rename in it survives a crash of the machine."""
+    if os.name != "posix":
+        return  # Windows cannot open a folder
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
