@@ -1,19 +1,12 @@
 """The last part of a rerank without the I/O: the answers of its requests become one, on one scale."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from itertools import repeat
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from hosted_rerank.call.call_state import Work
 from hosted_rerank.errors import RerankError
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.response import RerankResponse, RerankResult, ScoreKind, ScoreTransform, Usage
-
-_result: Callable[[tuple[Any, ...]], RerankResult]
-_result = partial(tuple.__new__, RerankResult)  # pyright: ignore[reportUnknownMemberType] - typeshed leaves it open
-"""Makes a result of its values, without a call of Python's for each of thousands."""
 
 
 def merge(work: Work, elapsed: float, passed_over: Sequence[RerankError] = ()) -> RerankResponse:
@@ -29,7 +22,7 @@ def merge(work: Work, elapsed: float, passed_over: Sequence[RerankError] = ()) -
     order = sorted(sorted(scores), key=scores.__getitem__, reverse=True)  # stable, also reversed
     kind, transform = _scale(plan.endpoint, scores, order)
     best = order if plan.top_n is None else order[: plan.top_n]
-    results = list(map(_result, zip(best, map(scores.__getitem__, best), repeat(None), strict=False)))
+    results = [RerankResult(place, scores[place]) for place in best]
     if transform == "sigmoid":  # after sorting: far out, different logits have the same sigmoid
         results = [RerankResult(result.index, _sigmoid(scores[result.index])) for result in results]
     if plan.blanks or work.failed:
