@@ -5,14 +5,12 @@ request ids; documents only with `trace_documents=True`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager, Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import RetrieverLike
-from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.runnables import RunnableConfig, RunnableSerializable, ensure_config
 from pydantic import ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
@@ -24,10 +22,6 @@ from langchain_hosted_rerank.text import any_texts, document_texts
 
 if TYPE_CHECKING:
     from langchain_hosted_rerank.retriever import RerankRetriever
-
-
-_SIGNATURE = Signature([Parameter("_", Parameter.POSITIONAL_OR_KEYWORD)])
-"""Of what is traced: LangChain looks at it twice a call, and finding it out takes longer than a small rerank's JSON."""
 
 
 class RerankInput(TypedDict):
@@ -198,14 +192,14 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     ) -> RerankResponse:
         """Rerank, as one run of LangChain's tracing where somebody listens to it."""
         reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
-        if not CallbackManager.configure(_callbacks(config)).handlers:
+        config = ensure_config(config)  # with what the context of the caller's run holds
+        if not CallbackManager.configure(config.get("callbacks")).handlers:
             return rank(reranker, query, texts, wanted)
 
         def call(_: Any) -> Any:
             results.append(rank(reranker, query, texts, wanted))
             return self._outputs(documents, results[0])
 
-        vars(call)["__signature__"] = _SIGNATURE
         inputs, about = self._inputs(documents, query, wanted), self._about(reranker, config)
         self._call_with_config(call, inputs, about, run_type="llm")
         return results[0]
@@ -220,27 +214,25 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     ) -> RerankResponse:
         """Rerank, as one run of LangChain's tracing where somebody listens to it; awaiting."""
         reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
-        if not AsyncCallbackManager.configure(_callbacks(config)).handlers:
+        config = ensure_config(config)  # with what the context of the caller's run holds
+        if not AsyncCallbackManager.configure(config.get("callbacks")).handlers:
             return await arank(reranker, query, texts, wanted)
 
         async def call(_: Any) -> Any:
             results.append(await arank(reranker, query, texts, wanted))
             return self._outputs(documents, results[0])
 
-        vars(call)["__signature__"] = _SIGNATURE
         inputs, about = self._inputs(documents, query, wanted), self._about(reranker, config)
         await self._acall_with_config(call, inputs, about, run_type="llm")
         return results[0]
 
-    def _about(self, reranker: Reranker, config: RunnableConfig | None) -> RunnableConfig:
+    def _about(self, reranker: Reranker, config: RunnableConfig) -> RunnableConfig:
         """The config with what LangSmith wants to know of a model's run."""
-        above, given = var_child_runnable_config.get() or {}, config or {}
         about = {"ls_provider": reranker.provider.name, "ls_model_type": "rerank"}
         about["ls_retriever_name"] = self.get_name()  # a retriever above passes its own on
         if reranker.model:
             about["ls_model_name"] = reranker.model
-        metadata = given.get("metadata") or above.get("metadata") or {}
-        return {**given, "metadata": {**metadata, **about}}
+        return {**config, "metadata": {**config.get("metadata", {}), **about}}
 
     def _inputs(self, documents: Sequence[Any], query: str, wanted: Overrides) -> Any:
         """What the run shows of the question."""
@@ -257,12 +249,6 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
 
     def _texts(self, documents: Sequence[Document]) -> list[str]:
         return document_texts(documents, self.document_to_text, self.metadata_fields)
-
-
-def _callbacks(config: RunnableConfig | None) -> Callbacks:
-    """The caller's callbacks; those of the run above where the caller gives none."""
-    given = None if config is None else config.get("callbacks")
-    return (var_child_runnable_config.get() or {}).get("callbacks") if given is None else given
 
 
 def _read(given: RerankInput) -> tuple[Sequence[Document], str]:

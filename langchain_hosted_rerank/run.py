@@ -5,16 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.documents import Document
-from pydantic import BaseModel
 
 from hosted_rerank import RerankResponse
 from hosted_rerank.frameworks.settings import PASSED_KEY
-
-_new = object.__new__
-_slots = vars(BaseModel)
-_set_fields, _set_names = _slots["__dict__"].__set__, _slots["__pydantic_fields_set__"].__set__
-_set_extra, _set_private = _slots["__pydantic_extra__"].__set__, _slots["__pydantic_private__"].__set__
-
 
 def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
     """Return copies of the documents in their new order, with the score, or the mark of a failure, in their metadata.
@@ -33,21 +26,8 @@ def ranked_documents(documents: Sequence[Document], response: RerankResponse, sc
             metadata[score_key] = score
         else:
             metadata.pop(score_key, None)
-        copies.append(_copy(document, metadata))
+        copies.append(document.model_copy(update={"metadata": metadata}))
     return copies
-
-
-def _copy(document: Document, metadata: dict[str, Any]) -> Document:
-    """What `document.model_copy(update={"metadata": metadata})` returns, of a plain one for half of the work."""
-    if type(document) is not Document:
-        return document.model_copy(update={"metadata": metadata})
-    copied, fields = _new(Document), document.__dict__.copy()
-    fields["metadata"] = metadata
-    _set_fields(copied, fields)
-    _set_names(copied, {*document.__pydantic_fields_set__, "metadata"})
-    _set_extra(copied, None)
-    _set_private(copied, None)
-    return copied
 
 
 def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:

@@ -2,14 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
 from langchain_core.documents import Document
 
-from hosted_rerank._validation import check_list, check_sequence
-
-_CONTENT: Callable[[Document], str] = attrgetter("page_content")
+from hosted_rerank._validation import check_list
 
 
 def document_texts(
@@ -20,16 +17,12 @@ def document_texts(
     Raises:
         TypeError: One of them is no `Document`.
     """
-    check_sequence("documents", documents)
-    if to_text is None and not metadata_fields:
-        try:
-            return list(map(_CONTENT, documents))
-        except AttributeError:
-            pass  # said better below
     check_list("documents", documents, Document)
     if to_text is not None:
         return [to_text(document) for document in documents]
-    return [_with_metadata(document, metadata_fields or ()) for document in documents]
+    if not metadata_fields:
+        return [document.page_content for document in documents]
+    return [_with_metadata(document, metadata_fields) for document in documents]
 
 
 def _with_metadata(document: Document, fields: Sequence[str]) -> str:
