@@ -3,17 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, TextNode
+from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
 from hosted_rerank import RerankResponse
 from hosted_rerank._validation import check_list
 from hosted_rerank.frameworks.settings import PASSED_KEY
-
-_TEMPLATES = ("{key}: {value}", "\n", "{metadata_str}\n\n{content}")
-"""LlamaIndex's own, for a line of metadata, between such lines, and for a text below them."""
-
-_SEPARATOR = "metadata_seperator" if "metadata_seperator" in TextNode.model_fields else "metadata_separator"
-"""The field that joins those lines; misspelt before 0.14."""
 
 RETRIEVAL_SCORE_KEY = "retrieval_score"
 """Metadata key of the score that a node came with."""
@@ -30,36 +24,12 @@ def node_texts(
     check_list("nodes", nodes, NodeWithScore)
     if to_text is not None:
         return [to_text(node.node) for node in nodes]
-    embedded = _embedded if mode == MetadataMode.EMBED else _nothing
-    return [
-        _content(node.node, mode) if (text := embedded(node.node)) is None else text  # the usual case, in little work
-        for node in nodes
-    ]
+    return [_content(node.node, mode) for node in nodes]
 
 
 def _content(node: BaseNode, mode: MetadataMode) -> str:
     text = node.get_content(metadata_mode=MetadataMode.NONE)
     return text if mode == MetadataMode.NONE or not text or text.isspace() else node.get_content(metadata_mode=mode)
-
-
-def _nothing(_: BaseNode) -> str | None:
-    return None
-
-
-def _embedded(node: BaseNode) -> str | None:
-    """What `get_content` says for an embedder, of a plain node with the usual templates, for a tenth of the work."""
-    if type(node) is not TextNode:
-        return None
-    fields = vars(node)  # an attribute of a pydantic model costs six times as much
-    if (fields["metadata_template"], fields[_SEPARATOR], fields["text_template"]) != _TEMPLATES:
-        return None
-    text: str = fields["text"]
-    if not fields["metadata"] or not text or text.isspace():
-        return text
-    left_out = fields["excluded_embed_metadata_keys"]
-    lines = [f"{name}: {value!s}" for name, value in fields["metadata"].items() if name not in left_out]
-    metadata = "\n".join(lines).strip()
-    return f"{metadata}\n\n{text}".strip() if metadata else text
 
 
 def ranked_nodes(
