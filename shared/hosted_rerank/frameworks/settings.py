@@ -154,9 +154,9 @@ class RerankSettings(Closing, BaseModel):
     @property
     def reranker(self) -> Reranker:
         """The core's reranker for these fields as they are now."""
-        fields, made = vars(self), self._made
+        fields, made = dict(self), self._made
         if made is None or made.fields != fields or made.held != _held(fields):
-            self._made = made = _Made(dict(fields), copy.deepcopy(_held(fields)), Reranker(**self._reranker_settings()))
+            self._made = made = _Made(fields, copy.deepcopy(_held(fields)), Reranker(**self._reranker_settings()))
         return made.reranker
 
     def _reranker_settings(self) -> dict[str, Any]:
@@ -182,13 +182,9 @@ class RerankSettings(Closing, BaseModel):
         }
 
     def __setattr__(self, name: str, value: Any) -> None:
-        before = vars(self).get(name, ...)
-        try:
-            super().__setattr__(name, value)
-        except Exception:
-            if before is not ...:  # pydantic leaves there what a check of the whole refuses
-                vars(self)[name] = before
-            raise
+        if name in type(self).model_fields:  # a copy first: pydantic keeps a value that a check of the whole refuses
+            super(RerankSettings, self.model_copy()).__setattr__(name, value)
+        super().__setattr__(name, value)
 
     def close(self) -> None:
         """Let go of the blocking connections. A later call opens what it needs."""
