@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FireworksRerank", "HostedRerank", "NebiusRerank", "RerankInput", "RerankRetriever"]
 
-_HOMES = {
+_MODULES = {
     "FireworksRerank": "vendors",
     "HostedRerank": "compressor",
     "NebiusRerank": "vendors",
@@ -24,10 +24,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     except ModuleNotFoundError as missing:
         if not (missing.name or "").startswith("langchain_core"):
             raise

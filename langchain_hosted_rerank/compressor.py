@@ -15,10 +15,10 @@ from pydantic import ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from hosted_rerank import Reranker, RerankResponse
-from hosted_rerank.frameworks.serialization import dump_open, dump_provider
-from hosted_rerank.frameworks.settings import Overrides, RerankSettings, arank, rank
+from hosted_rerank.frameworks.serialization import serialize_provider, serialize_without_secrets
+from hosted_rerank.frameworks.settings import Overrides, RerankSettings, arerank_texts, rerank_texts
 from langchain_hosted_rerank.run import ranked_documents, ranked_pairs, record_usage, run_outputs
-from langchain_hosted_rerank.text import any_texts, document_texts
+from langchain_hosted_rerank.text import document_texts, mixed_texts
 
 if TYPE_CHECKING:
     from langchain_hosted_rerank.retriever import RerankRetriever
@@ -88,7 +88,10 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     def lc_attributes(self) -> dict[str, Any]:
         """Give a dump the provider as JSON, and headers and parameters without secrets."""
         given = {name: value for name in ("headers", "params") if (value := getattr(self, name)) is not None}
-        return {"provider": dump_provider(self.provider), **{name: dump_open(value) for name, value in given.items()}}
+        return {
+            "provider": serialize_provider(self.provider),
+            **{name: serialize_without_secrets(value) for name, value in given.items()},
+        }
 
     def compress_documents(
         self,
@@ -127,8 +130,10 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         **overrides: Any,
     ) -> list[Document]:
         """Return the best of `input["documents"]` for `input["query"]`, as `compress_documents` does."""
-        documents, query = _read(input)
-        response = self._trace(documents, self._texts(documents), query, cast("Overrides", overrides), config)
+        documents, query = _parse_input(input)
+        response = self._rerank_traced(
+            documents, self._document_texts(documents), query, cast("Overrides", overrides), config
+        )
         return ranked_documents(documents, response, self.score_key)
 
     async def ainvoke(
@@ -138,8 +143,10 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         **overrides: Any,
     ) -> list[Document]:
         """Return the best of `input["documents"]` for `input["query"]`, as `acompress_documents` does."""
-        documents, query = _read(input)
-        response = await self._atrace(documents, self._texts(documents), query, cast("Overrides", overrides), config)
+        documents, query = _parse_input(input)
+        response = await self._arerank_traced(
+            documents, self._document_texts(documents), query, cast("Overrides", overrides), config
+        )
         return ranked_documents(documents, response, self.score_key)
 
     def rerank(
@@ -161,8 +168,8 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         Returns:
             `{"index": int, "relevance_score": float}` for each; the score is `None` for a blank document.
         """
-        texts = any_texts(documents, self._texts, rank_fields)
-        return ranked_pairs(self._trace(documents, texts, query, overrides, None))
+        texts = mixed_texts(documents, self._document_texts, rank_fields)
+        return ranked_pairs(self._rerank_traced(documents, texts, query, overrides, None))
 
     async def arerank(
         self,
@@ -173,8 +180,8 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         **overrides: Unpack[Overrides],
     ) -> list[dict[str, Any]]:
         """Return positions and scores, best first, as `rerank` does; cancelling it cancels the request."""
-        texts = any_texts(documents, self._texts, rank_fields)
-        return ranked_pairs(await self._atrace(documents, texts, query, overrides, None))
+        texts = mixed_texts(documents, self._document_texts, rank_fields)
+        return ranked_pairs(await self._arerank_traced(documents, texts, query, overrides, None))
 
     def as_retriever(self, base_retriever: RetrieverLike, **settings: Any) -> "RerankRetriever":
         """Return a retriever that reranks what `base_retriever` finds; `settings` are fields of `RerankRetriever`."""
@@ -182,7 +189,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
 
         return RerankRetriever(base_retriever=base_retriever, reranker=self, **settings)
 
-    def _trace(
+    def _rerank_traced(
         self,
         documents: Sequence[Any],
         texts: Sequence[str],
@@ -191,20 +198,20 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         config: RunnableConfig | None,
     ) -> RerankResponse:
         """Rerank, as one run of LangChain's tracing where somebody listens to it."""
-        reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
+        reranker, overrides, results = self.reranker, self._resolve_overrides(overrides), list[RerankResponse]()
         config = ensure_config(config)  # with what the context of the caller's run holds
         if not CallbackManager.configure(config.get("callbacks")).handlers:
-            return rank(reranker, query, texts, wanted)
+            return rerank_texts(reranker, query, texts, overrides)
 
         def call(_: Any) -> Any:
-            results.append(rank(reranker, query, texts, wanted))
-            return self._outputs(documents, results[0])
+            results.append(rerank_texts(reranker, query, texts, overrides))
+            return self._run_outputs(documents, results[0])
 
-        inputs, about = self._inputs(documents, query, wanted), self._about(reranker, config)
-        self._call_with_config(call, inputs, about, run_type="llm")
+        inputs = self._run_inputs(documents, query, overrides)
+        self._call_with_config(call, inputs, self._config_with_metadata(reranker, config), run_type="llm")
         return results[0]
 
-    async def _atrace(
+    async def _arerank_traced(
         self,
         documents: Sequence[Any],
         texts: Sequence[str],
@@ -213,33 +220,33 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         config: RunnableConfig | None,
     ) -> RerankResponse:
         """Rerank, as one run of LangChain's tracing where somebody listens to it; awaiting."""
-        reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
+        reranker, overrides, results = self.reranker, self._resolve_overrides(overrides), list[RerankResponse]()
         config = ensure_config(config)  # with what the context of the caller's run holds
         if not AsyncCallbackManager.configure(config.get("callbacks")).handlers:
-            return await arank(reranker, query, texts, wanted)
+            return await arerank_texts(reranker, query, texts, overrides)
 
         async def call(_: Any) -> Any:
-            results.append(await arank(reranker, query, texts, wanted))
-            return self._outputs(documents, results[0])
+            results.append(await arerank_texts(reranker, query, texts, overrides))
+            return self._run_outputs(documents, results[0])
 
-        inputs, about = self._inputs(documents, query, wanted), self._about(reranker, config)
-        await self._acall_with_config(call, inputs, about, run_type="llm")
+        inputs = self._run_inputs(documents, query, overrides)
+        await self._acall_with_config(call, inputs, self._config_with_metadata(reranker, config), run_type="llm")
         return results[0]
 
-    def _about(self, reranker: Reranker, config: RunnableConfig) -> RunnableConfig:
+    def _config_with_metadata(self, reranker: Reranker, config: RunnableConfig) -> RunnableConfig:
         """The config with what LangSmith wants to know of a model's run."""
-        about = {"ls_provider": reranker.provider.name, "ls_model_type": "rerank"}
-        about["ls_retriever_name"] = self.get_name()  # a retriever above passes its own on
+        added = {"ls_provider": reranker.provider.name, "ls_model_type": "rerank"}
+        added["ls_retriever_name"] = self.get_name()  # a calling retriever passes down its own name
         if reranker.model:
-            about["ls_model_name"] = reranker.model
-        return {**config, "metadata": {**config.get("metadata", {}), **about}}
+            added["ls_model_name"] = reranker.model
+        return {**config, "metadata": {**config.get("metadata", {}), **added}}
 
-    def _inputs(self, documents: Sequence[Any], query: str, wanted: Overrides) -> Any:
+    def _run_inputs(self, documents: Sequence[Any], query: str, overrides: Overrides) -> Any:
         """What the run shows of the question."""
         shown = list(documents) if self.trace_documents else len(documents)
-        return {"query": query, "documents": shown, "top_n": wanted.get("top_n")}
+        return {"query": query, "documents": shown, "top_n": overrides.get("top_n")}
 
-    def _outputs(self, documents: Sequence[Any], response: RerankResponse) -> dict[str, Any]:
+    def _run_outputs(self, documents: Sequence[Any], response: RerankResponse) -> dict[str, Any]:
         """What the run shows of the answer."""
         outputs = run_outputs(response)
         if self.trace_documents:
@@ -247,11 +254,11 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         record_usage(outputs)
         return outputs
 
-    def _texts(self, documents: Sequence[Document]) -> list[str]:
+    def _document_texts(self, documents: Sequence[Document]) -> list[str]:
         return document_texts(documents, self.document_to_text, self.metadata_fields)
 
 
-def _read(given: RerankInput) -> tuple[Sequence[Document], str]:
+def _parse_input(given: RerankInput) -> tuple[Sequence[Document], str]:
     """The parts of a Runnable's input."""
     if not isinstance(given, Mapping) or not {"query", "documents"} <= given.keys():
         raise TypeError('the input must be a mapping with "query" and "documents"')

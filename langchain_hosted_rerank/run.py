@@ -7,7 +7,8 @@ from typing import Any
 from langchain_core.documents import Document
 
 from hosted_rerank import RerankResponse
-from hosted_rerank.frameworks.settings import PASSED_KEY
+from hosted_rerank.frameworks.settings import PASSTHROUGH_KEY
+
 
 def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
     """Return copies of the documents in their new order, with the score, or the mark of a failure, in their metadata.
@@ -19,9 +20,9 @@ def ranked_documents(documents: Sequence[Document], response: RerankResponse, sc
     for index, score, error in response.results:
         document = documents[index]
         metadata = {**document.metadata}
-        metadata.pop(PASSED_KEY, None)
+        metadata.pop(PASSTHROUGH_KEY, None)
         if error is not None:
-            metadata[PASSED_KEY] = error
+            metadata[PASSTHROUGH_KEY] = error
         elif score is not None:
             metadata[score_key] = score
         else:

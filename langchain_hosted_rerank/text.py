@@ -32,9 +32,9 @@ def _with_metadata(document: Document, fields: Sequence[str]) -> str:
     return "\n".join([*lines, document.page_content])
 
 
-def any_texts(
+def mixed_texts(
     documents: Sequence[str | Document | Mapping[str, Any]],
-    of_documents: Callable[[Sequence[Document]], list[str]],
+    texts_of_documents: Callable[[Sequence[Document]], list[str]],
     rank_fields: Sequence[str] | None,
 ) -> list[str]:
     """Return what is sent of each item of a mixed list: a mapping goes as JSON, cut to `rank_fields`."""
@@ -47,5 +47,5 @@ def any_texts(
             names = document.keys() if rank_fields is None else [name for name in rank_fields if name in document]
             texts.append(json.dumps({name: document[name] for name in names}, ensure_ascii=False, default=str))
         else:
-            texts.extend(of_documents([document]))
+            texts.extend(texts_of_documents([document]))
     return texts

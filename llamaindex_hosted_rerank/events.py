@@ -41,7 +41,7 @@ class HostedReRankEndEvent(ReRankEndEvent):
         return str(ReRankEndEvent.class_name())
 
 
-def describe(response: RerankResponse) -> dict[str, Any]:
+def end_event_fields(response: RerankResponse) -> dict[str, Any]:
     """Return what the event says of a rerank that did not raise."""
     tokens = {"prompt_tokens": response.usage.prompt_tokens, "total_tokens": response.usage.total_tokens}
     counts = {name: count for name, count in tokens.items() if count is not None}

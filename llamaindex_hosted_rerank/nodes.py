@@ -7,7 +7,7 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
 from hosted_rerank import RerankResponse
 from hosted_rerank._validation import check_list
-from hosted_rerank.frameworks.settings import PASSED_KEY
+from hosted_rerank.frameworks.settings import PASSTHROUGH_KEY
 
 RETRIEVAL_SCORE_KEY = "retrieval_score"
 """Metadata key of the score that a node came with."""
@@ -24,10 +24,10 @@ def node_texts(
     check_list("nodes", nodes, NodeWithScore)
     if to_text is not None:
         return [to_text(node.node) for node in nodes]
-    return [_content(node.node, mode) for node in nodes]
+    return [_node_text(node.node, mode) for node in nodes]
 
 
-def _content(node: BaseNode, mode: MetadataMode) -> str:
+def _node_text(node: BaseNode, mode: MetadataMode) -> str:
     text = node.get_content(metadata_mode=MetadataMode.NONE)
     return text if mode == MetadataMode.NONE or not text or text.isspace() else node.get_content(metadata_mode=mode)
 
@@ -40,19 +40,21 @@ def ranked_nodes(
     for result in response.results:
         old = nodes[result.index]
         if result.error is not None:
-            node = with_metadata(old.node, {PASSED_KEY: result.error})
+            node = with_hidden_metadata(old.node, {PASSTHROUGH_KEY: result.error})
             reordered.append(NodeWithScore(node=node, score=old.score))
             continue
         node = old.node
-        if PASSED_KEY in node.metadata:  # an earlier stage's
-            node = node.model_copy(update={"metadata": {k: v for k, v in node.metadata.items() if k != PASSED_KEY}})
+        if PASSTHROUGH_KEY in node.metadata:  # an earlier stage's
+            node = node.model_copy(
+                update={"metadata": {k: v for k, v in node.metadata.items() if k != PASSTHROUGH_KEY}}
+            )
         if keep_retrieval_score and old.score is not None:
-            node = with_metadata(node, {RETRIEVAL_SCORE_KEY: old.score})
+            node = with_hidden_metadata(node, {RETRIEVAL_SCORE_KEY: old.score})
         reordered.append(NodeWithScore(node=node, score=result.relevance_score))
     return reordered
 
 
-def with_metadata(node: BaseNode, added: dict[str, Any]) -> BaseNode:
+def with_hidden_metadata(node: BaseNode, added: dict[str, Any]) -> BaseNode:
     """Return a copy of a node with metadata that neither the LLM nor an embedder gets to read."""
     return node.model_copy(
         update={

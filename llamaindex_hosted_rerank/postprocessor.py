@@ -19,9 +19,9 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, Query
 from pydantic import Field, model_validator
 
 from hosted_rerank import Reranker, RerankResponse
-from hosted_rerank.frameworks.settings import Overrides, RerankSettings, arank, rank
+from hosted_rerank.frameworks.settings import Overrides, RerankSettings, arerank_texts, rerank_texts
 from hosted_rerank.providers.json_path import is_object
-from llamaindex_hosted_rerank.events import HostedReRankEndEvent, describe
+from llamaindex_hosted_rerank.events import HostedReRankEndEvent, end_event_fields
 from llamaindex_hosted_rerank.nodes import node_texts, ranked_nodes
 
 dispatcher = get_dispatcher(__name__)
@@ -57,7 +57,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
 
     @model_validator(mode="before")
     @classmethod
-    def _leave_class_name(cls, fields: Any) -> Any:
+    def _drop_class_name(cls, fields: Any) -> Any:
         """Take what a dump holds: LlamaIndex puts the class's name among the fields."""
         if is_object(fields) and fields.get("class_name") == cls.class_name():
             return {name: value for name, value in fields.items() if name != "class_name"}
@@ -87,7 +87,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
             RerankError: The rerank failed, and `on_error` does not cover it.
             ValueError: There is no question, or there are two.
         """
-        return self._postprocess_nodes(nodes, _bundle(query_bundle, query_str), **overrides)
+        return self._postprocess_nodes(nodes, _to_query_bundle(query_bundle, query_str), **overrides)
 
     async def apostprocess_nodes(
         self,
@@ -97,14 +97,14 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         **overrides: Unpack[Overrides],
     ) -> list[NodeWithScore]:
         """Return the best nodes, best first, as `postprocess_nodes` does; cancelling it cancels the request."""
-        return await self._apostprocess_nodes(nodes, _bundle(query_bundle, query_str), **overrides)
+        return await self._apostprocess_nodes(nodes, _to_query_bundle(query_bundle, query_str), **overrides)
 
     @dispatcher.span
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
         with self._rerank(nodes, query_bundle, overrides) as rerank:
-            rerank.response = rank(rerank.reranker, rerank.query, rerank.texts, rerank.wanted)
+            rerank.response = rerank_texts(rerank.reranker, rerank.query, rerank.texts, rerank.overrides)
         return rerank.nodes
 
     @dispatcher.span
@@ -112,19 +112,19 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
         with self._rerank(nodes, query_bundle, overrides) as rerank:
-            rerank.response = await arank(rerank.reranker, rerank.query, rerank.texts, rerank.wanted)
+            rerank.response = await arerank_texts(rerank.reranker, rerank.query, rerank.texts, rerank.overrides)
         return rerank.nodes
 
     @contextmanager
     def _rerank(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None, overrides: Overrides
-    ) -> Generator["_Rerank"]:
+    ) -> Generator["_RerankInProgress"]:
         """Begin a rerank and end it: its events, in both of LlamaIndex's systems, and the nodes that come of it."""
         if query_bundle is None:
             raise ValueError("a reranker needs the question: pass query_bundle or query_str")
         texts = node_texts(nodes, self.text_fn, self.metadata_mode)
-        rerank = _Rerank(self.reranker, query_bundle.query_str, texts, self._wanted(overrides))
-        top_n, reranker = rerank.wanted.get("top_n") or len(nodes), rerank.reranker
+        rerank = _RerankInProgress(self.reranker, query_bundle.query_str, texts, self._resolve_overrides(overrides))
+        top_n, reranker = rerank.overrides.get("top_n") or len(nodes), rerank.reranker
         model = reranker.model or ""
         about: dict[str, Any] = {"provider": reranker.provider.name, "model_name": model}
         asked: dict[str, Any] = {
@@ -139,7 +139,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
                 yield rerank
                 rerank.nodes = ranked_nodes(nodes, rerank.response, keep_retrieval_score=self.keep_retrieval_score)
                 event.on_end(payload={EventPayload.NODES: rerank.nodes})
-            about |= describe(rerank.response)
+            about |= end_event_fields(rerank.response)
         except BaseException as error:
             about["error"] = type(error).__name__
             raise
@@ -153,18 +153,18 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
 
 
 @dataclass(slots=True)
-class _Rerank:
+class _RerankInProgress:
     """A rerank under way: who is asked what, then what came of it."""
 
     reranker: Reranker
     query: str
     texts: list[str]
-    wanted: Overrides
+    overrides: Overrides
     response: RerankResponse = field(init=False)
     nodes: list[NodeWithScore] = field(default_factory=list[NodeWithScore])
 
 
-def _bundle(query_bundle: QueryBundle | str | None, query_str: str | None) -> QueryBundle | None:
+def _to_query_bundle(query_bundle: QueryBundle | str | None, query_str: str | None) -> QueryBundle | None:
     if query_str is None:
         return QueryBundle(query_bundle) if isinstance(query_bundle, str) else query_bundle
     if query_bundle is not None:

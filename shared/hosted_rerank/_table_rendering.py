@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from rich.table import Table
 
-WORDS = 110
+_MAX_TEXT_CHARS = 110
 """Characters of a text that are shown."""
-_BAR = 10
+_BAR_WIDTH = 10
 """Characters of a full bar in a terminal."""
 
 
@@ -46,8 +46,8 @@ class Line:
     @property
     def words(self) -> str:
         """The beginning of its text, on one line."""
-        text = " ".join(self.text[: 4 * WORDS].split())
-        return text if len(text) <= WORDS else text[: WORDS - 1] + "…"
+        text = " ".join(self.text[: 4 * _MAX_TEXT_CHARS].split())
+        return text if len(text) <= _MAX_TEXT_CHARS else text[: _MAX_TEXT_CHARS - 1] + "…"
 
     @property
     def shown_score(self) -> str:
@@ -55,7 +55,7 @@ class Line:
         return self.error or ("" if self.score is None else f"{self.score:.4g}")
 
 
-def _shares(lines: Sequence[Line]) -> list[float]:
+def _bar_fractions(lines: Sequence[Line]) -> list[float]:
     """How full the bar of each score is: of 1 where scores lie from 0 to 1, else between the lowest and the highest."""
     scores = [line.score for line in lines if line.score is not None]
     low, high = min([0.0, *scores]), max([1.0, *scores])
@@ -70,11 +70,11 @@ def as_html(lines: Sequence[Line], title: str = "", below: str = "") -> str:
     texts = any(line.text for line in lines)
     rows = "".join(
         f"<tr><td>{line.after}</td><td>{line.was}</td><td>{line.move}</td>"
-        f'<td style="text-align:left;white-space:nowrap"><span style="display:inline-block;width:{80 * share:.0f}px;'
+        f'<td style="text-align:left;white-space:nowrap"><span style="display:inline-block;width:{80 * fraction:.0f}px;'
         f'height:.7em;margin-right:.5em;border-radius:2px;background:#4269d0"></span>{html.escape(line.shown_score)}</td>'
         + (f'<td style="text-align:left">{html.escape(line.words)}</td>' if texts else "")
         + "</tr>"
-        for line, share in zip(lines, _shares(lines), strict=True)
+        for line, fraction in zip(lines, _bar_fractions(lines), strict=True)
     )
     names = ("rank", "before", "move", "score", *(("text",) if texts else ()))
     left = ' style="text-align:left"'
@@ -98,9 +98,9 @@ def as_table(lines: Sequence[Line], title: str = "", below: str = "") -> "Table"
         table.add_column(name, justify=justify, no_wrap=True)
     if texts:
         table.add_column("text", ratio=1, no_wrap=True, overflow="ellipsis")
-    for line, share in zip(lines, _shares(lines), strict=True):
-        bar = "█" * round(_BAR * share)
-        score = Text(f"{bar:{_BAR}} {line.shown_score}")
+    for line, fraction in zip(lines, _bar_fractions(lines), strict=True):
+        bar = "█" * round(_BAR_WIDTH * fraction)
+        score = Text(f"{bar:{_BAR_WIDTH}} {line.shown_score}")
         table.add_row(str(line.after), line.was, line.move, score, *([Text(line.words)] if texts else []))
     return table
 

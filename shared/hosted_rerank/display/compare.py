@@ -54,7 +54,7 @@ def compare(
         TypeError: One of them is neither a text nor a document nor a node.
     """
     check_list("before", before, object)
-    shown = [_read(item, score_key) for item in before]
+    shown = [_read_item(item, score_key) for item in before]
     if isinstance(after, RerankResponse):
         kept = [shown[result.index] for result in after.results]
         places: list[int | None] = [result.index + 1 for result in after.results]
@@ -62,8 +62,8 @@ def compare(
         below = after.summary
     else:
         check_list("after", after, object)
-        kept = [_read(item, score_key) for item in after]
-        places = _find(shown, kept)
+        kept = [_read_item(item, score_key) for item in after]
+        places = _previous_ranks(shown, kept)
         scores = [(item.score, None) for item in kept]
         below = f"{len(kept)} of {len(shown)} kept"
     lines = [
@@ -76,7 +76,7 @@ def compare(
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _Item:
     """What is shown of a document, and what it is known by."""
 
     text: str
@@ -84,7 +84,7 @@ class _Shown:
     score: float | None
 
 
-def _find(before: Sequence[_Shown], after: Sequence[_Shown]) -> list[int | None]:
+def _previous_ranks(before: Sequence[_Item], after: Sequence[_Item]) -> list[int | None]:
     """The places, from 1, where documents stood: found by id, or by text where a step in between lost the id."""
     where: dict[tuple[str, str], deque[int]] = {}
     for place, item in enumerate(before, 1):
@@ -102,13 +102,13 @@ def _find(before: Sequence[_Shown], after: Sequence[_Shown]) -> list[int | None]
     return places
 
 
-def _read(item: Any, score_key: str) -> _Shown:
+def _read_item(item: Any, score_key: str) -> _Item:
     """A text, or what has the attributes of LangChain's `Document` or LlamaIndex's `NodeWithScore`."""
     if isinstance(item, str):
-        return _Shown(item, None, None)
+        return _Item(item, None, None)
     if hasattr(item, "page_content"):
         score = item.metadata.get(score_key)
-        return _Shown(item.page_content, item.id, score)
+        return _Item(item.page_content, item.id, score)
     if hasattr(item, "node") and hasattr(item.node, "get_content"):
-        return _Shown(item.node.get_content(), item.node.node_id, item.score)
+        return _Item(item.node.get_content(), item.node.node_id, item.score)
     raise TypeError(f"before and after hold texts, LangChain documents or LlamaIndex nodes, not {type(item).__name__}")

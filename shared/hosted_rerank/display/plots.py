@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _UP, _DOWN, _GONE = "#4269d0", "#b5651d", "#999999"
-_WORDS = 42
+_MAX_LABEL_CHARS = 42
 """Characters of a label."""
 
 
@@ -33,7 +33,7 @@ def plot_ranks(
         ImportError: matplotlib is not installed.
     """
     drawn = before if isinstance(before, Comparison) else compare(before, () if after is None else after)
-    chosen = _axes(ax, height=0.42 * (top + 2))
+    chosen = _axes_or_new(ax, height=0.42 * (top + 2))
     axes: Any = chosen  # its own types are looser than what it takes
     for line in (*drawn.lines, *drawn.left_out):
         start = min(line.before or top + 1, top + 1)
@@ -83,7 +83,7 @@ def plot_scores(
     if relevant is not None and len(relevant) != len(given):
         raise ValueError(f"relevant must say it of each score: {len(given)} scores, {len(relevant)} judgements")
     judged = [(score, relevant[place] if relevant else False) for place, score in enumerate(given) if score is not None]
-    chosen = _axes(ax, height=3.2)
+    chosen = _axes_or_new(ax, height=3.2)
     axes: Any = chosen
     parts = [[score for score, is_relevant in judged if is_relevant == wanted] for wanted in (False, True)]
     names = ["irrelevant", "relevant"] if relevant is not None else ["documents", ""]
@@ -111,11 +111,11 @@ def plot_scores(
 
 
 def _label(words: str) -> str:
-    text = words if len(words) <= _WORDS else words[: _WORDS - 1] + "…"
+    text = words if len(words) <= _MAX_LABEL_CHARS else words[: _MAX_LABEL_CHARS - 1] + "…"
     return text.replace("$", r"\$")  # not a formula
 
 
-def _axes(ax: "Axes | None", height: float) -> "Axes":
+def _axes_or_new(ax: "Axes | None", height: float) -> "Axes":
     if ax is not None:
         return ax
     try:

@@ -24,13 +24,13 @@ from pydantic import (
 from hosted_rerank._context_manager import Closing
 from hosted_rerank._validation import check_count
 from hosted_rerank.call.batching import CONCURRENCY
-from hosted_rerank.frameworks.serialization import dump_open, dump_provider, load_provider
+from hosted_rerank.frameworks.serialization import deserialize_provider, serialize_provider, serialize_without_secrets
 from hosted_rerank.providers import Provider
 from hosted_rerank.providers.endpoint import ScoreTransformChoice
 from hosted_rerank.reranker import Reranker
 from hosted_rerank.response import RerankResponse
 
-PASSED_KEY = "rerank_error"
+PASSTHROUGH_KEY = "rerank_error"
 """Metadata key that marks what `on_error="passthrough"` let through: the name of the error."""
 
 _RERANKER_FIELDS = (
@@ -40,13 +40,13 @@ _RERANKER_FIELDS = (
 )
 
 
-def dump_fallbacks(fallbacks: Sequence[str | Provider | Reranker]) -> list[Any]:
+def serialize_fallbacks(fallbacks: Sequence[str | Provider | Reranker]) -> list[Any]:
     """Return fallbacks as JSON, as far as they can be written down."""
-    return [dump_provider(fallback) for fallback in fallbacks if not isinstance(fallback, Reranker)]
+    return [serialize_provider(fallback) for fallback in fallbacks if not isinstance(fallback, Reranker)]
 
 
-Fallback = Annotated[str | Provider | Reranker, BeforeValidator(load_provider)]
-ProviderField = Annotated[str | Provider, BeforeValidator(load_provider), PlainSerializer(dump_provider)]
+Fallback = Annotated[str | Provider | Reranker, BeforeValidator(deserialize_provider)]
+ProviderField = Annotated[str | Provider, BeforeValidator(deserialize_provider), PlainSerializer(serialize_provider)]
 
 
 class Overrides(TypedDict, total=False):
@@ -57,15 +57,15 @@ class Overrides(TypedDict, total=False):
     instruction: str | None
 
 
-class _Made(NamedTuple):
+class _CachedReranker(NamedTuple):
     """A reranker, and what it was made of."""
 
     fields: dict[str, Any]
-    held: list[Any]
+    mutable_values: list[Any]
     reranker: Reranker
 
 
-def _held(fields: dict[str, Any]) -> list[Any]:
+def _mutable_values(fields: dict[str, Any]) -> list[Any]:
     """The fields that can change without being assigned to."""
     return [fields[name] for name in ("headers", "params", "options", "extra_body")]
 
@@ -124,14 +124,18 @@ class RerankSettings(Closing, BaseModel):
     """Whether an outage of the API raises, or returns what it hit in input order after what was scored, cut to `top_n`,
     without new scores, logged and marked under `rerank_error` in the metadata. A wrong request, a 401, a 403 and a
     cancellation always raise."""
-    fallbacks: Annotated[list[Fallback], PlainSerializer(dump_fallbacks)] | None = None
+    fallbacks: Annotated[list[Fallback], PlainSerializer(serialize_fallbacks)] | None = None
     """Who is asked when the provider is out: names of providers, `Provider` rows, or `Reranker`s, which are not in
     dumps."""
     rate_limiter: Any = Field(default=None, exclude=True, repr=False)
     """LangChain's `BaseRateLimiter`, or what is like it: asked once for each request. Not in pickles and dumps."""
-    headers: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
+    headers: Annotated[dict[str, str], PlainSerializer(serialize_without_secrets)] | None = Field(
+        default=None, repr=False
+    )
     """More HTTP headers. Those whose names say that they may hold a secret are not in pickles and dumps."""
-    params: Annotated[dict[str, str], PlainSerializer(dump_open)] | None = Field(default=None, repr=False)
+    params: Annotated[dict[str, str], PlainSerializer(serialize_without_secrets)] | None = Field(
+        default=None, repr=False
+    )
     """More query parameters of the URL, and parts of it, such as Bedrock's `region`; likewise."""
     options: dict[str, Any] | None = None
     """More fields of the request, of those that the provider's row lists."""
@@ -142,7 +146,7 @@ class RerankSettings(Closing, BaseModel):
     async_client: Any = Field(default=None, exclude=True, repr=False)
     """An `httpx.AsyncClient` for awaiting calls; likewise."""
 
-    _made: _Made | None = PrivateAttr(default=None)
+    _cached_reranker: _CachedReranker | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -154,15 +158,17 @@ class RerankSettings(Closing, BaseModel):
     @property
     def reranker(self) -> Reranker:
         """The core's reranker for these fields as they are now."""
-        fields, made = dict(self), self._made
-        if made is None or made.fields != fields or made.held != _held(fields):
-            self._made = made = _Made(fields, copy.deepcopy(_held(fields)), Reranker(**self._reranker_settings()))
-        return made.reranker
+        fields, cached = dict(self), self._cached_reranker
+        if cached is None or cached.fields != fields or cached.mutable_values != _mutable_values(fields):
+            self._cached_reranker = cached = _CachedReranker(
+                fields, copy.deepcopy(_mutable_values(fields)), Reranker(**self._reranker_settings())
+            )
+        return cached.reranker
 
     def _reranker_settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _RERANKER_FIELDS} | {"fallbacks": self.fallbacks or ()}
 
-    def _wanted(self, overrides: Overrides) -> Overrides:
+    def _resolve_overrides(self, overrides: Overrides) -> Overrides:
         """What a call asks for, all of it: the fields, with the call's own on top."""
         known = Overrides.__annotations__
         if unknown := overrides.keys() - known.keys():
@@ -202,30 +208,35 @@ class RerankSettings(Closing, BaseModel):
 
     def __getstate__(self) -> dict[Any, Any]:
         without: dict[str, Any] = dict.fromkeys(("api_key", "client", "async_client", "cache", "rate_limiter"))
-        without |= {"headers": dump_open(self.headers), "params": dump_open(self.params)}
+        without |= {
+            "headers": serialize_without_secrets(self.headers),
+            "params": serialize_without_secrets(self.params),
+        }
         bare = self.model_copy(update=without)  # LlamaIndex's own __getstate__ deletes from the object that it is given
-        bare._made = None  # noqa: SLF001 - ours; the reranker in it has the key
+        bare._cached_reranker = None  # noqa: SLF001 - ours; the reranker in it has the key
         return super(RerankSettings, bare).__getstate__()
 
 
-def rank(reranker: Reranker, query: str, texts: Sequence[str], wanted: Overrides) -> RerankResponse:
+def rerank_texts(reranker: Reranker, query: str, texts: Sequence[str], overrides: Overrides) -> RerankResponse:
     """Rerank texts as a call wants it."""
-    response = reranker.rerank(query, texts, top_n=wanted.get("top_n"), instruction=wanted.get("instruction"))
-    return _keep(response, wanted)
+    response = reranker.rerank(query, texts, top_n=overrides.get("top_n"), instruction=overrides.get("instruction"))
+    return _apply_score_threshold(response, overrides)
 
 
-async def arank(reranker: Reranker, query: str, texts: Sequence[str], wanted: Overrides) -> RerankResponse:
+async def arerank_texts(reranker: Reranker, query: str, texts: Sequence[str], overrides: Overrides) -> RerankResponse:
     """Rerank texts as a call wants it, awaiting."""
-    top_n, instruction = wanted.get("top_n"), wanted.get("instruction")
-    return _keep(await reranker.arerank(query, texts, top_n=top_n, instruction=instruction), wanted)
+    top_n, instruction = overrides.get("top_n"), overrides.get("instruction")
+    return _apply_score_threshold(await reranker.arerank(query, texts, top_n=top_n, instruction=instruction), overrides)
 
 
-def _keep(response: RerankResponse, wanted: Overrides) -> RerankResponse:
+def _apply_score_threshold(response: RerankResponse, overrides: Overrides) -> RerankResponse:
     """The answer without the results below the threshold; of those that an outage hit nobody knows."""
-    least = wanted.get("score_threshold")
-    if least is None:
+    threshold = overrides.get("score_threshold")
+    if threshold is None:
         return response
-    kept = (r for r in response.results if r.error or (r.relevance_score is not None and r.relevance_score >= least))
+    kept = (
+        r for r in response.results if r.error or (r.relevance_score is not None and r.relevance_score >= threshold)
+    )
     return replace(response, results=tuple(kept))
 
 
