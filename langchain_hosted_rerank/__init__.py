@@ -1,14 +1,15 @@
 """Hosted rerank APIs for LangChain: a document compressor and a retriever.
 
-A name is loaded when it is first asked for, as in langchain_core: importing that core's base classes takes most of a
-second, which a program that only may rerank should not pay at its start.
+A name is imported at its first use, as in langchain_core: the import of the base classes of langchain_core takes most
+of a second, and a program that does not rerank should start without it.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langchain_hosted_rerank.compressor import HostedRerank, RerankInput
+    from langchain_hosted_rerank.compressor import HostedRerank
+    from langchain_hosted_rerank.input import RerankInput
     from langchain_hosted_rerank.retriever import RerankRetriever
     from langchain_hosted_rerank.vendors import FireworksRerank, NebiusRerank
 
@@ -18,7 +19,7 @@ _MODULES = {
     "FireworksRerank": "vendors",
     "HostedRerank": "compressor",
     "NebiusRerank": "vendors",
-    "RerankInput": "compressor",
+    "RerankInput": "input",
     "RerankRetriever": "retriever",
 }
 

@@ -1,4 +1,4 @@
-"""What is sent of a node, and how it comes back: always as a copy where anything of it changes."""
+"""The text to send for a node, and the nodes in their new order. A node with new metadata is a copy."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,16 +10,24 @@ from hosted_rerank._validation import check_list
 from hosted_rerank.frameworks.settings import PASSTHROUGH_KEY
 
 RETRIEVAL_SCORE_KEY = "retrieval_score"
-"""Metadata key of the score that a node came with."""
+"""The metadata key of the score that the retrieval gave a node."""
 
 
 def node_texts(
     nodes: Sequence[NodeWithScore], to_text: Callable[[BaseNode], str] | None, mode: MetadataMode
 ) -> list[str]:
-    """Return what is sent of each node: what `to_text` says, or its content; nothing if it has metadata but no text.
+    """Return the text to send for each node.
+
+    Args:
+        nodes: The nodes.
+        to_text: Returns the text of a node; `None` uses its content.
+        mode: Selects the metadata that the content includes.
+
+    Returns:
+        One text for each node. A node with metadata and no text counts as blank.
 
     Raises:
-        TypeError: One of them is no `NodeWithScore`.
+        TypeError: An item is not a `NodeWithScore`.
     """
     check_list("nodes", nodes, NodeWithScore)
     if to_text is not None:
@@ -35,7 +43,17 @@ def _node_text(node: BaseNode, mode: MetadataMode) -> str:
 def ranked_nodes(
     nodes: Sequence[NodeWithScore], response: RerankResponse, *, keep_retrieval_score: bool
 ) -> list[NodeWithScore]:
-    """Return the nodes in their new order with the reranker's scores, or with a failure's mark and their own scores."""
+    """Return the nodes in their new order.
+
+    Args:
+        nodes: The candidates, which stay unchanged.
+        response: The response for these nodes.
+        keep_retrieval_score: Whether the metadata of a copy keeps the old score.
+
+    Returns:
+        A new `NodeWithScore` for each result, with the score of the reranker. If an outage left a node unscored, it
+        keeps its old score, and the metadata of a copy names the error.
+    """
     reordered: list[NodeWithScore] = []
     for result in response.results:
         old = nodes[result.index]
@@ -44,7 +62,7 @@ def ranked_nodes(
             reordered.append(NodeWithScore(node=node, score=old.score))
             continue
         node = old.node
-        if PASSTHROUGH_KEY in node.metadata:  # an earlier stage's
+        if PASSTHROUGH_KEY in node.metadata:  # from an earlier reranker
             node = node.model_copy(
                 update={"metadata": {k: v for k, v in node.metadata.items() if k != PASSTHROUGH_KEY}}
             )
@@ -55,7 +73,7 @@ def ranked_nodes(
 
 
 def with_hidden_metadata(node: BaseNode, added: dict[str, Any]) -> BaseNode:
-    """Return a copy of a node with metadata that neither the LLM nor an embedder gets to read."""
+    """Return a copy of a node with more metadata, which is excluded from the text for the LLM and for embeddings."""
     return node.model_copy(
         update={
             "metadata": {**node.metadata, **added},
