@@ -1,7 +1,7 @@
-"""A ranking as a table that shows itself: in a notebook, in a terminal, in plain text.
+"""Renders a ranking as a table: HTML for notebooks, rich for terminals, and plain text.
 
-It knows nothing of rerankers: it is given lines, and what to say below them. Texts are escaped, so that what stands in
-a document is shown and never runs.
+The functions take lines, a title and a line to put below the table. They escape all texts, so HTML in a document is
+shown and not executed.
 """
 
 import html
@@ -13,31 +13,34 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _MAX_TEXT_CHARS = 110
-"""Characters of a text that are shown."""
+"""The largest number of characters of a text."""
 _BAR_WIDTH = 10
-"""Characters of a full bar in a terminal."""
+"""The number of characters of a full bar in a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One document's places, from 1."""
+    """One row of the table: a document with its old and its new rank."""
 
     after: int
+    """The new rank, from 1."""
     before: int | None
-    """`None` for one that was not there."""
+    """The old rank, from 1; `None` for a document without one."""
     score: float | None
+    """The relevance score; `None` for an unscored document."""
     text: str = ""
+    """The text of the document; an empty text leaves the column out."""
     error: str | None = None
-    """What kept it from being scored."""
+    """The name of the error that left the document unscored."""
 
     @property
     def was(self) -> str:
-        """Its place before, if it had one."""
+        """The old rank as text; empty if there is none."""
         return "" if self.before is None else str(self.before)
 
     @property
     def move(self) -> str:
-        """How far it went up or down, in words that need no colour."""
+        """The difference of the ranks, with an arrow, so that it needs no colour."""
         if self.before is None:
             return "new"
         up = self.before - self.after
@@ -45,18 +48,18 @@ class Line:
 
     @property
     def words(self) -> str:
-        """The beginning of its text, on one line."""
+        """The beginning of the text, on one line."""
         text = " ".join(self.text[: 4 * _MAX_TEXT_CHARS].split())
         return text if len(text) <= _MAX_TEXT_CHARS else text[: _MAX_TEXT_CHARS - 1] + "…"
 
     @property
     def shown_score(self) -> str:
-        """Its score, or why there is none."""
+        """The score as text, or the name of the error."""
         return self.error or ("" if self.score is None else f"{self.score:.4g}")
 
 
 def _bar_fractions(lines: Sequence[Line]) -> list[float]:
-    """How full the bar of each score is: of 1 where scores lie from 0 to 1, else between the lowest and the highest."""
+    """Return the length of each bar from 0 to 1, scaled to the range of the scores if that exceeds 0 to 1."""
     scores = [line.score for line in lines if line.score is not None]
     low, high = min([0.0, *scores]), max([1.0, *scores])
     if low < 0 or high > 1:
@@ -66,7 +69,7 @@ def _bar_fractions(lines: Sequence[Line]) -> list[float]:
 
 
 def as_html(lines: Sequence[Line], title: str = "", below: str = "") -> str:
-    """Return a table for a notebook, light or dark as the notebook is."""
+    """Return an HTML table that fits a light and a dark notebook."""
     texts = any(line.text for line in lines)
     rows = "".join(
         f"<tr><td>{line.after}</td><td>{line.was}</td><td>{line.move}</td>"
@@ -85,7 +88,7 @@ def as_html(lines: Sequence[Line], title: str = "", below: str = "") -> str:
 
 
 def as_table(lines: Sequence[Line], title: str = "", below: str = "") -> "Table":
-    """Return a table for a terminal; needs rich."""
+    """Return a table for a terminal. It needs rich."""
     from rich.table import Table  # noqa: PLC0415 - an extra
     from rich.text import Text  # noqa: PLC0415 - an extra
 
@@ -106,6 +109,6 @@ def as_table(lines: Sequence[Line], title: str = "", below: str = "") -> "Table"
 
 
 def as_text(lines: Sequence[Line], title: str = "", below: str = "") -> str:
-    """Return plain lines, for a log or a terminal without rich."""
+    """Return the table as plain text, for a log or a terminal without rich."""
     rows = [f"{line.after:>4} {line.was:>6} {line.move:>6}  {line.shown_score:<10}  {line.words}" for line in lines]
     return "\n".join(filter(None, (title, "rank before   move  score", *map(str.rstrip, rows), below)))

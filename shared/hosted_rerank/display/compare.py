@@ -1,4 +1,4 @@
-"""A ranking before and after, side by side: texts, LangChain's documents or LlamaIndex's nodes."""
+"""A comparison of a ranking with the one before it, of texts, LangChain documents or LlamaIndex nodes."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A ranking and where its documents stood before. Notebooks and rich show it as a table, `str` as lines."""
+    """A ranking with the previous rank of each document. Notebooks and rich show a table, `str` returns lines."""
 
     lines: tuple[Line, ...]
     """The documents, in their new order."""
     left_out: tuple[Line, ...]
-    """Those that are not there any more, as they stood; their `after` is one more than the others'."""
+    """The documents that left the ranking, in their old order. Their `after` is one more than the last rank."""
     title: str = ""
+    """The line above the table."""
     below: str = ""
+    """The line below the table."""
 
     def _repr_html_(self) -> str:
         return as_html(self.lines, self.title, self.below)
@@ -41,17 +43,20 @@ def compare(
     title: str = "",
     score_key: str = "relevance_score",
 ) -> Comparison:
-    """Return a ranking beside the one before it, as something that shows itself.
+    """Compare a ranking with the one before it.
 
     Args:
-        before: The candidates as they came: texts, LangChain documents or LlamaIndex nodes.
-        after: What a reranker made of them: the same kind, or the response of `Reranker.rerank`. Documents are found
-            again by id, or by text where they have none.
-        title: What stands above it, such as the question.
-        score_key: Where LangChain documents have their score.
+        before: The candidates in their original order: texts, LangChain documents or LlamaIndex nodes.
+        after: The reranked candidates: items of the same kind, or the response of `Reranker.rerank`. Items are matched
+            by id, or by text if they have no id.
+        title: The line above the table, such as the question.
+        score_key: The metadata key of the score in LangChain documents.
+
+    Returns:
+        The comparison, which notebooks and terminals can show.
 
     Raises:
-        TypeError: One of them is neither a text nor a document nor a node.
+        TypeError: `before` or `after` is not a list, or an item is not a text, a document or a node.
     """
     check_list("before", before, object)
     shown = [_read_item(item, score_key) for item in before]
@@ -77,7 +82,7 @@ def compare(
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """What is shown of a document, and what it is known by."""
+    """The text, id and score of a document."""
 
     text: str
     id: str | None
@@ -85,7 +90,7 @@ class _Item:
 
 
 def _previous_ranks(before: Sequence[_Item], after: Sequence[_Item]) -> list[int | None]:
-    """The places, from 1, where documents stood: found by id, or by text where a step in between lost the id."""
+    """Return the previous rank of each item, from 1, matched by id, or by text if the item has no id."""
     where: dict[tuple[str, str], deque[int]] = {}
     for place, item in enumerate(before, 1):
         if item.id is not None:
@@ -103,7 +108,7 @@ def _previous_ranks(before: Sequence[_Item], after: Sequence[_Item]) -> list[int
 
 
 def _read_item(item: Any, score_key: str) -> _Item:
-    """A text, or what has the attributes of LangChain's `Document` or LlamaIndex's `NodeWithScore`."""
+    """Return the item for a text or for an object with the attributes of a `Document` or a `NodeWithScore`."""
     if isinstance(item, str):
         return _Item(item, None, None)
     if hasattr(item, "page_content"):
@@ -111,4 +116,4 @@ def _read_item(item: Any, score_key: str) -> _Item:
         return _Item(item.page_content, item.id, score)
     if hasattr(item, "node") and hasattr(item.node, "get_content"):
         return _Item(item.node.get_content(), item.node.node_id, item.score)
-    raise TypeError(f"before and after hold texts, LangChain documents or LlamaIndex nodes, not {type(item).__name__}")
+    raise TypeError(f"before and after must hold texts, documents or nodes, not {type(item).__name__}")
