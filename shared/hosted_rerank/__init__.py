@@ -63,6 +63,7 @@ __all__ = [
     "Reranker",
     "ServerError",
     "Usage",
+    "__version__",
     "compare",
     "plot_ranks",
     "plot_scores",
