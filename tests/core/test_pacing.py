@@ -19,10 +19,11 @@ from hosted_rerank import (
     RerankResponse,
     ServerError,
 )
-from hosted_rerank.limits.adaptive_rate import FIRST_WINDOW, AdaptiveRate
+from hosted_rerank.limits.adaptive_rate import AdaptiveRate
 from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
 from hosted_rerank.limits.endpoint_state import EndpointRegistry, EndpointState
-from hosted_rerank.limits.request_queue import LOOK, RequestQueue, Ticket
+from hosted_rerank.limits.rate_settings import RATE_SETTINGS
+from hosted_rerank.limits.request_queue import ABANDONED_CHECK_INTERVAL, RequestQueue, Ticket
 from hosted_rerank.limits.retry import Quota, quota
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.core.bounded import within
@@ -39,25 +40,25 @@ def go(pacer: RequestQueue, now: float) -> Ticket:
 def test_window_doubles_while_all_goes_well() -> None:
     """Every answer lets two go, so each round trip doubles what is under way."""
     pacer = RequestQueue(AdaptiveRate())
-    first = [go(pacer, 0.0) for _ in range(FIRST_WINDOW)]
+    first = [go(pacer, 0.0) for _ in range(RATE_SETTINGS.initial_window)]
     waiting = Ticket()
     assert pacer.admit(waiting, 0.0) > 0
     for ticket in first:
         pacer.on_success(ticket, 0.05)
     assert pacer.admit(waiting, 0.05) == 0
-    for number in range(2 * FIRST_WINDOW - 1):
+    for number in range(2 * RATE_SETTINGS.initial_window - 1):
         go(pacer, 0.05 + number / 1000)
 
 
 def test_window_doubles_where_answers_take_long() -> None:
     """A slow service is no full one: refusals come fast."""
     pacer = RequestQueue(AdaptiveRate())
-    for _ in range(FIRST_WINDOW):
+    for _ in range(RATE_SETTINGS.initial_window):
         go(pacer, 0.0)
     waiting = Ticket()
     assert 0 < pacer.admit(waiting, 0.0) < 1
     assert pacer.admit(waiting, 0.2) == 0
-    for _ in range(FIRST_WINDOW - 1):
+    for _ in range(RATE_SETTINGS.initial_window - 1):
         go(pacer, 0.2)
 
 
@@ -96,11 +97,11 @@ def test_whoever_leaves_the_line_holds_nobody_up() -> None:
     assert pacer.admit(second, 0.0, limit=1) == math.inf
     woken = threading.Event()
     second.notify = woken.set
-    pacer.leave(first)
+    pacer.drop(first)
     assert woken.is_set()
     assert pacer.admit(second, 0.0, limit=1) == math.inf
-    pacer.leave(under_way)
-    pacer.leave(under_way)
+    pacer.drop(under_way)
+    pacer.drop(under_way)
     assert pacer.admit(second, 0.0, limit=1) == 0
 
 
@@ -113,7 +114,7 @@ def test_waker_of_a_loop_that_is_gone() -> None:
     loop = asyncio.new_event_loop()
     gone.notify = lambda: loop.call_soon_threadsafe(print)
     loop.close()
-    pacer.leave(under_way)
+    pacer.drop(under_way)
     assert pacer.admit(after, 0.0, limit=1) == 0
 
 
@@ -125,7 +126,7 @@ def test_first_of_the_line_that_is_gone() -> None:
         assert pacer.admit(ticket, 0.0, limit=1) == math.inf
     line[0].is_abandoned = line[1].is_abandoned = lambda: True
     line[2].is_abandoned = lambda: False
-    pacer.leave(under_way)
+    pacer.drop(under_way)
     assert pacer.admit(line[3], 0.0, limit=1) == math.inf
     assert pacer.admit(line[2], 0.0, limit=1) == 0
     assert pacer.queued == 1
@@ -138,9 +139,9 @@ def test_request_under_way_that_is_gone() -> None:
     under_way.is_abandoned = lambda: bool(over)
     assert pacer.admit(after, 0.0, limit=1) == math.inf
     over.append(True)
-    assert pacer.admit(after, LOOK, limit=1) == 0
+    assert pacer.admit(after, ABANDONED_CHECK_INTERVAL, limit=1) == 0
     assert (under_way.in_flight, pacer.controller.in_flight) == (False, 1)
-    pacer.leave(under_way)
+    pacer.drop(under_way)
     assert pacer.controller.in_flight == 1
 
 
@@ -162,8 +163,8 @@ def test_call_that_ends_within_another_ones_turn() -> None:
         assert pacer.admit(ticket, 0.0, limit=1) == math.inf
 
     def collect() -> None:
-        pacer.leave(under_way)
-        pacer.leave(second)
+        pacer.drop(under_way)
+        pacer.drop(second)
 
     pace.collect = collect
     assert within(5.0, lambda: pacer.admit(first, 0.0)) == 0

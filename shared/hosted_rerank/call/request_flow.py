@@ -77,7 +77,7 @@ class Exchange:
             error.attempts, failed = self.attempts, error
             raise
         finally:
-            self.state.queue.leave(self.ticket)
+            self.state.queue.drop(self.ticket)
             if self.is_probe:
                 self.state.breaker.cancel_probe(self.clock())
             if several:

@@ -48,7 +48,7 @@ class EndpointState:
         elif verdict.throttled:
             self.queue.on_throttled(ticket, now, retry_after, verdict.quota, overloaded=verdict.overloaded)
         else:
-            self.queue.leave(ticket)
+            self.queue.drop(ticket)
         if verdict.outage is None:
             self.breaker.record_response()
         if verdict.success or verdict.outage is not None:
