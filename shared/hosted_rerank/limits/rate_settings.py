@@ -34,7 +34,7 @@ class RateSettings:
     recovery_time: float = 5.0
     """Seconds in which a limit grows back to the value that was refused; chosen by simulation."""
     growth_doubling: float = 1.25
-    """Seconds after which the growth above the refused value doubles; chosen by simulation, in place of CUBIC's cube."""
+    """Seconds after which the growth above the refused value doubles; chosen by simulation (CUBIC: a cube)."""
     growth_pause: float = 8.0
     """Seconds without growth for each second of waiting that a throttled request costs; chosen by simulation."""
     max_growth_pause: float = 30.0
