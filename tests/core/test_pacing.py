@@ -235,7 +235,7 @@ def rate_after(pacer: RequestQueue, now: float) -> tuple[float, float]:
 
 
 def test_refusal_that_says_nothing_may_be_by_chance() -> None:
-    """A 429 without `RetryPolicy-After` holds nobody else, and one of twenty teaches nothing; many do."""
+    """A 429 without `Retry-After` holds nobody else, and one of twenty teaches nothing; many do."""
     pacer = RequestQueue(AdaptiveRate())
     learned, now = rate_after(pacer, 0.0)
     for number in range(200):
@@ -365,7 +365,7 @@ def test_retries_are_a_share_of_requests() -> None:
 
 
 def bucket(rate: float, burst: int) -> Act:
-    """An act that takes `rate` requests a second and refuses the others with 429 and `RetryPolicy-After`."""
+    """An act that takes `rate` requests a second and refuses the others with 429 and `Retry-After`."""
     limit, lock = Bucket(rate, burst), threading.Lock()
 
     async def act(peer: Peer) -> None:
