@@ -1,8 +1,9 @@
 """Reports a call to OpenTelemetry: a span, a span below it for each of several requests, and metrics.
 
-Names are those of the GenAI conventions where they have one
-(https://github.com/open-telemetry/semantic-conventions-genai); other names begin with `hosted_rerank`. Texts are recorded only
-with `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`, and then the question alone; keys never.
+Names are those of the GenAI conventions, if they have one
+(https://github.com/open-telemetry/semantic-conventions-genai); other names begin with `hosted_rerank`. The query is
+recorded only with `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`; documents and keys never are. This module
+uses only OpenTelemetry's API, not its SDK.
 """
 
 import os
