@@ -1,15 +1,20 @@
-"""`ContextManagerMixin`: what has connections to let go of, as a context manager of both kinds."""
+"""A mixin for classes with connections to close, usable in `with` and in `async with`."""
 
 from typing import Self
 
 
 class ContextManagerMixin:
-    """Closed at the end of a `with` or an `async with`. No ABC: pydantic's models have a metaclass of their own."""
+    """Closes an object at the end of a `with` or an `async with` block.
+
+    It is not an ABC, because pydantic's models have a metaclass of their own.
+    """
 
     def close(self) -> None:
+        """Closes the connections of blocking calls."""
         raise NotImplementedError
 
     async def aclose(self) -> None:
+        """Closes the connections of blocking calls and of the running event loop."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

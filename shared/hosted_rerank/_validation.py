@@ -1,4 +1,4 @@
-"""Checks of what callers pass in, where more than one place takes it."""
+"""Checks of arguments that several functions take."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -7,7 +7,17 @@ from hosted_rerank.errors import InvalidRequestError
 
 
 def check_count(name: str, value: object, *, least: int) -> None:
-    """Refuse what is no whole number, or less than `least`."""
+    """Checks a count.
+
+    Args:
+        name: The parameter, for the message.
+        value: The argument.
+        least: The least allowed value.
+
+    Raises:
+        TypeError: The argument is not an int.
+        InvalidRequestError: It is less than `least`.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if value < least:
@@ -16,17 +26,36 @@ def check_count(name: str, value: object, *, least: int) -> None:
 
 
 def check_sequence(name: str, values: object) -> None:
-    """Refuse what is no list of anything: a single text, a mapping, what can be read only once."""
+    """Checks a list.
+
+    Args:
+        name: The parameter, for the message.
+        values: The argument.
+
+    Raises:
+        TypeError: The argument is not a sequence: a single str, a mapping, or an iterator.
+    """
     if type(values) is not list and (isinstance(values, (str, bytes)) or not isinstance(values, Sequence)):
         raise TypeError(f"{name} must be a list, not {type(values).__name__}")
 
 
 def check_list(name: str, values: object, kind: type) -> None:
-    """Refuse what is no list of a kind of thing."""
+    """Checks a list and the type of its items.
+
+    Args:
+        name: The parameter, for the message.
+        values: The argument.
+        kind: The type of the items.
+
+    Raises:
+        TypeError: The argument is not a sequence, or one of its items has another type.
+    """
     check_sequence(name, values)
-    things = cast("Sequence[object]", values)
-    if all(issubclass(found, kind) for found in set(map(type, things))):  # a loop in C: there may be 10,000 of them
+    items = cast("Sequence[object]", values)
+    if all(
+        issubclass(found, kind) for found in set(map(type, items))
+    ):  # a loop in C, because there may be 10,000 items
         return
-    for place, value in enumerate(things):
+    for index, value in enumerate(items):
         if not isinstance(value, kind):
-            raise TypeError(f"{name}[{place}] must be a {kind.__name__}, not {type(value).__name__}")
+            raise TypeError(f"{name}[{index}] must be a {kind.__name__}, not {type(value).__name__}")

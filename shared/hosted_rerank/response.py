@@ -64,7 +64,7 @@ class RerankResponse:
     """The answer of one `rerank` call."""
 
     results: tuple[RerankResult, ...]
-    """Best first, ties in input order, blank documents last; at most `top_n`."""
+    """Best first, ties as in a sorted reply, else in input order; blank documents last; at most `top_n`."""
     usage: Usage
     model: str
     """The model that answered, as the API names it; the one asked for where it does not say."""

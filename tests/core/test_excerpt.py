@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosted_rerank.call.redaction import LONGEST, redact_error_body
+from hosted_rerank.call.redaction import MAX_SHOWN, redact_error_body
 from tests.conftest import KEY
 from tests.hostile import encoded
 
@@ -71,11 +71,11 @@ def test_input_is_never_read_of_a_long_or_broken_body(damage: Any) -> None:
     assert "u-17" not in redact_error_body(body)
 
 
-@pytest.mark.parametrize("length", [LONGEST, 10 * LONGEST, 5_000_000])
+@pytest.mark.parametrize("length", [MAX_SHOWN, 10 * MAX_SHOWN, 5_000_000])
 @pytest.mark.parametrize("envelope", ['{"message": "%s"}', "%s", "<p>%s", '["%s"]'])
 def test_words_are_bounded(envelope: str, length: int) -> None:
     """However much a server says, an error shows little of it."""
-    assert len(redact_error_body((envelope % ("word " * (length // 5))).encode())) <= LONGEST
+    assert len(redact_error_body((envelope % ("word " * (length // 5))).encode())) <= MAX_SHOWN
 
 
 def test_words_are_harmless_to_a_terminal() -> None:
@@ -169,7 +169,7 @@ def test_no_bound_leaves_half_a_key_of_a_page() -> None:
 def test_no_body_breaks_the_reading(content: bytes, texts: list[str]) -> None:
     """Any bytes come to a short, printable line."""
     said = redact_error_body(content, texts, [KEY])
-    assert len(said) <= LONGEST
+    assert len(said) <= MAX_SHOWN
     assert said.isprintable()
 
 

@@ -1,17 +1,20 @@
 """Promise 2: we sort and we cut; and the half of promise 4 that places blank documents."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hosted_rerank import RerankResult, Usage
-from hosted_rerank.call.batching import CallOptions
+from hosted_rerank.call.batching import CallOptions, Plan
 from hosted_rerank.call.request_encoding import BatchResult
+from hosted_rerank.wire import TextIndex
 from tests.byhand import ACME, answered, body_of, joined, planned, walk
 from tests.conftest import Acme, Rerank
-from tests.hostile import HostileServer, ranked, ranking
+from tests.hostile import HostileServer, ranked, ranking, reply
 
 BLANKS = ("", " ", "\n\t\r ", "\u3000", "\xa0\u2003")
 
@@ -30,9 +33,61 @@ def test_best_first() -> None:
 
 
 def test_ties_in_input_order() -> None:
-    """Equal scores keep the order of the documents."""
+    """Equal scores keep the order of the documents in a reply that is in this order, or not sorted."""
     assert came(0.5, 0.9, 0.5, 0.9) == [1, 3, 0, 2]
     assert came(0.0, -0.0, 0.0, -0.0) == [0, 1, 2, 3]
+
+
+def replied(*results: tuple[int, float]) -> dict[str, Any]:
+    """The body of a reply with an index and a score for each result, in this order."""
+    return {"results": [{"index": index, "relevance_score": score} for index, score in results]}
+
+
+@pytest.mark.parametrize(("top_n", "expected"), [(None, [2, 0, 1]), (2, [2, 0]), (1, [2])])
+def test_ties_in_the_order_of_a_sorted_reply(
+    top_n: int | None, expected: list[int], server: HostileServer, acme: Acme, rerank: Rerank
+) -> None:
+    """Equal scores stay in the order of a reply that came sorted, also where `top_n` cuts it here."""
+    server.play(reply(200, replied((2, 0.5), (0, 0.5), (1, 0.5))))
+    response = rerank(acme(), documents=["a", "b", "c"], top_n=top_n)
+    assert [result.index for result in response.results] == expected
+
+
+def test_ties_of_a_sorted_reply_among_other_scores() -> None:
+    """The reply's order holds among equal scores, and blank documents come last."""
+    todo = planned(documents=["a", " ", "b", "c", "d"])
+    _, answer = walk(todo, answered(200, replied((3, 0.9), (2, 0.5), (0, 0.5), (1, 0.1))))
+    assert isinstance(answer, BatchResult)
+    assert [result.index for result in joined(todo, answer).results] == [4, 3, 0, 2, 1]
+
+
+def test_ties_of_an_unsorted_reply() -> None:
+    """A reply that is not sorted by score has no order to keep: equal scores are in input order."""
+    todo = planned(documents=["a", "b", "c", "d"])
+    _, answer = walk(todo, answered(200, replied((2, 0.5), (0, 0.5), (3, 0.9), (1, 0.5))))
+    assert isinstance(answer, BatchResult)
+    assert [result.index for result in joined(todo, answer).results] == [3, 0, 1, 2]
+
+
+def test_ties_of_equal_documents() -> None:
+    """Documents with the same text stand next to each other in input order, where their text stood in the reply."""
+    todo = planned(documents=["a", "b", "a", "c", "b"])
+    _, answer = walk(todo, answered(200, replied((2, 0.5), (1, 0.5), (0, 0.5))))
+    assert isinstance(answer, BatchResult)
+    assert [result.index for result in joined(todo, answer).results] == [3, 1, 4, 0, 2]
+    assert [result.index for result in joined(replace_top_n(todo, 4), answer).results] == [3, 1, 4, 0]
+
+
+def replace_top_n(todo: Plan, top_n: int) -> Plan:
+    return replace(todo, call=replace(todo.call, top_n=top_n))
+
+
+def test_ties_of_several_replies() -> None:
+    """Several replies have no common order: equal scores are in input order."""
+    todo = planned(documents=["a", "b", "c"])
+    first = BatchResult({TextIndex(2): 0.5, TextIndex(0): 0.5}, Usage(), None, None, 1)
+    second = BatchResult({TextIndex(1): 0.5}, Usage(), None, None, 1)
+    assert [result.index for result in joined(todo, first, second).results] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("top_n", "places"), [(None, [3, 1, 2, 0]), (1, [3]), (3, [3, 1, 2]), (4, [3, 1, 2, 0])])

@@ -1,4 +1,4 @@
-"""The pace: the pacer with plain values, then services that refuse, fail, and come back, in both ways of calling."""
+"""The queue and the rate with plain values, then services that throttle, fail and recover, in both ways of calling."""
 
 import asyncio
 import math
@@ -19,133 +19,134 @@ from hosted_rerank import (
     RerankResponse,
     ServerError,
 )
-from hosted_rerank.limits.adaptive_rate import FIRST_WINDOW, AdaptiveRate
+from hosted_rerank.limits.adaptive_rate import AdaptiveRate
 from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
 from hosted_rerank.limits.endpoint_state import EndpointRegistry, EndpointState
-from hosted_rerank.limits.request_queue import LOOK, RequestQueue, Ticket
+from hosted_rerank.limits.rate_settings import RATE_SETTINGS
+from hosted_rerank.limits.request_queue import ABANDONED_CHECK_INTERVAL, RequestQueue, Ticket
 from hosted_rerank.limits.retry import Quota, quota
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.core.bounded import within
 from tests.hostile import Act, HostileServer, Peer, ranking, reply, silence
 
 
-def go(pacer: RequestQueue, now: float) -> Ticket:
+def go(queue: RequestQueue, now: float) -> Ticket:
     """A ticket that goes at once."""
     ticket = Ticket()
-    assert pacer.admit(ticket, now) == 0
+    assert queue.admit(ticket, now) == 0
     return ticket
 
 
 def test_window_doubles_while_all_goes_well() -> None:
     """Every answer lets two go, so each round trip doubles what is under way."""
-    pacer = RequestQueue(AdaptiveRate())
-    first = [go(pacer, 0.0) for _ in range(FIRST_WINDOW)]
+    queue = RequestQueue(AdaptiveRate())
+    first = [go(queue, 0.0) for _ in range(RATE_SETTINGS.initial_window)]
     waiting = Ticket()
-    assert pacer.admit(waiting, 0.0) > 0
+    assert queue.admit(waiting, 0.0) > 0
     for ticket in first:
-        pacer.on_success(ticket, 0.05)
-    assert pacer.admit(waiting, 0.05) == 0
-    for number in range(2 * FIRST_WINDOW - 1):
-        go(pacer, 0.05 + number / 1000)
+        queue.on_success(ticket, 0.05)
+    assert queue.admit(waiting, 0.05) == 0
+    for number in range(2 * RATE_SETTINGS.initial_window - 1):
+        go(queue, 0.05 + number / 1000)
 
 
 def test_window_doubles_where_answers_take_long() -> None:
     """A slow service is no full one: refusals come fast."""
-    pacer = RequestQueue(AdaptiveRate())
-    for _ in range(FIRST_WINDOW):
-        go(pacer, 0.0)
+    queue = RequestQueue(AdaptiveRate())
+    for _ in range(RATE_SETTINGS.initial_window):
+        go(queue, 0.0)
     waiting = Ticket()
-    assert 0 < pacer.admit(waiting, 0.0) < 1
-    assert pacer.admit(waiting, 0.2) == 0
-    for _ in range(FIRST_WINDOW - 1):
-        go(pacer, 0.2)
+    assert 0 < queue.admit(waiting, 0.0) < 1
+    assert queue.admit(waiting, 0.2) == 0
+    for _ in range(RATE_SETTINGS.initial_window - 1):
+        go(queue, 0.2)
 
 
-def test_refusal_holds_everybody() -> None:
-    """After a refusal nobody goes for as long as the API asks, and then one, not all."""
-    pacer = RequestQueue(AdaptiveRate())
-    refused = go(pacer, 0.0)
-    pacer.on_throttled(refused, 0.1, 2.0)
+def test_throttled_request_stops_all() -> None:
+    """After a throttled request, none is sent for as long as the API asks, and then one, not all."""
+    queue = RequestQueue(AdaptiveRate())
+    refused = go(queue, 0.0)
+    queue.on_throttled(refused, 0.1, 2.0)
     others = [Ticket() for _ in range(5)]
-    assert pacer.admit(refused, 0.1) == pytest.approx(2.0)
-    assert all(pacer.admit(other, 1.0) > 0 for other in others)
-    assert pacer.admit(refused, 2.11) == 0
-    assert pacer.admit(others[0], 2.11) > 0
+    assert queue.admit(refused, 0.1) == pytest.approx(2.0)
+    assert all(queue.admit(other, 1.0) > 0 for other in others)
+    assert queue.admit(refused, 2.11) == 0
+    assert queue.admit(others[0], 2.11) > 0
 
 
 def test_first_come_first_served() -> None:
-    """Nobody overtakes, and a refused request comes back to its old place."""
-    pacer = RequestQueue(AdaptiveRate())
-    early = go(pacer, 0.0)
+    """No request overtakes another, and a throttled one returns to its old position."""
+    queue = RequestQueue(AdaptiveRate())
+    early = go(queue, 0.0)
     late, later = Ticket(), Ticket()
-    pacer.on_throttled(early, 0.0, 1.0)
-    assert pacer.admit(later, 0.1) > 0
-    assert pacer.admit(late, 0.1) > 0
-    assert pacer.admit(early, 0.1) > 0
-    assert pacer.admit(later, 1.1) == math.inf
-    assert pacer.admit(late, 1.1) == math.inf
-    assert pacer.admit(early, 1.1) == 0
+    queue.on_throttled(early, 0.0, 1.0)
+    assert queue.admit(later, 0.1) > 0
+    assert queue.admit(late, 0.1) > 0
+    assert queue.admit(early, 0.1) > 0
+    assert queue.admit(later, 1.1) == math.inf
+    assert queue.admit(late, 1.1) == math.inf
+    assert queue.admit(early, 1.1) == 0
 
 
-def test_whoever_leaves_the_line_holds_nobody_up() -> None:
-    """A cancelled call's place is given on, and the next one is woken."""
-    pacer = RequestQueue(AdaptiveRate())
-    under_way = go(pacer, 0.0)
+def test_dropped_request_delays_no_other() -> None:
+    """A cancelled request leaves the queue, and the next one is notified."""
+    queue = RequestQueue(AdaptiveRate())
+    in_flight = go(queue, 0.0)
     first, second = Ticket(), Ticket()
-    assert pacer.admit(first, 0.0, limit=1) == math.inf
-    assert pacer.admit(second, 0.0, limit=1) == math.inf
-    woken = threading.Event()
-    second.notify = woken.set
-    pacer.leave(first)
-    assert woken.is_set()
-    assert pacer.admit(second, 0.0, limit=1) == math.inf
-    pacer.leave(under_way)
-    pacer.leave(under_way)
-    assert pacer.admit(second, 0.0, limit=1) == 0
+    assert queue.admit(first, 0.0, limit=1) == math.inf
+    assert queue.admit(second, 0.0, limit=1) == math.inf
+    notified = threading.Event()
+    second.notify = notified.set
+    queue.drop(first)
+    assert notified.is_set()
+    assert queue.admit(second, 0.0, limit=1) == math.inf
+    queue.drop(in_flight)
+    queue.drop(in_flight)
+    assert queue.admit(second, 0.0, limit=1) == 0
 
 
-def test_waker_of_a_loop_that_is_gone() -> None:
-    """A sleeper that cannot be woken any more holds nobody up."""
-    pacer = RequestQueue(AdaptiveRate())
-    under_way, gone, after = go(pacer, 0.0), Ticket(), Ticket()
-    assert pacer.admit(gone, 0.0, limit=1) == math.inf
-    assert pacer.admit(after, 0.0, limit=1) == math.inf
+def test_notification_of_a_closed_loop() -> None:
+    """A queued request that cannot be notified any more delays no other."""
+    queue = RequestQueue(AdaptiveRate())
+    in_flight, gone, after = go(queue, 0.0), Ticket(), Ticket()
+    assert queue.admit(gone, 0.0, limit=1) == math.inf
+    assert queue.admit(after, 0.0, limit=1) == math.inf
     loop = asyncio.new_event_loop()
     gone.notify = lambda: loop.call_soon_threadsafe(print)
     loop.close()
-    pacer.leave(under_way)
-    assert pacer.admit(after, 0.0, limit=1) == 0
+    queue.drop(in_flight)
+    assert queue.admit(after, 0.0, limit=1) == 0
 
 
-def test_first_of_the_line_that_is_gone() -> None:
-    """Those who will not come back are passed by, however many, and those who will are not."""
-    pacer = RequestQueue(AdaptiveRate())
-    under_way, line = go(pacer, 0.0), [Ticket() for _ in range(4)]
+def test_abandoned_requests_at_the_head_of_the_queue() -> None:
+    """All abandoned requests before a request are removed; one that is not abandoned stays."""
+    queue = RequestQueue(AdaptiveRate())
+    in_flight, line = go(queue, 0.0), [Ticket() for _ in range(4)]
     for ticket in line:
-        assert pacer.admit(ticket, 0.0, limit=1) == math.inf
+        assert queue.admit(ticket, 0.0, limit=1) == math.inf
     line[0].is_abandoned = line[1].is_abandoned = lambda: True
     line[2].is_abandoned = lambda: False
-    pacer.leave(under_way)
-    assert pacer.admit(line[3], 0.0, limit=1) == math.inf
-    assert pacer.admit(line[2], 0.0, limit=1) == 0
-    assert pacer.queued == 1
+    queue.drop(in_flight)
+    assert queue.admit(line[3], 0.0, limit=1) == math.inf
+    assert queue.admit(line[2], 0.0, limit=1) == 0
+    assert queue.queued == 1
 
 
-def test_request_under_way_that_is_gone() -> None:
-    """A request that nobody will settle gives its place back where a place is needed."""
-    pacer, over = RequestQueue(AdaptiveRate()), list[bool]()
-    under_way, after = go(pacer, 0.0), Ticket()
-    under_way.is_abandoned = lambda: bool(over)
-    assert pacer.admit(after, 0.0, limit=1) == math.inf
+def test_abandoned_request_in_flight() -> None:
+    """An abandoned request in flight is dropped when another request waits for it."""
+    queue, over = RequestQueue(AdaptiveRate()), list[bool]()
+    in_flight, after = go(queue, 0.0), Ticket()
+    in_flight.is_abandoned = lambda: bool(over)
+    assert queue.admit(after, 0.0, limit=1) == math.inf
     over.append(True)
-    assert pacer.admit(after, LOOK, limit=1) == 0
-    assert (under_way.in_flight, pacer.controller.in_flight) == (False, 1)
-    pacer.leave(under_way)
-    assert pacer.controller.in_flight == 1
+    assert queue.admit(after, ABANDONED_CHECK_INTERVAL, limit=1) == 0
+    assert (in_flight.in_flight, queue.controller.in_flight) == (False, 1)
+    queue.drop(in_flight)
+    assert queue.controller.in_flight == 1
 
 
 class Interrupted(AdaptiveRate):
-    """A pace in whose midst the collector ends another call."""
+    """A rate during whose `wait` the garbage collector ends another call."""
 
     collect: Callable[[], object] = staticmethod(lambda: None)
 
@@ -155,24 +156,24 @@ class Interrupted(AdaptiveRate):
 
 
 def test_call_that_ends_within_another_ones_turn() -> None:
-    """Tickets may be given up by the thread that is letting another one go: they leave as soon as that is done."""
-    pacer = RequestQueue(pace := Interrupted())
-    under_way, first, second = go(pacer, 0.0), Ticket(), Ticket()
+    """Requests that are dropped while the same thread admits another one are removed right after that."""
+    queue = RequestQueue(pace := Interrupted())
+    in_flight, first, second = go(queue, 0.0), Ticket(), Ticket()
     for ticket in (first, second):
-        assert pacer.admit(ticket, 0.0, limit=1) == math.inf
+        assert queue.admit(ticket, 0.0, limit=1) == math.inf
 
     def collect() -> None:
-        pacer.leave(under_way)
-        pacer.leave(second)
+        queue.drop(in_flight)
+        queue.drop(second)
 
     pace.collect = collect
-    assert within(5.0, lambda: pacer.admit(first, 0.0)) == 0
-    assert (first.in_flight, under_way.in_flight, second.queued) == (True, False, False)
-    assert (pace.in_flight, pacer.queued) == (1, 0)
+    assert within(5.0, lambda: queue.admit(first, 0.0)) == 0
+    assert (first.in_flight, in_flight.in_flight, second.queued) == (True, False, False)
+    assert (pace.in_flight, queue.queued) == (1, 0)
 
 
 def simulate(
-    pacer: RequestQueue, allowed: Any, count: int, began: float = 0.0, round_trip: float = 0.01
+    queue: RequestQueue, allowed: Any, count: int, began: float = 0.0, round_trip: float = 0.01
 ) -> tuple[float, int]:
     """The seconds until `count` requests that came at `began` are answered, and the refusals on the way."""
     now, refused, line, coming = began, 0, [Ticket() for _ in range(count)], list[tuple[float, Ticket, float]]()
@@ -181,12 +182,12 @@ def simulate(
             coming.remove((due, ticket, hold))
             if hold:
                 refused += 1
-                pacer.on_throttled(ticket, now, hold)
+                queue.on_throttled(ticket, now, hold)
                 line.insert(0, ticket)
             else:
-                pacer.on_success(ticket, now)
+                queue.on_success(ticket, now)
         line.sort()
-        while line and pacer.admit(line[0], now) == 0:
+        while line and queue.admit(line[0], now) == 0:
             hold = allowed(now)
             coming.append((now + (round_trip if hold else 0.1), line.pop(0), hold))
         now += 0.005
@@ -218,61 +219,61 @@ def test_rate_is_found_and_kept(rate: float) -> None:
 
 def test_limit_that_moves() -> None:
     """A limit that falls is met again, and one that rises is followed."""
-    pacer, allowed, now = RequestQueue(AdaptiveRate()), Bucket(100, 100), 0.0
+    queue, allowed, now = RequestQueue(AdaptiveRate()), Bucket(100, 100), 0.0
     for rate, count, share in ((100, 600, 0.9), (20, 400, 0.8), (100, 2000, 0.7)):
         allowed.rate = allowed.burst = rate
-        seconds, refused = simulate(pacer, allowed, count, now)
+        seconds, refused = simulate(queue, allowed, count, now)
         assert count / seconds >= share * rate
         assert refused <= 0.15 * count
         now += seconds
 
 
-def rate_after(pacer: RequestQueue, now: float) -> tuple[float, float]:
+def rate_after(queue: RequestQueue, now: float) -> tuple[float, float]:
     """The rate that was learned from a storm at 100 a second, and when the storm was over."""
-    seconds, _ = simulate(pacer, Bucket(100, 100), 600, now)
-    return pacer.controller.rate, now + seconds
+    seconds, _ = simulate(queue, Bucket(100, 100), 600, now)
+    return queue.controller.rate, now + seconds
 
 
 def test_refusal_that_says_nothing_may_be_by_chance() -> None:
-    """A 429 without `RetryPolicy-After` holds nobody else, and one of twenty teaches nothing; many do."""
-    pacer = RequestQueue(AdaptiveRate())
-    learned, now = rate_after(pacer, 0.0)
+    """A 429 without `Retry-After` stops no other request, and one of twenty lowers no limit; many do."""
+    queue = RequestQueue(AdaptiveRate())
+    learned, now = rate_after(queue, 0.0)
     for number in range(200):
-        ticket = go(pacer, now)
+        ticket = go(queue, now)
         if number % 20 == 10:
-            pacer.on_throttled(ticket, now)
-            assert pacer.blocked_for(now) == 0
+            queue.on_throttled(ticket, now)
+            assert queue.blocked_for(now) == 0
         else:
-            pacer.on_success(ticket, now)
+            queue.on_success(ticket, now)
         now += 0.05
-    assert pacer.controller.rate >= learned
+    assert queue.controller.rate >= learned
     for _ in range(10):
-        pacer.on_throttled(go(pacer, now), now)
+        queue.on_throttled(go(queue, now), now)
         now += 1.0
-    assert pacer.controller.rate < learned / 2
+    assert queue.controller.rate < learned / 2
 
 
 def test_rate_that_is_not_used_is_not_raised() -> None:
     """A bound grows only while it holds requests up; a quiet hour, or a quiet year, tells nothing."""
-    pacer = RequestQueue(AdaptiveRate())
-    learned, now = rate_after(pacer, 0.0)
+    queue = RequestQueue(AdaptiveRate())
+    learned, now = rate_after(queue, 0.0)
     for _ in range(1_000):
         now += 3.6
-        pacer.on_success(go(pacer, now), now)
-    assert pacer.controller.rate == pytest.approx(learned, rel=0.1)
+        queue.on_success(go(queue, now), now)
+    assert queue.controller.rate == pytest.approx(learned, rel=0.1)
     now += 3e7
-    seconds, refused = simulate(pacer, Bucket(100, 100), 600, now)
+    seconds, refused = simulate(queue, Bucket(100, 100), 600, now)
     assert 600 / seconds >= 0.9 * 100
     assert refused <= 60
 
 
 def test_quota_of_a_refusal_counts() -> None:
     """A refusal that says when there is more, by the headers of the quota alone, is not asked again before."""
-    pacer = RequestQueue(AdaptiveRate())
-    pacer.on_throttled(go(pacer, 0.0), 0.1, None, Quota(0, 4.0))
+    queue = RequestQueue(AdaptiveRate())
+    queue.on_throttled(go(queue, 0.0), 0.1, None, Quota(0, 4.0))
     other = Ticket()
-    assert pacer.admit(other, 0.2) == pytest.approx(3.9)
-    assert pacer.admit(other, 4.2) == 0
+    assert queue.admit(other, 0.2) == pytest.approx(3.9)
+    assert queue.admit(other, 4.2) == 0
 
 
 @pytest.mark.parametrize(
@@ -306,15 +307,15 @@ def test_quota(headers: dict[str, str], expected: Quota | None) -> None:
 
 
 def test_quota_is_not_overdrawn() -> None:
-    """When nothing is left, nobody goes before there is more."""
-    pacer = RequestQueue(AdaptiveRate())
-    pacer.on_success(go(pacer, 0.0), 0.1, Quota(2, 5.0))
-    go(pacer, 0.1)
-    second = go(pacer, 0.1)
+    """When the quota is used up, no request is sent before its reset."""
+    queue = RequestQueue(AdaptiveRate())
+    queue.on_success(go(queue, 0.0), 0.1, Quota(2, 5.0))
+    go(queue, 0.1)
+    second = go(queue, 0.1)
     third = Ticket()
-    assert pacer.admit(third, 0.1) == pytest.approx(5.0)
-    pacer.on_success(second, 0.2, Quota(0, 0.3))
-    assert pacer.admit(third, 0.6) == 0
+    assert queue.admit(third, 0.1) == pytest.approx(5.0)
+    queue.on_success(second, 0.2, Quota(0, 0.3))
+    assert queue.admit(third, 0.6) == 0
 
 
 def test_circuit_opens_tries_and_closes() -> None:
@@ -364,7 +365,7 @@ def test_retries_are_a_share_of_requests() -> None:
 
 
 def bucket(rate: float, burst: int) -> Act:
-    """An act that takes `rate` requests a second and refuses the others with 429 and `RetryPolicy-After`."""
+    """An act that takes `rate` requests a second and refuses the others with 429 and `Retry-After`."""
     limit, lock = Bucket(rate, burst), threading.Lock()
 
     async def act(peer: Peer) -> None:

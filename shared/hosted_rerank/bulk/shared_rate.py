@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
+from hosted_rerank.limits.rate_settings import RateSettings
 from hosted_rerank.limits.request_queue import RequestQueue, Ticket
 from hosted_rerank.limits.retry import Quota
 
@@ -74,7 +75,7 @@ class SharedRate:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._rate = AdaptiveRate(MAX_IN_FLIGHT)
+        self._rate = AdaptiveRate(RateSettings(max_window=MAX_IN_FLIGHT))
         self._lease_times: deque[float] = deque(maxlen=100_000)
         self._in_flight: dict[int, tuple[Ticket, float]] = {}
         """The requests in flight, and the time at which each may start."""

@@ -1,8 +1,8 @@
-"""A call checked and cut into batches, before anything is sent.
+"""Checks a call and cuts its documents into batches, before anything is sent.
 
-A batch is the documents of one request. Blank documents are in none, and equal ones are in one of them once. How many a
-batch holds is decided here: what the caller says (`batch_size`), what the provider's row says of documents, bytes and
-tokens, and what the API was seen to refuse.
+A batch holds the documents of one request. Blank documents are in no batch, and equal documents are sent once. The size
+of a batch is limited by `batch_size`, by the provider's limits on documents, bytes and tokens, and by the largest batch
+that the API has accepted so far.
 """
 
 import math
@@ -18,31 +18,36 @@ from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.wire import Call, DocumentIndex, TextIndex
 
 CONCURRENCY = 1000
-"""Requests under way at most, where the caller says nothing."""
+"""The default of `max_concurrency`."""
 
-_BYTES_OF_A_TOKEN = 3
-"""What tokens are estimated by, on the safe side: English has some 4 bytes to a token, Chinese 3."""
+_BYTES_PER_TOKEN = 3
+"""Estimates the tokens of a text, on the safe side: English has about 4 bytes per token, Chinese 3."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """The bounds on a call. Times are in seconds."""
+    """The options of a call; times in seconds.
+
+    Raises:
+        TypeError: An option has the wrong type.
+        ValueError: An option has an impossible value.
+    """
 
     timeout: float = 30.0
-    """For one attempt, from connecting to the last byte."""
+    """Seconds for one attempt, from connecting to the last byte."""
     deadline: float | None = None
-    """For the whole call, retries and waits included."""
+    """Seconds for the whole call, retries and waits included; `None` for no deadline."""
     retry: RetryPolicy = RetryPolicy()
     batch_size: int | None = None
-    """Documents of one request at most; `None` for the row's."""
+    """Maximum documents per request; `None` for the provider's limit."""
     max_concurrency: int = CONCURRENCY
-    """Requests under way at most, of all that ask the same model of the same host with the same key."""
+    """Maximum requests in flight, of all calls with the same host, model and key."""
     max_document_chars: int | None = None
-    """Characters of a document that are sent at most."""
+    """Maximum characters of a document that are sent; `None` for all."""
     dedupe: bool = True
     """Whether equal documents are sent once."""
     on_error: Literal["raise", "passthrough"] = "raise"
-    """Whether an outage raises, or leaves the documents that it hit unscored and marked."""
+    """Whether an outage raises its error, or leaves the affected documents unscored, with the name of the error."""
 
     def __post_init__(self) -> None:
         for name, value in (("timeout", self.timeout), ("deadline", self.deadline)):
@@ -60,10 +65,10 @@ class CallOptions:
         if not isinstance(self.dedupe, bool):
             raise TypeError(f"dedupe must be a bool, not {type(self.dedupe).__name__}")
         if self.on_error not in ("raise", "passthrough"):
-            raise ValueError("on_error must be 'raise' or 'passthrough'")
+            raise ValueError(f"on_error must be 'raise' or 'passthrough', not {self.on_error!r}")
 
-    def left(self, elapsed: float) -> float:
-        """Return the seconds until the deadline; less than a millisecond is none."""
+    def time_left(self, elapsed: float) -> float:
+        """Returns the seconds until the deadline, infinite without one; 0 if less than a millisecond is left."""
         return math.inf if self.deadline is None else max(0.0, self.deadline - elapsed - 0.001)
 
 
@@ -72,97 +77,106 @@ class Batch:
     """The documents of one request."""
 
     text_indices: Sequence[TextIndex]
+    """The texts, by `RequestIndex`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked call: what is to be scored, and for which document_indices of the caller's list."""
+    """A checked call: the texts to score, and the documents in the caller's list that they belong to."""
 
     endpoint: Endpoint
     call_options: CallOptions
     call: Call = field(repr=False)
     texts: Sequence[str] = field(repr=False)
-    """What is sent, each once."""
+    """The texts to send, by `TextIndex`."""
     document_indices: Sequence[DocumentIndex]
-    """Where each text stands first in the caller's list."""
+    """The first document with each text, by `TextIndex`."""
     copies: Mapping[TextIndex, Sequence[DocumentIndex]]
-    """Where else a text stands, by row."""
+    """The other documents with the same text."""
     blanks: Sequence[DocumentIndex]
-    """Places of the documents without text, which are not sent."""
+    """The blank documents, which are not sent."""
 
     @property
     def all_texts(self) -> Sequence[TextIndex]:
-        """Returns the numbers of all texts."""
+        """Returns the indices of all texts."""
         return cast("Sequence[TextIndex]", range(len(self.texts)))
+
+    def documents_with(self, text: TextIndex) -> Sequence[DocumentIndex]:
+        """Returns the documents that have a text, in input order."""
+        return (self.document_indices[text], *self.copies.get(text, ()))
 
     @property
     def top_n(self) -> int | None:
-        """How many results the caller wants."""
+        """Returns the number of results to return; `None` for all."""
         return self.call.top_n
 
     @property
     def listwise(self) -> bool:
-        """Whether the model's scores compare only within one request."""
+        """Returns whether the model's scores are comparable only within one request."""
         return bool(self.endpoint.model) and str(self.endpoint.model).startswith(self.endpoint.provider.listwise_models)
 
     @property
     def may_split(self) -> bool:
-        """Whether documents may go in several requests."""
+        """Returns whether the documents may be sent in several requests."""
         return not self.listwise or self.call_options.batch_size is not None
 
     def cut(self, text_indices: Sequence[TextIndex], largest: int | None = None) -> list[Batch]:
-        """Return text_indices as batches of about the same size, within every limit.
+        """Returns texts as batches of about the same size, within all limits.
 
         Args:
-            text_indices: What is to be sent.
-            largest: The largest batch that the API was seen to take; `None` if none was refused yet.
+            text_indices: The texts to send.
+            largest: Documents of the largest batch that the API may accept; `None` if it refused none.
 
         Raises:
-            InvalidRequestError: They need several requests, and the model is listwise.
+            InvalidRequestError: The texts need several requests, and the model is listwise.
         """
-        row, chosen = self.endpoint.provider, self.call_options.batch_size
-        most = min(chosen or row.max_documents or len(text_indices), largest or len(text_indices))
-        if len(text_indices) <= most and row.max_bytes is None and row.max_tokens is None:
+        provider, batch_size = self.endpoint.provider, self.call_options.batch_size
+        max_documents = min(batch_size or provider.max_documents or len(text_indices), largest or len(text_indices))
+        if len(text_indices) <= max_documents and provider.max_bytes is None and provider.max_tokens is None:
             return [Batch(text_indices)] if text_indices else []
-        batches = [Batch(part) for part in self._parts(text_indices, most)]
+        batches = [Batch(part) for part in self._parts(text_indices, max_documents)]
         if len(batches) > 1:
             self._check_may_split(len(text_indices), len(batches))
             self._check_unicode(text_indices)
         return batches
 
-    def _parts(self, text_indices: Sequence[TextIndex], most: int) -> Iterator[Sequence[TextIndex]]:
-        count = math.ceil(len(text_indices) / most)
+    def _parts(self, text_indices: Sequence[TextIndex], max_documents: int) -> Iterator[Sequence[TextIndex]]:
+        """Yields the texts in parts within all limits."""
+        count = math.ceil(len(text_indices) / max_documents)
         for number in range(count):
             part = text_indices[len(text_indices) * number // count : len(text_indices) * (number + 1) // count]
-            yield from self._light_parts(part)
+            yield from self._parts_by_size(part)
 
-    def _light_parts(self, text_indices: Sequence[TextIndex]) -> Iterator[Sequence[TextIndex]]:
-        """Yields the texts in parts within the limits; a text that exceeds them alone is a part of its own."""
-        row = self.endpoint.provider
-        most_bytes, most_tokens = row.max_bytes or math.inf, row.max_tokens or math.inf
-        if most_bytes == most_tokens == math.inf:
+    def _parts_by_size(self, text_indices: Sequence[TextIndex]) -> Iterator[Sequence[TextIndex]]:
+        """Yields the texts in parts within the limits on bytes and tokens; a longer text is a part of its own."""
+        provider = self.endpoint.provider
+        max_bytes, max_tokens = provider.max_bytes or math.inf, provider.max_tokens or math.inf
+        if max_bytes == max_tokens == math.inf:
             yield text_indices
             return
         query = _size(self.call.query) + _size(self.call.instruction or "")
         start = size = 0
-        for place, at in enumerate(text_indices):
-            more = _size(self.texts[at]) + 8  # quotes, a comma, a few escapes
-            tokens = (size + more + (place - start + 1) * query) / _BYTES_OF_A_TOKEN
-            if place > start and (query + size + more > most_bytes or tokens > most_tokens):
-                yield text_indices[start:place]
-                start, size = place, 0
-            size += more
+        for position, text in enumerate(text_indices):
+            added = _size(self.texts[text]) + 8  # quotes, a comma, a few escapes
+            tokens = (size + added + (position - start + 1) * query) / _BYTES_PER_TOKEN
+            if position > start and (query + size + added > max_bytes or tokens > max_tokens):
+                yield text_indices[start:position]
+                start, size = position, 0
+            size += added
         yield text_indices[start:]
 
     def _check_may_split(self, documents: int, requests: int) -> None:
-        """Refuse to split what a listwise model has to see at once, or warn of it if the caller insists."""
+        """Warns if the documents of a listwise model are split by `batch_size`; raises if they exceed a limit."""
         if not self.listwise:
             return
-        model = f"{self.endpoint.provider.name}'s {self.endpoint.model} is listwise: its scores compare only within one"
+        model = (
+            f"{self.endpoint.provider.name}'s {self.endpoint.model} is listwise: its scores are comparable only within"
+            " one"
+        )
         if self.call_options.batch_size is None:
             raise InvalidRequestError(
-                f"{model} request, and {documents} documents need {requests}: pass fewer documents, or batch_size= to"
-                " split them nevertheless",
+                f"{model} request, and {documents} documents need {requests}: pass fewer documents, or set"
+                " batch_size= to split them nevertheless",
                 provider=self.endpoint.provider.name,
             )
         if self.endpoint.model not in _WARNED:
@@ -170,20 +184,22 @@ class Plan:
             warnings.warn(f"{model} request, and batch_size= makes {requests} of this call", stacklevel=6)
 
     def _check_unicode(self, text_indices: Sequence[TextIndex]) -> None:
-        """Refuse a text that could not be sent before any of them is."""
-        for row in text_indices:
-            if not self.texts[row].isascii() and (wrong := self.not_unicode([row])):
-                raise InvalidRequestError(wrong, provider=self.endpoint.provider.name)
+        """Raises the error for a text that is not valid Unicode, before any text is sent."""
+        for index in text_indices:
+            if not self.texts[index].isascii() and (problem := self._unicode_problem([index])):
+                raise InvalidRequestError(problem, provider=self.endpoint.provider.name)
 
-    def unsendable(self, text_indices: Sequence[TextIndex]) -> InvalidRequestError:
-        """Return the error for text_indices that cannot be written as JSON."""
-        wrong = self.not_unicode(text_indices) or "options hold a value that is not JSON"
-        return InvalidRequestError(wrong, provider=self.endpoint.provider.name)
+    def encoding_error(self, text_indices: Sequence[TextIndex]) -> InvalidRequestError:
+        """Returns the error for a request that cannot be written as JSON."""
+        problem = self._unicode_problem(text_indices) or (
+            "options or extra_body hold a value that is not JSON serializable: pass str, int, float, bool, list, dict"
+        )
+        return InvalidRequestError(problem, provider=self.endpoint.provider.name)
 
-    def not_unicode(self, text_indices: Sequence[TextIndex]) -> str | None:
-        """Return which text cannot be sent and why, `None` if all can."""
+    def _unicode_problem(self, text_indices: Sequence[TextIndex]) -> str | None:
+        """Returns which text is not valid Unicode, and the remedy; `None` if all texts are valid."""
         texts = {"query": self.call.query, "instruction": self.call.instruction or ""}
-        texts |= {f"documents[{self.document_indices[row]}]": self.texts[row] for row in text_indices}
+        texts |= {f"documents[{self.document_indices[index]}]": self.texts[index] for index in text_indices}
         for name, text in texts.items():
             try:
                 text.encode()
@@ -193,45 +209,54 @@ class Plan:
 
 
 _WARNED: set[str] = set()
-"""Listwise models whose users were warned."""
+"""The listwise models for which a warning was given."""
 
 
 def plan(endpoint: Endpoint, call_options: CallOptions, call: Call) -> Plan:
-    """Return a call, checked.
+    """Returns a checked call.
+
+    Args:
+        endpoint: Where the call is sent.
+        call_options: The options of the call.
+        call: The query and the documents.
 
     Raises:
-        InvalidRequestError: A value cannot be right.
-        TypeError: A value is of the wrong kind.
+        InvalidRequestError: An argument has an impossible value.
+        TypeError: An argument has the wrong type.
     """
     _check(call)
     endpoint.check_instruction(call.instruction)
-    documents, most = call.documents, call_options.max_document_chars
-    blank = _some_blank(documents)
-    if most is not None:
-        documents = [text[:most] for text in documents]
-        blank = _some_blank(documents)
+    documents, max_chars = call.documents, call_options.max_document_chars
+    blank = _any_blank(documents)
+    if max_chars is not None:
+        documents = [text[:max_chars] for text in documents]
+        blank = _any_blank(documents)
     texts: Sequence[str] = documents if isinstance(documents, list) else list(documents)
     document_indices = cast("Sequence[DocumentIndex]", range(len(texts)))
     blanks: Sequence[DocumentIndex] = ()
-    different = set(texts) if call_options.dedupe else None
-    if blank or "" in (texts if different is None else different):
-        blanks = [DocumentIndex(place) for place, text in enumerate(documents) if not text or text.isspace()]
-        document_indices = [DocumentIndex(place) for place, text in enumerate(documents) if text and not text.isspace()]
-        texts = [documents[place] for place in document_indices]
-        different = set(texts) if call_options.dedupe else None
+    distinct = set(texts) if call_options.dedupe else None
+    if blank or "" in (texts if distinct is None else distinct):
+        blanks = [DocumentIndex(index) for index, text in enumerate(documents) if not text or text.isspace()]
+        document_indices = [DocumentIndex(index) for index, text in enumerate(documents) if text and not text.isspace()]
+        texts = [documents[index] for index in document_indices]
+        distinct = set(texts) if call_options.dedupe else None
     copies: dict[TextIndex, list[DocumentIndex]] = {}
-    if different is not None and len(different) < len(texts):
+    if distinct is not None and len(distinct) < len(texts):
         texts, document_indices, copies = _unique(texts, document_indices)
     return Plan(endpoint, call_options, call, texts, document_indices, copies, blanks)
 
 
-def _some_blank(documents: Sequence[str]) -> bool:
-    """Whether a document is white space only. Refuses what is no str on the way: this is a loop in C."""
+def _any_blank(documents: Sequence[str]) -> bool:
+    """Returns whether a document is white space only, but not empty. Checks the types too, in one fast loop.
+
+    Raises:
+        TypeError: A document is not a str.
+    """
     try:
         if not any(map(str.isspace, documents)):
             return False
     except TypeError:
-        pass  # said better below
+        pass  # check_list names the document
     check_list("documents", documents, str)
     return True
 
@@ -239,30 +264,31 @@ def _some_blank(documents: Sequence[str]) -> bool:
 def _unique(
     texts: Sequence[str], document_indices: Sequence[DocumentIndex]
 ) -> tuple[list[str], list[DocumentIndex], dict[TextIndex, list[DocumentIndex]]]:
+    """Returns each text once, the first document with it, and the other documents with it."""
     text_indices: dict[str, TextIndex] = {}
     first: list[DocumentIndex] = []
     copies: dict[TextIndex, list[DocumentIndex]] = {}
-    for text, place in zip(texts, document_indices, strict=True):
-        row = text_indices.setdefault(text, TextIndex(len(first)))
-        if row == len(first):
-            first.append(place)
+    for text, document in zip(texts, document_indices, strict=True):
+        index = text_indices.setdefault(text, TextIndex(len(first)))
+        if index == len(first):
+            first.append(document)
         else:
-            copies.setdefault(row, []).append(place)
+            copies.setdefault(index, []).append(document)
     return list(text_indices), first, copies
 
 
 def _check(call: Call) -> None:
-    """Refuse what could only fail later, or be answered wrong."""
+    """Raises the error for an argument that an API would refuse or misunderstand."""
     query: Any = call.query
     if not isinstance(query, str):
         raise TypeError(f"query must be a str, not {type(query).__name__}")
     if not query.strip():
-        raise InvalidRequestError("query is blank: there is nothing to compare documents with")
+        raise InvalidRequestError("query is blank: pass the text to compare the documents with")
     check_sequence("documents", call.documents)
     if call.top_n is not None:
         check_count("top_n", call.top_n, least=1)
 
 
 def _size(text: str) -> int:
-    """The bytes of a text."""
+    """Returns the bytes of a text in UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -1,11 +1,11 @@
-"""A call at one service: its batches, what came of each, and what is still to be sent.
+"""The state of a call at one endpoint: its batches, their results, and the batches that are still to be sent.
 
-A driver sends the batches, several at once, and hands what came to `record_result`, which says what to send next: nothing, the
-halves of a batch that was too large, or it raises, and the call has failed.
+A driver sends the batches, several at once, and passes each result to `record_result`. That returns the batches to send
+next, such as the halves of a batch that was too large, or raises the error that ends the call.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 
 from hosted_rerank.call.batching import Batch, Plan
@@ -19,18 +19,18 @@ from hosted_rerank.wire import TextIndex
 
 
 class CallState:
-    """What a call has to do.
+    """The batches and results of one call.
 
     Args:
         plan: The checked call.
         started: `time.monotonic()` when the call began.
-        cache: Scores of earlier calls, and of this one for later ones.
-        observer: Who is told what happens.
-        endpoints: What is cached_scores of who is asked.
-        passthrough: Whether an outage leaves documents unscored, rather than fails the call.
+        cache: The caller's cache of scores, if there is one.
+        observer: Gets the events of the call.
+        endpoints: The states of all endpoints.
+        passthrough: Whether documents stay unscored in an outage; else the call fails.
 
     Raises:
-        AuthenticationError: There is something to send, and no key to send it with.
+        AuthenticationError: There is something to send, but no API key.
         InvalidRequestError: The documents need several requests, and the model is listwise.
     """
 
@@ -48,7 +48,7 @@ class CallState:
         self.started = started
         self.results: list[BatchResult] = []
         self.failed: dict[TextIndex, RerankError] = {}
-        """What kept a text from being scored, by row."""
+        """The error of each text that stays unscored."""
         self.attempts = 0
         """HTTP requests made, retries included."""
         self._observer = observer
@@ -56,30 +56,30 @@ class CallState:
         self._passthrough = passthrough
         self._key: str | None = None
         self._state: EndpointState  # set by _cut
-        self._pairs = (
+        self._score_cache = (
             ScoreCache(cache, cache_keys(plan)) if cache is not None and plan.texts and not plan.listwise else None
         )
-        text_indices: Sequence[TextIndex] = plan.all_texts
-        self.batches = self._cut(text_indices if self._pairs is None else self._pairs.claim_leadership(text_indices))
-        """What to send first."""
+        texts = plan.all_texts if self._score_cache is None else self._score_cache.claim_leadership(plan.all_texts)
+        self.batches = self._cut(texts)
+        """The batches to send first."""
 
     @property
     def cached_scores(self) -> dict[TextIndex, float]:
-        """Scores that this call did not ask for, by row."""
-        return self._pairs.cached_scores if self._pairs is not None else {}
+        """Returns the scores that came from the cache or from another call."""
+        return self._score_cache.cached_scores if self._score_cache is not None else {}
 
     @property
-    def shared_futures(self) -> Iterable[Future[float | None]]:
-        """What other calls are asking for, and this one needs too."""
-        return self._pairs.following.values() if self._pairs is not None else ()
+    def shared_futures(self) -> Collection[Future[float | None]]:
+        """Returns the scores that other calls are requesting, and that this call needs too."""
+        return self._score_cache.following.values() if self._score_cache is not None else ()
 
     @property
-    def left(self) -> float:
-        """The seconds until the deadline."""
-        return self.plan.call_options.left(time.monotonic() - self.started)
+    def time_left(self) -> float:
+        """Returns the seconds until the deadline; infinite without one."""
+        return self.plan.call_options.time_left(time.monotonic() - self.started)
 
     def _cut(self, text_indices: Sequence[TextIndex]) -> list[Batch]:
-        """Returns texts as batches, and finds the key and the endpoint's state, which nothing needs before."""
+        """Returns texts as batches. Finds the key and the endpoint's state, which only requests need."""
         if not text_indices:
             return []
         try:
@@ -91,59 +91,72 @@ class CallState:
             raise
 
     def start_exchange(self, batch: Batch) -> Exchange:
-        """Return the exchange of a batch."""
-        asked, dialect = self.plan.top_n, self.plan.endpoint.provider.dialect
-        top_n = min(asked, len(batch.text_indices)) if asked and dialect.top_n and self._pairs is None else None
-        return Exchange(self.plan, batch, top_n, self._state, self._key, self.started, observer=self._observer)
+        """Returns the exchange that carries a batch."""
+        top_n, dialect = self.plan.top_n, self.plan.endpoint.provider.dialect
+        sent_top_n = (
+            min(top_n, len(batch.text_indices)) if top_n and dialect.top_n and self._score_cache is None else None
+        )
+        return Exchange(self.plan, batch, sent_top_n, self._state, self._key, self.started, observer=self._observer)
 
-    def record_result(self, batch: Batch, came: BatchResult | RerankError) -> list[Batch]:
-        """Take what came of a batch, and return what to send in its place.
+    def record_result(self, batch: Batch, result: BatchResult | RerankError) -> list[Batch]:
+        """Records the result of a batch.
+
+        Args:
+            batch: The batch.
+            result: Its scores, or the error of its last attempt.
+
+        Returns:
+            The batches to send in its place; none if it succeeded.
 
         Raises:
             RerankError: The call has failed.
         """
-        self.attempts += came.attempts
-        if isinstance(came, BatchResult):
-            self.results.append(came)
-            if self._pairs is not None:
-                self._pairs.store(came.scores.items())
+        self.attempts += result.attempts
+        if isinstance(result, BatchResult):
+            self.results.append(result)
+            if self._score_cache is not None:
+                self._score_cache.publish(result.scores.items())
             return []
-        if isinstance(came, RequestTooLargeError) and came.status is not None and len(batch.text_indices) > 1:
-            return self._halves(batch, came)
-        self._fail(batch.text_indices, came)
+        if isinstance(result, RequestTooLargeError) and result.status is not None and len(batch.text_indices) > 1:
+            return self._halves(batch, result)
+        self._fail(batch.text_indices, result)
         return []
 
     def _fail(self, text_indices: Sequence[TextIndex], error: RerankError) -> None:
-        """Let documents go unscored, if that is asked for; else raise."""
+        """Leaves texts unscored if `on_error` says so; else raises the error."""
         if not (self._passthrough and isinstance(error, AVAILABILITY_ERRORS)):
             raise error
         self._observer.on_passthrough(error)
         self.failed |= dict.fromkeys(text_indices, error)
-        if self._pairs is not None:
-            self._pairs.release(text_indices)  # which equal texts of this call may wait for
+        if self._score_cache is not None:
+            self._score_cache.give_up_leadership(text_indices)  # equal texts of this call may wait for them
 
-    def _halves(self, batch: Batch, refusal: RequestTooLargeError) -> list[Batch]:
+    def _halves(self, batch: Batch, error: RequestTooLargeError) -> list[Batch]:
+        """Returns the halves of a batch that was too large."""
         if not self.plan.may_split:
-            model = self.plan.endpoint.model
-            refusal.say_more(
-                f"{model} is listwise, so its documents go in several requests only if batch_size= is given"
+            error.say_more(
+                f"{self.plan.endpoint.model} is listwise, so its documents are sent in several requests only if"
+                " batch_size= is set: pass fewer documents, or set it"
             )
-            raise refusal
+            raise error
         self._state.record_batch_too_large(len(batch.text_indices))
         middle = len(batch.text_indices) // 2
         return [Batch(batch.text_indices[:middle]), Batch(batch.text_indices[middle:])]
 
     def collect_shared(self) -> list[Batch]:
-        """Take what other calls got, and return what is left to send, for they failed."""
-        if self._pairs is None:
+        """Collects the scores that other calls requested, and returns the batches for which those calls failed."""
+        if self._score_cache is None:
             return []
-        if not self.left and (late := self._pairs.pending()):
+        if not self.time_left and (late := self._score_cache.take_pending()):
             name, deadline = self.plan.endpoint.provider.name, self.plan.call_options.deadline
-            why = f"no reply from {name} in time to another call that asks the same; the deadline is {deadline:g} s"
-            self._fail(late, DeadlineExceededError(why, provider=name))
-        return self._cut(self._pairs.collect_followed())
+            message = (
+                f"no response from {name} in time to another call that requests the same scores; the deadline is"
+                f" {deadline:g} s: raise deadline= or lower timeout="
+            )
+            self._fail(late, DeadlineExceededError(message, provider=name))
+        return self._cut(self._score_cache.collect_followed())
 
     def close(self) -> None:
-        """Let other calls ask for what this one got no answer to."""
-        if self._pairs is not None:
-            self._pairs.release()
+        """Lets other calls request the scores that this call did not get."""
+        if self._score_cache is not None:
+            self._score_cache.give_up_leadership()

@@ -1,8 +1,8 @@
-"""The two drivers of the flow, blocking and awaiting. They send what `CallState` has to send, and decide nothing.
+"""The two drivers of a call, blocking and awaiting. They send the batches of a `CallState`, and decide nothing.
 
-One batch is sent in the caller's own thread or task. Several are sent in tasks: of the caller's event loop, or of one
-that blocking calls share, for a hundred connections are less state for one thread than for a hundred. When one fails for
-good, or the caller is cancelled or interrupted, the others are cancelled at once.
+A single batch is sent in the caller's own thread or task. Several batches are sent in tasks, of the caller's event loop
+or of a background loop that all blocking calls share, because one thread serves a hundred connections with less state
+than a hundred threads. When a batch fails, or the caller is cancelled or interrupted, the others are cancelled at once.
 """
 
 import asyncio
@@ -24,12 +24,20 @@ from hosted_rerank.errors import RerankError
 from hosted_rerank.transport.pool_manager import POOLS
 from hosted_rerank.wire import Transport
 
-THREADS = 100
-"""Requests that one call has under way over a custom client, at most."""
+MAX_THREADS = 100
+"""Maximum threads of one call over a custom client."""
 
 
 def drive(state: CallState, transport: Transport) -> None:
-    """Do what a call has to do, blocking."""
+    """Sends the batches of a call, blocking.
+
+    Args:
+        state: The call; it gets the results.
+        transport: Carries the requests.
+
+    Raises:
+        RerankError: The call has failed.
+    """
     with closing(state):
         batches = state.batches
         while True:
@@ -38,52 +46,60 @@ def drive(state: CallState, transport: Transport) -> None:
             if batches and transport.custom_client:
                 _Threads(state, transport).run(batches)
             elif batches:
-                POOLS.run_in_background(_in_tasks(state, transport, batches))
+                POOLS.run_in_background(_run_tasks(state, transport, batches))
             if not state.shared_futures:
                 return
-            concurrent.futures.wait(state.shared_futures, _timeout(state.left))
+            concurrent.futures.wait(state.shared_futures, _timeout(state.time_left))
             batches = state.collect_shared()
 
 
 async def adrive(state: CallState, transport: Transport) -> None:
-    """Do what a call has to do, awaiting."""
+    """Sends the batches of a call, awaiting.
+
+    Args:
+        state: The call; it gets the results.
+        transport: Carries the requests.
+
+    Raises:
+        RerankError: The call has failed.
+    """
     with closing(state):
         batches = state.batches
         while True:
             while len(batches) == 1:
                 batches = state.record_result(batches[0], await _aexchange(state.start_exchange(batches[0]), transport))
             if batches:
-                await _in_tasks(state, transport, batches)
+                await _run_tasks(state, transport, batches)
             if not state.shared_futures:
                 return
-            await asyncio.wait(map(asyncio.wrap_future, state.shared_futures), timeout=_timeout(state.left))
+            await asyncio.wait(map(asyncio.wrap_future, state.shared_futures), timeout=_timeout(state.time_left))
             batches = state.collect_shared()
 
 
 def _exchange(
-    exchange: Exchange, transport: Transport, over: threading.Event | None = None
+    exchange: Exchange, transport: Transport, cancelled: threading.Event | None = None
 ) -> BatchResult | RerankError:
-    """Run the steps of an exchange, blocking; `over` is set when nobody wants it any more."""
+    """Runs the steps of an exchange, blocking; setting `cancelled` ends them."""
     with closing(exchange.steps()) as steps:
         try:
             step = next(steps)
             while True:
-                if over is not None and over.is_set():
-                    raise _OverError
+                if cancelled is not None and cancelled.is_set():
+                    raise _CancelledError
                 if isinstance(step, Wait):
-                    _sleep(step, over)
+                    _sleep(step, cancelled)
                     step = next(steps)
                 else:
                     step = steps.send(transport.send(step))
         except StopIteration as done:
-            answer: BatchResult = done.value
-            return answer
+            result: BatchResult = done.value
+            return result
         except RerankError as error:
             return error
 
 
 async def _aexchange(exchange: Exchange, transport: Transport) -> BatchResult | RerankError:
-    """Run the steps of an exchange, awaiting."""
+    """Runs the steps of an exchange, awaiting."""
     exchange.ticket.is_abandoned = asyncio.get_running_loop().is_closed
     with closing(exchange.steps()) as steps:
         try:
@@ -95,39 +111,41 @@ async def _aexchange(exchange: Exchange, transport: Transport) -> BatchResult | 
                 else:
                     step = steps.send(await transport.asend(step))
         except StopIteration as done:
-            answer: BatchResult = done.value
-            return answer
+            result: BatchResult = done.value
+            return result
         except RerankError as error:
             return error
 
 
-def _sleep(wait: Wait, over: threading.Event | None) -> None:
+def _sleep(wait: Wait, cancelled: threading.Event | None) -> None:
+    """Sleeps until the wait is over or its ticket is notified."""
     if wait.ticket is None:
-        (over or threading.Event()).wait(wait.seconds)
+        (cancelled or threading.Event()).wait(wait.seconds)
         return
-    woken = threading.Event()
-    wait.ticket.notify = woken.set
+    notified = threading.Event()
+    wait.ticket.notify = notified.set
     if not wait.ticket.notified:
-        woken.wait(_timeout(wait.seconds))
+        notified.wait(_timeout(wait.seconds))
 
 
 async def _asleep(wait: Wait) -> None:
+    """Sleeps until the wait is over or its ticket is notified."""
     if wait.ticket is None:
         await asyncio.sleep(wait.seconds)
         return
     loop = asyncio.get_running_loop()
-    woken = loop.create_future()
+    notified = loop.create_future()
 
-    def wake() -> None:
-        if not woken.done():
-            woken.set_result(None)
+    def notify() -> None:
+        if not notified.done():
+            notified.set_result(None)
 
-    wait.ticket.notify = lambda: loop.call_soon_threadsafe(wake)
+    wait.ticket.notify = lambda: loop.call_soon_threadsafe(notify)
     if wait.ticket.notified:
         return
-    timer = loop.call_later(wait.seconds, wake) if wait.seconds < math.inf else None
+    timer = loop.call_later(wait.seconds, notify) if wait.seconds < math.inf else None
     try:
-        await woken
+        await notified
     finally:
         wait.ticket.notify = None
         if timer is not None:
@@ -135,22 +153,25 @@ async def _asleep(wait: Wait) -> None:
 
 
 def _timeout(seconds: float) -> float | None:
+    """Returns a timeout as `threading` takes it: `None` for no timeout."""
     return seconds if seconds < threading.TIMEOUT_MAX else None
 
 
-async def _in_tasks(state: CallState, transport: Transport, batches: Sequence[Batch]) -> None:
-    """Send batches at once, and what comes of them."""
+async def _run_tasks(state: CallState, transport: Transport, batches: Sequence[Batch]) -> None:
+    """Sends batches at once, and the batches that replace them."""
     task = asyncio.current_task()
-    cancelled = task.cancelling() if task else 0
+    cancelling = task.cancelling() if task else 0
     try:
-        await asyncio.create_task(_in_a_group(state, transport, batches))
+        await asyncio.create_task(_run_task_group(state, transport, batches))
     except Exception:
-        if task and task.cancelling() > cancelled:  # in the same turn; a group prefers the error, and it would be lost
+        if task and task.cancelling() > cancelling:  # in the same turn: a TaskGroup raises the error instead
             raise asyncio.CancelledError from None
         raise
 
 
-async def _in_a_group(state: CallState, transport: Transport, batches: Sequence[Batch]) -> None:
+async def _run_task_group(state: CallState, transport: Transport, batches: Sequence[Batch]) -> None:
+    """Sends batches in a group of tasks; raises the first error."""
+
     async def send(batch: Batch) -> None:
         for more in state.record_result(batch, await _aexchange(state.start_exchange(batch), transport)):
             group.create_task(send(more))
@@ -169,35 +190,35 @@ class _Threads:
     def __init__(self, state: CallState, transport: Transport) -> None:
         self._state = state
         self._transport = transport
-        self._came: SimpleQueue[tuple[Batch, Any]] = SimpleQueue()
-        self._over = threading.Event()
+        self._results: SimpleQueue[tuple[Batch, Any]] = SimpleQueue()
+        self._cancelled = threading.Event()
 
     def run(self, batches: Sequence[Batch]) -> None:
-        """Send batches, and what comes of them. Where it fails, what is on its way ends by itself, and is not used."""
-        pool = ThreadPoolExecutor(min(THREADS, self._state.plan.call_options.max_concurrency), "hosted-rerank")
-        under_way = 0
+        """Sends batches, and the batches that replace them. After a failure, requests in flight end unused."""
+        pool = ThreadPoolExecutor(min(MAX_THREADS, self._state.plan.call_options.max_concurrency), "hosted-rerank")
+        in_flight = 0
         try:
             while True:
                 for batch in batches:
                     pool.submit(contextvars.copy_context().run, self._send, batch)
-                under_way += len(batches)
-                if not under_way:
+                in_flight += len(batches)
+                if not in_flight:
                     return
-                batch, came = self._came.get()
-                under_way -= 1
-                if isinstance(came, BaseException) and not isinstance(came, RerankError):
-                    raise came
-                batches = self._state.record_result(batch, came)
+                batch, result = self._results.get()
+                in_flight -= 1
+                if isinstance(result, BaseException) and not isinstance(result, RerankError):
+                    raise result
+                batches = self._state.record_result(batch, result)
         finally:
-            self._over.set()
+            self._cancelled.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _send(self, batch: Batch) -> None:
         try:
-            self._came.put((batch, _exchange(self._state.start_exchange(batch), self._transport, self._over)))
+            self._results.put((batch, _exchange(self._state.start_exchange(batch), self._transport, self._cancelled)))
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
-            self._came.put((batch, error))
+            self._results.put((batch, error))
 
 
-class _OverError(Exception):
-    """The call of this thread is over."""
+class _CancelledError(Exception):
+    """The call of this thread has ended."""

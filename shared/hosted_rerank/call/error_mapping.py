@@ -1,4 +1,4 @@
-"""Turns an outcome into the error that a caller sees, which says what happened and what to do."""
+"""Maps an outcome to the error that the caller sees. Its message says what happened and what to do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,108 +20,118 @@ from hosted_rerank.wire import Outcome, Response, TransportFailure
 
 @dataclass(frozen=True, slots=True)
 class Sensitive:
-    """Texts and secrets of a request, which must not come back in an error."""
+    """Texts and secrets of a request, which no error may show."""
 
     secrets: Sequence[str] = field(repr=False)
+    """API keys, passwords and tokens."""
     texts: Sequence[str] = field(repr=False)
     """Query, instruction and documents."""
 
 
 def error_for(
-    outcome: Outcome, endpoint: Endpoint, *, hidden: Sensitive, attempts: int, late: float | None
+    outcome: Outcome, endpoint: Endpoint, *, sensitive: Sensitive, attempts: int, late: float | None
 ) -> RerankError:
     """Returns the error for an outcome that is not a success.
 
     Args:
-        outcome: What came of the last request.
+        outcome: The outcome of the last attempt.
         endpoint: Where the request was sent.
-        hidden: What the message must not show.
-        attempts: The requests that were made.
+        sensitive: Texts and secrets that the message must not show.
+        attempts: HTTP requests made.
         late: The call's deadline in seconds, if it ended the retries.
     """
     name = endpoint.provider.name
     after = f" after {attempts} attempts" if attempts > 1 else ""
-    over = f"; the deadline of {late:g} s leaves no time for more" if late is not None else ""
+    no_time = f"; the deadline of {late:g} s leaves no time for another attempt" if late is not None else ""
     if isinstance(outcome, TransportFailure):
         reason = (
             outcome.reason
             if outcome.timed_out
-            else redact_error_body(outcome.reason.encode(), hidden.texts, hidden.secrets)
+            else redact_error_body(outcome.reason.encode(), sensitive.texts, sensitive.secrets)
         )
         if outcome.timed_out:
             error = RerankTimeoutError if late is None else DeadlineExceededError
-            return error(f"no reply from {name} in time{after}: {reason}{over}", provider=name)
+            return error(f"timeout: no response from {name} in time{after}: {reason}{no_time}", provider=name)
         if not outcome.retryable:
-            return MalformedResponseError(f"what {name} answered cannot be used{after}: {reason}", provider=name)
-        return RerankConnectionError(f"no reply from {name}{after}: {reason}{over}", provider=name)
+            return MalformedResponseError(f"the response of {name} cannot be used{after}: {reason}", provider=name)
+        return RerankConnectionError(f"no response from {name}{after}: {reason}{no_time}", provider=name)
     provider = endpoint.provider
     verdict = classify(outcome, provider)
     kind = provider_error(outcome, provider) or (
         RequestTooLargeError if verdict.too_large else error_class(outcome.status)
     )
-    said = redact_error_body(outcome.content, hidden.texts, hidden.secrets)
+    said = redact_error_body(outcome.content, sensitive.texts, sensitive.secrets)
     wait = verdict.retry_after
     return kind(
         f"{name} answered {outcome.status}{after}"
         + (f": {said}" if said else "")
         + (f"; {advice}" if (advice := _advice(outcome.status, endpoint)) else "")
         + (f"; it asks to wait {wait:g} s" if wait is not None else "")
-        + over,
+        + no_time,
         status=outcome.status,
         provider=name,
-        request_id=request_id(outcome, endpoint, hidden),
+        request_id=request_id(outcome, endpoint, sensitive),
         retry_after=wait,
-        code=_code(outcome, hidden),
+        code=_code(outcome, sensitive),
     )
 
 
-def _code(response: Response, hidden: Sensitive) -> str | None:
-    """The vendor's own code of a failure."""
-    return _shown(vendor_error_type(response) or error_code(response.content, response.status), hidden)
+def _code(response: Response, sensitive: Sensitive) -> str | None:
+    """Returns the API's own code of an error."""
+    return _shown(vendor_error_type(response) or error_code(response.content, response.status), sensitive)
 
 
 def malformed_error(
-    problem: MalformedResponseError, response: Response, endpoint: Endpoint, hidden: Sensitive
+    problem: MalformedResponseError, response: Response, endpoint: Endpoint, sensitive: Sensitive
 ) -> MalformedResponseError:
-    """Return the error for a success that holds no usable ranking."""
-    said = redact_error_body(response.content, hidden.texts, hidden.secrets) if response.content[:1] == b"{" else ""
+    """Returns the error for a successful response without a complete and consistent ranking.
+
+    Args:
+        problem: The error of the decoder.
+        response: The response.
+        endpoint: Where the request was sent.
+        sensitive: Texts and secrets that the message must not show.
+    """
+    said = (
+        redact_error_body(response.content, sensitive.texts, sensitive.secrets) if response.content[:1] == b"{" else ""
+    )
     return MalformedResponseError(
         f"{endpoint.provider.name} answered {response.status}, but {problem}" + (f"; it says: {said}" if said else ""),
         status=response.status,
         provider=endpoint.provider.name,
-        request_id=request_id(response, endpoint, hidden),
+        request_id=request_id(response, endpoint, sensitive),
     )
 
 
-def request_id(response: Response, endpoint: Endpoint, hidden: Sensitive) -> str | None:
-    """The API's id of a request, from the response's headers, or from the body of a failure."""
+def request_id(response: Response, endpoint: Endpoint, sensitive: Sensitive) -> str | None:
+    """Returns the API's id of a request, from the response's headers or from the body of an error."""
     found = next(filter(None, map(response.headers.get, endpoint.provider.request_id_headers)), None)
     if found is None and response.status >= 300:
         found = error_id(response.content)
-    return _shown(found, hidden)
+    return _shown(found, sensitive)
 
 
-def _shown(word: str | None, hidden: Sensitive) -> str | None:
-    """A word of the server's, as it may be shown; none if it is empty, or has a secret or a text in it."""
+def _shown(word: str | None, sensitive: Sensitive) -> str | None:
+    """Returns a word of the server as it may be shown; `None` if it is empty, or contains a secret or a text."""
     if (
         not word
-        or any(secret in word for secret in hidden.secrets)
-        or any(text in word for text in hidden.texts if text)
+        or any(secret in word for secret in sensitive.secrets)
+        or any(text in word for text in sensitive.texts if text)
     ):
         return None
     return "".join(filter(str.isprintable, word))[:128]
 
 
 def _advice(status: int, endpoint: Endpoint) -> str:
-    """The remedy, where the status alone tells it."""
+    """Returns the remedy for a status; empty if the status alone does not tell it."""
     if 300 <= status < 400:
-        return "redirects are not followed, for the key would go along: set base_url to the final address"
+        return "redirects are not followed, so that the key goes to no other host: set base_url to the final address"
     if status == 401:
         sources = " or ".join(("api_key=", *endpoint.provider.api_key_env))
-        return f"check the key ({sources})"
+        return f"check the API key ({sources})"
     if status in (404, 410):
         which = f"model {endpoint.model!r}" if endpoint.model else "the model"
         return f"{which} or the endpoint is not available to this key: check the id, letter case included, and base_url"
     if status == 413:
-        return "send fewer or shorter documents"
+        return "send fewer or shorter documents: set batch_size or max_document_chars"
     return ""

@@ -1,4 +1,4 @@
-"""A call that goes from one reranker to the next until one answers."""
+"""A call that is sent to one reranker after the other until one succeeds."""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -24,17 +24,18 @@ class Stage:
     endpoint: Endpoint
     call_options: CallOptions
     connect: Callable[[], Transport]
+    """Returns the transport of the reranker."""
     registry: EndpointRegistry
 
 
 class FallbackChain:
-    """Runs one call at a reranker and, where that is out of service, at its fallbacks in turn.
+    """Sends one call to a reranker and, if that is unavailable, to its fallbacks in turn.
 
     Args:
         call: The call.
         stages: The reranker and its fallbacks. The first one's deadline and `on_error` hold for all.
-        cache: The scores of earlier calls.
-        observer: Gets the fallbacks and the answer.
+        cache: The caller's cache of scores, if there is one.
+        observer: Gets the fallbacks and the response.
     """
 
     def __init__(self, call: Call, stages: Sequence[Stage], cache: Cache | None, observer: CallObserver) -> None:
@@ -44,20 +45,21 @@ class FallbackChain:
         self._started = time.monotonic()
 
     def __iter__(self) -> Iterator[tuple[CallState, Transport]]:
+        """Yields the call at each reranker, and the transport that carries its requests."""
         options = self._stages[0].call_options
         for number, stage in enumerate(self._stages):
             transport = stage.connect()
-            own = replace(stage.call_options, deadline=options.deadline)
-            todo = plan(stage.endpoint, own, self._call)
+            stage_options = replace(stage.call_options, deadline=options.deadline)
+            checked = plan(stage.endpoint, stage_options, self._call)
             passthrough = options.on_error == "passthrough" and number == len(self._stages) - 1
             yield (
-                CallState(todo, self._started, self._cache, self._observer, stage.registry, passthrough=passthrough),
+                CallState(checked, self._started, self._cache, self._observer, stage.registry, passthrough=passthrough),
                 transport,
             )
 
     @contextmanager
     def falling_back(self) -> Generator[None]:
-        """Goes on to the next stage where the body raises an error of availability and there is time left."""
+        """Suppresses an availability error of the body if another stage and time are left; else raises it."""
         try:
             yield
         except AVAILABILITY_ERRORS as error:
@@ -68,7 +70,7 @@ class FallbackChain:
             self._observer.on_fallback(self._stages[len(self.failures)].endpoint.provider.name, error)
 
     def answer(self, state: CallState) -> RerankResponse:
-        """Returns the answer of a stage that has done its work."""
+        """Returns the response of a stage whose requests have succeeded."""
         response = merge(state, time.monotonic() - self._started, self.failures)
         self._observer.on_response(response)
         return response

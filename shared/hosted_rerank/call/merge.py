@@ -1,6 +1,7 @@
-"""The last part of a rerank without the I/O: the answers of its requests become one, on one scale."""
+"""Merges the results of a call's requests into one response, on one scale."""
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -12,29 +13,32 @@ from hosted_rerank.wire import DocumentIndex, TextIndex
 
 
 def merge(state: CallState, elapsed: float, fallback_errors: Sequence[RerankError] = ()) -> RerankResponse:
-    """Return the answers as one: best first, ties in input order, what has no score last, cut to `top_n`.
+    """Returns the response of a call: highest score first, unscored documents last, cut to `top_n`.
+
+    Equal scores stay in the order of the API's reply if that is the only reply and came sorted by score; else they are
+    in input order.
 
     Args:
-        state: What was done.
+        state: The call, after all its requests.
         elapsed: Seconds since the call began.
-        fallback_errors: What kept the rerankers before this one from answering.
+        fallback_errors: The errors of the rerankers that were tried before this one.
     """
-    plan, answers = state.plan, state.results
+    plan, results = state.plan, state.results
     scores = _by_document(state)
-    order = sorted(sorted(scores), key=scores.__getitem__, reverse=True)  # stable, also reversed
+    order = sorted(scores, key=scores.__getitem__, reverse=True)  # stable, also reversed
     kind, transform = _scale(plan.endpoint, scores, order)
     best = order if plan.top_n is None else order[: plan.top_n]
-    # The sigmoid comes after the sorting: logits far from zero have the same one.
-    shown = {place: _sigmoid(scores[place]) for place in best} if transform == "sigmoid" else scores
-    results = [RerankResult(place, shown[place]) for place in best]
+    # The sigmoid comes after the sorting, because logits far from zero have the same sigmoid.
+    shown = {document: _sigmoid(scores[document]) for document in best} if transform == "sigmoid" else scores
+    ranked = [RerankResult(document, shown[document]) for document in best]
     if plan.blanks or state.failed:
-        results += _unscored(state, any_scored=bool(scores))
+        ranked += _unscored(state, any_scored=bool(scores))
     return RerankResponse(
-        results=tuple(results if plan.top_n is None else results[: plan.top_n]),
-        usage=answers[0].usage if len(answers) == 1 else sum((answer.usage for answer in answers), Usage()),
-        model=next((answer.model for answer in answers if answer.model), plan.endpoint.model or ""),
+        results=tuple(ranked if plan.top_n is None else ranked[: plan.top_n]),
+        usage=results[0].usage if len(results) == 1 else sum((result.usage for result in results), Usage()),
+        model=next((result.model for result in results if result.model), plan.endpoint.model or ""),
         provider=plan.endpoint.provider.name,
-        request_ids=tuple(answer.request_id for answer in answers if answer.request_id),
+        request_ids=tuple(result.request_id for result in results if result.request_id),
         attempts=state.attempts,
         elapsed=elapsed,
         score_kind=kind,
@@ -48,16 +52,25 @@ def merge(state: CallState, elapsed: float, fallback_errors: Sequence[RerankErro
 
 
 def _by_document(state: CallState) -> Mapping[DocumentIndex, float]:
-    """Returns the scores by document of the caller's list."""
+    """Returns the scores by document, in the order of a single sorted reply, else in input order."""
     plan, results = state.plan, state.results
-    scores = results[0].scores if len(results) == 1 and not state.cached_scores else _all_scores(state)
-    if isinstance(plan.document_indices, range):  # every document was sent, so the numbers are the same
-        return cast("Mapping[DocumentIndex, float]", scores)
-    found = {plan.document_indices[text]: score for text, score in scores.items()}
-    return found | {copy: scores[text] for text, copies in plan.copies.items() if text in scores for copy in copies}
+    single = len(results) == 1 and not state.cached_scores
+    scores = results[0].scores if single else _all_scores(state)
+    if isinstance(plan.document_indices, range):  # every document was sent, so the indices are the same
+        by_document = cast("Mapping[DocumentIndex, float]", scores)
+    else:
+        by_document = {document: score for text, score in scores.items() for document in plan.documents_with(text)}
+    return by_document if single and _is_sorted(scores) else dict(sorted(by_document.items()))
+
+
+def _is_sorted(scores: Mapping[TextIndex, float]) -> bool:
+    """Returns whether the scores are in descending order."""
+    values = list(scores.values())
+    return all(map(operator.ge, values, values[1:]))
 
 
 def _all_scores(state: CallState) -> Mapping[TextIndex, float]:
+    """Returns the scores of all requests and of the cache."""
     scores = dict(state.cached_scores)
     for result in state.results:
         scores.update(result.scores)
@@ -65,24 +78,27 @@ def _all_scores(state: CallState) -> Mapping[TextIndex, float]:
 
 
 def _unscored(state: CallState, *, any_scored: bool) -> list[RerankResult]:
-    """Returns documents without a score: those that an outage hit, then blank ones; in input order if none is scored."""
+    """Returns the documents without a score: failed ones, then blank ones; in input order if no document is scored."""
     plan = state.plan
-    hit = {place: type(error).__name__ for text, error in state.failed.items() for place in _documents(state, text)}
+    failed = {
+        document: type(error).__name__ for text, error in state.failed.items() for document in plan.documents_with(text)
+    }
     if any_scored:
-        return [RerankResult(place, None, hit.get(place)) for place in (*sorted(hit), *plan.blanks)]
-    name = next(iter(hit.values()), None)
-    return [RerankResult(place, None, name) for place in sorted((*hit, *plan.blanks))]
-
-
-def _documents(state: CallState, text: TextIndex) -> Sequence[DocumentIndex]:
-    """Returns the documents that have a text."""
-    return (state.plan.document_indices[text], *state.plan.copies.get(text, ()))
+        return [RerankResult(document, None, failed.get(document)) for document in (*sorted(failed), *plan.blanks)]
+    name = next(iter(failed.values()), None)
+    return [RerankResult(document, None, name) for document in sorted((*failed, *plan.blanks))]
 
 
 def _scale(
     endpoint: Endpoint, scores: Mapping[DocumentIndex, float], order: Sequence[DocumentIndex]
 ) -> tuple[ScoreKind, ScoreTransform]:
-    """Returns the scale of the scores and the transform for it; `order` holds the documents, best first."""
+    """Returns the scale of the scores and the transform for it.
+
+    Args:
+        endpoint: The endpoint, whose provider states the scale.
+        scores: The scores by document.
+        order: The documents, highest score first.
+    """
     kind, chosen = endpoint.provider.score_kind, endpoint.score_transform
     if chosen == "sigmoid" or (chosen == "auto" and kind == "logit"):
         return "unit", "sigmoid"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.error_mapping import Sensitive, malformed_error, request_id
@@ -10,14 +11,15 @@ from hosted_rerank.errors import MalformedResponseError
 from hosted_rerank.providers.dialect import Ranking, usage_of
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.response import Usage
-from hosted_rerank.wire import Request, Response, TextIndex
+from hosted_rerank.wire import Request, RequestIndex, Response, TextIndex
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """The scores of one batch, by text, and what the API says of the request."""
+    """The scores of one batch, by text, and the facts that the API states about the request."""
 
     scores: Mapping[TextIndex, float]
+    """In the order of the reply."""
     usage: Usage
     model: str | None
     request_id: str | None
@@ -53,7 +55,7 @@ def encode_request(plan: Plan, batch: Batch, top_n: int | None, key: str | None,
     """
     endpoint, query, instruction = plan.endpoint, plan.call.query, plan.call.instruction
     dialect = endpoint.provider.dialect
-    if instruction and not dialect.takes_instruction:  # which `check_instruction` allowed
+    if instruction and not dialect.takes_instruction:  # `check_instruction` allows this
         query, instruction = f"{instruction}\n{query}", None
     options = {**endpoint.options, **endpoint.extra_body} if endpoint.extra_body else endpoint.options
     try:
@@ -61,7 +63,7 @@ def encode_request(plan: Plan, batch: Batch, top_n: int | None, key: str | None,
             query, batch_texts(plan, batch), model=endpoint.model, top_n=top_n, instruction=instruction, options=options
         )
     except TypeError:  # orjson's own error is one
-        raise plan.unsendable(batch.text_indices) from None
+        raise plan.encoding_error(batch.text_indices) from None
     return Request(
         endpoint.url,
         endpoint.request_headers(key),
@@ -104,11 +106,12 @@ def batch_result(
     plan: Plan, batch: Batch, key: str | None, response: Response, pages: Sequence[Ranking], attempts: int
 ) -> BatchResult:
     """Returns the result of a batch, whose scores are in the last page."""
-    ranking, indices = pages[-1], batch.text_indices
+    ranking, text_indices = pages[-1], batch.text_indices
+    scores = cast("Mapping[RequestIndex, float]", ranking.scores)
     usage = ranking.usage if len(pages) == 1 else sum((page.usage for page in pages), Usage())
     secrets = Sensitive(plan.endpoint.secrets(key), ())
     return BatchResult(
-        {indices[index]: score for index, score in ranking.scores.items()},
+        {text_indices[index]: score for index, score in scores.items()},
         usage,
         ranking.model,
         request_id(response, plan.endpoint, secrets) or ranking.id,

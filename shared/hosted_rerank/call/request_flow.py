@@ -1,4 +1,4 @@
-"""One request of a rerank, without the I/O: from its place in the queue through its attempts to a result.
+"""One request of a rerank, without the I/O: from its position in the queue through its attempts to a result.
 
 `Exchange.steps` is a generator. It yields a `Wait` ("sleep so long, or until the ticket is notified") or a `Request`
 ("send this"), is sent the `Outcome` of a request, and returns a `BatchResult` or raises. A driver runs the steps and
@@ -63,10 +63,13 @@ class Exchange:
     """Whether the request in flight is the probe of a half-open circuit."""
 
     def steps(self) -> Generator[Step, Any, BatchResult]:
-        """Carries the request through its attempts.
+        """Yields the steps of the request: waits and attempts.
+
+        Returns:
+            The result of the batch.
 
         Raises:
-            RerankError: The error of the last attempt, if no attempt succeeded; or why there was none.
+            RerankError: No attempt succeeded, or none was possible; the error of the last attempt.
         """
         several = len(self.batch.text_indices) < len(self.plan.texts)
         span = self.observer.on_batch_start(len(self.batch.text_indices)) if several else None
@@ -77,13 +80,14 @@ class Exchange:
             error.attempts, failed = self.attempts, error
             raise
         finally:
-            self.state.queue.leave(self.ticket)
+            self.state.queue.drop(self.ticket)
             if self.is_probe:
                 self.state.breaker.cancel_probe(self.clock())
             if several:
                 self.observer.on_batch_end(span, self.attempts, failed)
 
     def _attempts(self) -> Generator[Step, Any, BatchResult]:
+        """Yields the waits and requests until an attempt succeeds, and returns its result."""
         retries, waited = 0, 0.0
         request: Request | None = None
         pages: list[Ranking] = []
@@ -102,7 +106,7 @@ class Exchange:
                 request = replace(request, content=dialect.next_page_request(request.content, page))
                 continue
             delay = self._retry_delay(outcome, verdict, retries, waited)
-            late = self._left(outcome.at) <= (delay or 0.0)
+            late = self._time_left(outcome.at) <= (delay or 0.0)
             if delay is None or late:
                 raise self._error(late=late)
             self.observer.on_retry(self.plan.endpoint.provider.name, self.attempts, delay, verdict.reason)
@@ -112,12 +116,13 @@ class Exchange:
             waited += delay
 
     def _encode(self) -> Request:
+        """Returns the HTTP request, with the headers of the trace."""
         request = encode_request(self.plan, self.batch, self.top_n, self.key, self.started)
         headers = self.observer.trace_headers()
         return replace(request, headers={**headers, **request.headers}) if headers else request
 
     def _send(self, request: Request, left: float) -> Generator[Request, Any, Outcome]:
-        """Sends a request once; twice if the server had closed the kept connection, so that it saw no request."""
+        """Sends a request; sends it again if the server had closed the kept connection and saw no request."""
         again = self.attempts == 0
         while True:
             self.observer.on_request_start()
@@ -133,7 +138,7 @@ class Exchange:
                 raise AssertionError
             self.attempts += 1
             self.outcome = outcome
-            left = self._left(outcome.at)
+            left = self._time_left(outcome.at)
             if not (again and isinstance(outcome, TransportFailure) and outcome.dead_connection and left):
                 return outcome
             again = False
@@ -144,7 +149,7 @@ class Exchange:
         first = True
         while True:
             now = self.clock()
-            left = self._left(now)
+            left = self._time_left(now)
             if not left:
                 raise self._deadline_error(
                     "it waited in the queue until then" if self.ticket.queued else "there is no time for an attempt"
@@ -162,11 +167,12 @@ class Exchange:
             first = False
             yield Wait(min(wait, left, QUEUE_CHECK_INTERVAL), self.ticket)
 
-    def _left(self, now: float) -> float:
-        return self.plan.call_options.left(now - self.started)
+    def _time_left(self, now: float) -> float:
+        """Returns the seconds until the deadline."""
+        return self.plan.call_options.time_left(now - self.started)
 
     def _retry_delay(self, outcome: Outcome, verdict: Verdict, retries: int, waited: float) -> float | None:
-        """Records a failure, and returns the seconds until another attempt; `None` to give up."""
+        """Records a failure, and returns the seconds until the next attempt; `None` to give up."""
         policy, breaker = self.plan.call_options.retry, self.state.breaker
         delay = policy.delay(outcome, retries, waited, self.jitter()) if verdict.retryable else None
         blocked = verdict.retry_after if delay is None or verdict.retry_after is None else delay
@@ -187,20 +193,21 @@ class Exchange:
         error = self._mapped(outcome, late=late)
         if isinstance(outcome, Response) and is_overlong(outcome):
             longest = max(self.batch.text_indices, key=lambda index: len(self.plan.texts[index]))
-            place, length = self.plan.document_indices[longest], len(self.plan.texts[longest])
+            document, length = self.plan.document_indices[longest], len(self.plan.texts[longest])
             error.say_more(
-                f"the longest document of the request is documents[{place}], with {length} characters: send less of it,"
+                f"the longest document of the request is documents[{document}], with {length} characters: shorten it,"
                 " or set max_document_chars"
             )
         return error
 
     def _mapped(self, outcome: Outcome, *, late: bool) -> RerankError:
-        hidden = sensitive(self.plan, self.batch, self.key)
+        """Returns the error for an outcome; `late` says that the deadline ended the retries."""
+        secret = sensitive(self.plan, self.batch, self.key)
         deadline = self.plan.call_options.deadline if late else None
-        return error_for(outcome, self.plan.endpoint, hidden=hidden, attempts=self.attempts, late=deadline)
+        return error_for(outcome, self.plan.endpoint, sensitive=secret, attempts=self.attempts, late=deadline)
 
     def _deadline_error(self, reason: str) -> RerankError:
-        """Returns the error for a deadline that ends before the next attempt."""
+        """Returns the error for a deadline before the next attempt; the last attempt's error, if there was one."""
         if self.outcome is not None:
             return self._error(late=True)
         return self._mapped(TransportFailure(reason, self.clock(), timed_out=True), late=True)
@@ -214,9 +221,9 @@ class Exchange:
         return CircuitOpenError(message, provider=name, retry_after=seconds)
 
     def _retry_after_error(self, seconds: float) -> RerankError:
-        """Returns the error for a wait that the API asked of all requests, and that is too long."""
+        """Returns the error for a wait that the API asks of all requests, if the wait is too long."""
         if self.outcome is not None:
             return self._error()
         name = self.plan.endpoint.provider.name
-        message = f"{name} asked to wait, before this request was sent, for {seconds:.3g} s more"
+        message = f"rate limit of {name}: it asks all requests to wait {seconds:.3g} s more, so this one was not sent"
         return RateLimitError(message, provider=name, retry_after=seconds)

@@ -18,6 +18,7 @@ class BreakerSettings:
     pause_initial: float = 5.0
     """The first pause before a probe; doubled after each probe that fails."""
     pause_max: float = 60.0
+    """The maximum pause before a probe."""
     budget_share: float = 0.2
     """Retries that each request adds to the budget; Envoy's default retry budget is 20 % as well."""
     budget_reserve: float = 10.0
@@ -29,7 +30,11 @@ BREAKER_SETTINGS = BreakerSettings()
 
 
 class CircuitBreaker:
-    """Counts failures in a row; thread-safe. Callers pass the time, `time.monotonic()` in seconds."""
+    """Opens after many failures in a row; thread-safe. Callers pass the time, `time.monotonic()` in seconds.
+
+    Args:
+        settings: The constants.
+    """
 
     def __init__(self, settings: BreakerSettings = BREAKER_SETTINGS) -> None:
         self._settings = settings
@@ -87,7 +92,7 @@ class CircuitBreaker:
         """
         with self._lock:
             if self._open and sent < self._opened:
-                return True  # sent before the circuit opened: it tells nothing new
+                return True  # sent before the circuit opened: so it says nothing new
             self._failures += 1
             self._last = reason
             if self._open:
@@ -99,7 +104,11 @@ class CircuitBreaker:
 
 
 class RetryBudget:
-    """Keeps retries to a share of the requests; thread-safe. Callers pass the time in seconds."""
+    """Keeps retries to a share of the requests; thread-safe. Callers pass the time in seconds.
+
+    Args:
+        settings: The constants.
+    """
 
     def __init__(self, settings: BreakerSettings = BREAKER_SETTINGS) -> None:
         self._settings = settings

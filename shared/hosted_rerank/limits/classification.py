@@ -1,4 +1,4 @@
-"""What an outcome means, decided once and without effects: success, worth a retry, throttled, an outage, too large."""
+"""Classifies an outcome, without effects: a success, retryable, throttled, an outage, or too large."""
 
 import re
 from dataclasses import dataclass
@@ -14,29 +14,34 @@ _BYTES_SEARCHED = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an outcome means."""
+    """The classification of an outcome."""
 
     success: bool
     reason: str
-    """The outcome in words, without anything that the server said."""
+    """The outcome in words, without any text of the server."""
     retryable: bool = False
     """Whether the same request may succeed later."""
     throttled: bool = False
-    """Whether the API says that it gets too many requests, from this account or from all."""
+    """Whether the API gets too many requests, from this account or from all."""
     overloaded: bool = False
-    """Whether the service as a whole is throttled, which tells nothing of the account's rate."""
+    """Whether the service as a whole is overloaded, which says nothing about the account's rate."""
     outage: str | None = None
-    """What speaks for an outage of the service, in words."""
+    """The sign of an outage, in words; `None` without one."""
     too_large: bool = False
     """Whether a request with fewer documents may succeed."""
     retry_after: float | None = None
-    """Seconds that the API asks to wait."""
+    """Seconds that the API asks to wait; `None` if it states none."""
     quota: Quota | None = None
-    """What the API says may still be sent."""
+    """The rest of a limit, if the API states it."""
 
 
 def classify(outcome: Outcome, provider: Provider) -> Verdict:
-    """Returns what an outcome means for a provider. It is pure: the limiters record the verdict."""
+    """Returns the verdict on an outcome. It has no effect: the limiters record the verdict.
+
+    Args:
+        outcome: The outcome of an attempt.
+        provider: The provider, whose errors may have other meanings than their statuses.
+    """
     if isinstance(outcome, TransportFailure):
         reason = "a timeout" if outcome.timed_out else "no response"
         return Verdict(False, reason, retryable=outcome.retryable, outage=reason if outcome.retryable else None)
@@ -61,7 +66,7 @@ def classify(outcome: Outcome, provider: Provider) -> Verdict:
 
 
 def provider_error(response: Response, provider: Provider) -> type[RerankError] | None:
-    """Returns the error class that the provider's row has for a response, by phrase or by status."""
+    """Returns the error class that the provider defines for a response, by phrase or by status; else `None`."""
     classes = provider.errors
     phrases = [phrase for phrase in classes if isinstance(phrase, str)]
     said = f"{vendor_error_type(response)} {_beginning(response)}".lower() if phrases else ""
@@ -101,4 +106,5 @@ def is_overlong(response: Response) -> bool:
 
 
 def _beginning(response: Response) -> str:
+    """Returns the part of the body that is searched."""
     return response.content[:_BYTES_SEARCHED].decode("utf-8", "replace")

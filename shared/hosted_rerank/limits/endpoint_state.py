@@ -1,6 +1,6 @@
-"""What the process knows of each endpoint, model and account that it sends requests to.
+"""The state of each endpoint, model and account that the process sends requests to.
 
-All rerankers share it, however they were made, so that each call uses what the earlier ones learned.
+All rerankers of the process share it, so that each call uses the limits that earlier calls learned.
 """
 
 import os
@@ -14,11 +14,16 @@ from hosted_rerank.limits.request_queue import RequestQueue, Ticket
 from hosted_rerank.providers.endpoint import Endpoint
 
 _MAX_ENDPOINTS = 1000
-"""Endpoints that are remembered."""
+"""Maximum number of endpoint states; the oldest one is forgotten first."""
 
 
 class EndpointState:
-    """A model at a host, as one account may use it: its queue, circuit breaker, retry budget and largest batch."""
+    """The queue, circuit breaker, retry budget and largest batch of one account at a model of a host.
+
+    Args:
+        queue: The queue; `None` for one with an adaptive rate.
+        breaker_settings: The constants of the circuit breaker and the retry budget.
+    """
 
     def __init__(self, queue: RequestQueue | None = None, breaker_settings: BreakerSettings = BREAKER_SETTINGS) -> None:
         self.queue = queue or RequestQueue(AdaptiveRate())
@@ -32,10 +37,10 @@ class EndpointState:
         self.max_batch = max(1, min(self.max_batch or documents, documents // 2))
 
     def record(self, verdict: Verdict, ticket: Ticket, now: float, retry_after: float | None = None) -> bool:
-        """Records what came of a request.
+        """Records the outcome of a request.
 
         Args:
-            verdict: What the outcome means.
+            verdict: The verdict on the outcome.
             ticket: The request's ticket.
             now: When the outcome was known.
             retry_after: Seconds for which no request is sent, if the API asks for that.
@@ -48,7 +53,7 @@ class EndpointState:
         elif verdict.throttled:
             self.queue.on_throttled(ticket, now, retry_after, verdict.quota, overloaded=verdict.overloaded)
         else:
-            self.queue.leave(ticket)
+            self.queue.drop(ticket)
         if verdict.outage is None:
             self.breaker.record_response()
         if verdict.success or verdict.outage is not None:
@@ -60,7 +65,7 @@ class EndpointRegistry:
     """Endpoint states by host, key and model.
 
     Args:
-        make: Makes the state of an endpoint that is not known yet.
+        make: Returns the state of a new endpoint.
     """
 
     def __init__(self, make: Callable[[], EndpointState] = EndpointState) -> None:
@@ -68,12 +73,17 @@ class EndpointRegistry:
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """Forgets everything: a forked child cannot use the locks of its parent, which may be held for ever."""
+        """Forgets all states, because a forked child may find the locks of its parent held for ever."""
         self._lock = threading.Lock()
         self._known: dict[tuple[str, int, str | None], EndpointState] = {}
 
     def find(self, endpoint: Endpoint, key: str | None) -> EndpointState:
-        """Returns the state of an endpoint for an account."""
+        """Returns the state of an endpoint for an account.
+
+        Args:
+            endpoint: The endpoint, with its model.
+            key: The API key of the account.
+        """
         name = (endpoint.host, hash((key, *endpoint.secrets(None))), endpoint.model)
         found = self._known.get(name)
         if found is None:

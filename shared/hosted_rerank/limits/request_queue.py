@@ -1,7 +1,7 @@
-"""The line in which requests wait for their turn: first come, first served, at a pace that something else sets.
+"""The queue in which the requests to one endpoint wait: first come, first served, as fast as a controller allows.
 
-All that ask one service stand in one line; a refused request comes back to its old place. A `RequestQueue` holds no clock and
-starts no thread: callers say what time it is, and sleep until they are woken.
+A retried request returns to its old position. A `RequestQueue` has no clock and starts no thread: callers pass the
+time, `time.monotonic()` in seconds, and sleep until they are notified.
 """
 
 import heapq
@@ -14,91 +14,105 @@ from typing import Protocol
 
 from hosted_rerank.limits.retry import Quota
 
-LOOK = 1.0
-"""Seconds between two looks for requests under way whose event loop is gone."""
-_ARRIVALS = count()
+ABANDONED_CHECK_INTERVAL = 1.0
+"""Seconds between two checks for requests in flight whose event loop is closed."""
+_NUMBERS = count()
 
 
 class Ticket:
-    """A request's place in the line; kept through its retries."""
+    """The position of a request in the queue; a request keeps it through its retries."""
 
     __slots__ = ("in_flight", "is_abandoned", "notified", "notify", "number", "queued", "sent")
 
     def __init__(self) -> None:
-        self.number = next(_ARRIVALS)
+        self.number = next(_NUMBERS)
         self.sent = -math.inf
-        """When it last went."""
+        """When the last attempt was sent."""
         self.queued = False
-        """Whether it stands in the line."""
+        """Whether the request waits in the queue."""
         self.in_flight = False
-        """Whether its request is under way."""
+        """Whether the request is in flight."""
         self.notified = False
+        """Whether the request may ask for its turn again. Read it after `notify` is set."""
         self.notify: Callable[[], object] | None = None
-        """Set by whoever sleeps; called from any thread. `woken` has to be looked at after it is set."""
+        """Ends the sleep of the request's thread or task. The queue calls it from any thread."""
         self.is_abandoned: Callable[[], bool] | None = None
-        """Whether nobody will come back for it: its event loop was closed while it slept or was under way."""
+        """Returns whether the request never ends, because its event loop was closed in the meantime."""
 
     def __lt__(self, other: "Ticket") -> bool:
         return self.number < other.number
 
 
 class RateController(Protocol):
-    """When the first of a line may go. All times are `time.monotonic()`, in seconds."""
+    """Decides when the first request of a queue may be sent. All times are `time.monotonic()`, in seconds."""
 
     in_flight: int
-    """Requests that went and did not come back."""
+    """Requests that were sent and have not ended."""
     blocked_until: float
-    """Until when the API asked everybody to wait."""
+    """The time until which the API asked all requests to wait."""
 
     @property
     def rate(self) -> float:
-        """Requests a second that are allowed, as far as it is known; else infinite."""
+        """Returns the known limit in requests per second; infinite while it is unknown."""
         ...
 
     def wait(self, now: float) -> float:
-        """Return 0 if a request may go, else the seconds after which to ask again; infinite if only news tells."""
+        """Returns 0 if a request may be sent, else the seconds until the next check; infinite until a response."""
         ...
 
     def on_sent(self, ticket: Ticket, now: float) -> None:
-        """Take note that a request goes."""
+        """Records that a request is sent."""
         ...
 
     def on_success(self, ticket: Ticket, now: float, quota: Quota | None) -> None:
-        """Take note of an answer, and of what the API says may follow it."""
+        """Records a response that is not throttled, and the quota that it states."""
         ...
 
     def on_throttled(
         self, ticket: Ticket, now: float, retry_after: float | None, quota: Quota | None, *, overloaded: bool
     ) -> None:
-        """Take note of a refusal, and of the seconds that everybody has to wait after it, if the API says so."""
+        """Records a throttled request, and the seconds that all requests wait after it, if the API states them."""
         ...
 
     def on_dropped(self, ticket: Ticket) -> None:
-        """Take note that a request came to nothing that tells of the pace."""
+        """Records that a request ended without a response that says anything about the limits."""
         ...
 
     def estimated_wait(self, now: float, waiting: int) -> float:
-        """Return the seconds that the last of so many waiting requests has to wait at least, as far as it is known."""
+        """Returns the minimum seconds that the last of so many queued requests waits, as far as it is known."""
         ...
 
 
 class RequestQueue:
-    """Lets requests go in their turn; used from any thread and any event loop."""
+    """Admits requests in their order; thread-safe, and usable from any event loop.
+
+    Args:
+        controller: Decides when the first request may be sent. The queue calls it while it holds its lock.
+    """
 
     def __init__(self, controller: RateController) -> None:
-        self._lock = threading.Lock()
-        self._line: list[Ticket] = []
-        self._in_flight: set[Ticket] = set()
-        self._left: deque[Ticket] = deque()
-        """Who is to be taken out."""
-        self._looked = -math.inf
-        """When it was last looked for requests that nobody will come back for."""
         self.controller = controller
+        self._lock = threading.Lock()
+        self._queue: list[Ticket] = []
+        """The waiting tickets, a heap."""
+        self._in_flight: set[Ticket] = set()
+        self._dropped: deque[Ticket] = deque()
+        """Tickets that are to be removed as soon as the lock is free."""
+        self._checked_at = -math.inf
+        """When the queue was last checked for abandoned requests in flight."""
 
     def admit(self, ticket: Ticket, now: float, limit: float = math.inf) -> float:
-        """Let a request go, if it is its turn: return 0, or the seconds after which to ask again.
+        """Returns 0 if a request may be sent now, and counts it as in flight; else queues it.
 
-        Those are infinite where only a wake tells. The caller has to settle what went.
+        Every request that was admitted ends with `on_success`, `on_throttled` or `drop`.
+
+        Args:
+            ticket: The request's ticket.
+            now: The time.
+            limit: Maximum number of requests in flight.
+
+        Returns:
+            The seconds until the request may ask again; infinite if it has to wait for a notification.
         """
         with self._lock:
             wait = self._wait(ticket, now, limit)
@@ -106,51 +120,58 @@ class RequestQueue:
                 ticket.notified = False
                 if not ticket.queued:
                     ticket.queued = True
-                    heapq.heappush(self._line, ticket)
+                    heapq.heappush(self._queue, ticket)
             else:
                 if ticket.queued:
                     ticket.queued = False
-                    heapq.heappop(self._line)
+                    heapq.heappop(self._queue)
                 self.controller.on_sent(ticket, now)
                 ticket.sent, ticket.in_flight = now, True
                 self._in_flight.add(ticket)
-                if self._line:
-                    self._wake_first()
-        self._settle()
+                if self._queue:
+                    self._notify_first()
+        self._remove_dropped()
         return wait
 
     def _wait(self, ticket: Ticket, now: float, limit: float) -> float:
-        line = self._line
-        while line and line[0] is not ticket and line[0].is_abandoned is not None and line[0].is_abandoned():
-            heapq.heappop(line).queued = False
-        if line and line[0] is not ticket and (ticket.queued or line[0] < ticket):
+        """Returns the seconds until a request may be sent, after abandoned requests before it are removed."""
+        queue = self._queue
+        while queue and queue[0] is not ticket and queue[0].is_abandoned is not None and queue[0].is_abandoned():
+            heapq.heappop(queue).queued = False
+        if queue and queue[0] is not ticket and (ticket.queued or queue[0] < ticket):
             return math.inf
         wait = math.inf if self.controller.in_flight >= limit else self.controller.wait(now)
-        if wait == math.inf and self._looked + LOOK <= now:
-            self._looked = now
+        if wait == math.inf and self._checked_at + ABANDONED_CHECK_INTERVAL <= now:
+            self._checked_at = now
             for each in [each for each in self._in_flight if each.is_abandoned is not None and each.is_abandoned()]:
-                self._take_out(each)
+                self._remove(each)
             return self._wait(ticket, now, limit)
         return wait
 
     def estimated_wait(self, now: float) -> float:
-        """The seconds that the last of the line has to wait at least, as far as it is known."""
+        """Returns the minimum seconds that the last queued request waits, as far as it is known."""
         with self._lock:
-            seconds = self.controller.estimated_wait(now, len(self._line))
-        self._settle()
+            seconds = self.controller.estimated_wait(now, len(self._queue))
+        self._remove_dropped()
         return seconds
 
     def blocked_for(self, now: float) -> float:
-        """The seconds for which the API asked everybody to wait."""
+        """Returns the seconds for which the API asked all requests to wait."""
         return max(0.0, self.controller.blocked_until - now)
 
     def on_success(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:
-        """Take note of an answer, and of what the API says may follow it."""
+        """Records a response that is not throttled.
+
+        Args:
+            ticket: The request's ticket.
+            now: When the response came.
+            quota: The quota that the response states.
+        """
         with self._lock:
-            self._came_back(ticket)
+            self._end(ticket)
             self.controller.on_success(ticket, now, quota)
-            self._wake_first()
-        self._settle()
+            self._notify_first()
+        self._remove_dropped()
 
     def on_throttled(
         self,
@@ -161,70 +182,70 @@ class RequestQueue:
         *,
         overloaded: bool = False,
     ) -> None:
-        """Take note of a refusal.
+        """Records a throttled request.
 
         Args:
-            ticket: Whose it is.
-            now: When it came.
-            retry_after: Seconds that the API asks to wait: nobody goes before they are over.
-            quota: What the API says may follow.
-            overloaded: Whether the service has too much to do, which tells of what was under way, and of no rate.
+            ticket: The request's ticket.
+            now: When the response came.
+            retry_after: Seconds for which no request is sent, if the API states them.
+            quota: The quota that the response states.
+            overloaded: Whether the service as a whole is overloaded, which says nothing about the account's rate.
         """
         with self._lock:
-            self._came_back(ticket)
+            self._end(ticket)
             self.controller.on_throttled(ticket, now, retry_after, quota, overloaded=overloaded)
-            self._wake_first()
-        self._settle()
+            self._notify_first()
+        self._remove_dropped()
 
-    def leave(self, ticket: Ticket) -> None:
-        """Take a request out, wherever it is: it was given up, or failed for what tells nothing of the pace."""
+    def drop(self, ticket: Ticket) -> None:
+        """Removes a request that was cancelled, or that failed in a way that says nothing about the limits."""
         if ticket.in_flight or ticket.queued:
-            self._left.append(ticket)
-            self._settle()
+            self._dropped.append(ticket)
+            self._remove_dropped()
 
-    def _settle(self) -> None:
-        """Take out who left. The collector may have called `leave` within another call here, which then does it."""
-        while self._left and self._lock.acquire(blocking=False):
+    def _remove_dropped(self) -> None:
+        """Removes dropped requests. The garbage collector can call `drop` while this thread holds the lock."""
+        while self._dropped and self._lock.acquire(blocking=False):
             try:
-                while self._left:
-                    self._take_out(self._left.popleft())
-                self._wake_first()
+                while self._dropped:
+                    self._remove(self._dropped.popleft())
+                self._notify_first()
             finally:
                 self._lock.release()
 
-    def _take_out(self, ticket: Ticket) -> None:
+    def _remove(self, ticket: Ticket) -> None:
         if ticket.in_flight:
-            self._came_back(ticket)
+            self._end(ticket)
             self.controller.on_dropped(ticket)
         elif ticket.queued:
             ticket.queued = False
-            self._line.remove(ticket)
-            heapq.heapify(self._line)
+            self._queue.remove(ticket)
+            heapq.heapify(self._queue)
 
-    def _came_back(self, ticket: Ticket) -> None:
+    def _end(self, ticket: Ticket) -> None:
         ticket.in_flight = False
         self._in_flight.discard(ticket)
 
     @property
     def queued(self) -> int:
-        """How many stand in the line."""
-        return len(self._line)
+        """Returns the number of waiting requests."""
+        return len(self._queue)
 
     def notify(self) -> None:
-        """Have the first of the line ask again: there is news of the pace."""
+        """Notifies the first request, because the controller may admit it now."""
         with self._lock:
-            self._wake_first()
-        self._settle()
+            self._notify_first()
+        self._remove_dropped()
 
-    def _wake_first(self) -> None:
-        while self._line:
-            first = self._line[0]
+    def _notify_first(self) -> None:
+        while self._queue:
+            first = self._queue[0]
             first.notified = True
             try:
                 if first.notify is not None:
                     first.notify()
-            except RuntimeError:  # its event loop was closed while it slept: nobody will come for this place
+            except RuntimeError:  # its event loop is closed, so the request never asks again
                 first.queued = False
-                heapq.heappop(self._line)
+                heapq.heappop(self._queue)
             else:
                 return

@@ -1,7 +1,7 @@
-"""When to ask again, and after how long: a pure decision from what came back.
+"""Decides whether a request is retried, and after how long. The decision is pure.
 
-The evidence, strongest first: `x-should-retry` and `retry-after-ms` (what the Stainless-built SDKs of many vendors
-obey), `RetryPolicy-After` in seconds or as a date (RFC 9110, section 10.2.3), then exponential backoff with jitter.
+It follows, in this order: `x-should-retry` and `retry-after-ms`, which the Stainless-built SDKs of many APIs obey;
+`Retry-After` in seconds or as a date (RFC 9110, section 10.2.3); and exponential backoff with jitter.
 """
 
 import math
@@ -14,30 +14,30 @@ from email.utils import parsedate_to_datetime
 from hosted_rerank.wire import Outcome, TransportFailure
 
 RETRYABLE_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
-"""Statuses of what may pass: 520 to 524 are Cloudflare's, 529 says overloaded."""
+"""Statuses of temporary failures; 520 to 524 are Cloudflare's, 529 means overloaded."""
 
 THROTTLING_STATUSES = frozenset({429, 503, 529})
-"""Statuses that say that the API is asked too much, by this account or by all."""
+"""Statuses that mean too many requests, from this account or from all."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """A policy for one request."""
+    """The retry policy of one request; times in seconds."""
 
     max_retries: int = 2
-    """Requests after the first."""
+    """Maximum number of retries after the first attempt."""
     backoff_initial: float = 0.5
-    """Seconds before the first retry where the server gives no hint; doubled each time."""
+    """Seconds before the first retry if the API states no wait; doubled before each further one."""
     backoff_max: float = 60.0
-    """Seconds of one wait. A server that asks for more is not asked again: the caller learns `retry_after`."""
+    """Maximum seconds of one wait. If the API asks for more, there is no retry: the error has `retry_after`."""
     max_total_backoff: float = 120.0
-    """Seconds of all waits of a request together."""
+    """Maximum seconds of all waits of a request together."""
 
     def delay(self, outcome: Outcome, retries: int, waited: float, jitter: float) -> float | None:
-        """Return the seconds to wait before asking again, or `None` to give up.
+        """Returns the seconds until the next attempt; `None` to give up.
 
         Args:
-            outcome: What came of the last request; not a success.
+            outcome: The outcome of the last attempt, which did not succeed.
             retries: Retries made so far.
             waited: Seconds waited so far.
             jitter: A random number from 0 to 1, for the jitter.
@@ -47,19 +47,24 @@ class RetryPolicy:
         hint = None if isinstance(outcome, TransportFailure) else retry_after(outcome.headers)
         if hint is None:
             wait = self.backoff(retries, jitter)
-        elif hint <= self.backoff_max:  # never earlier than asked, and not everybody at the same moment
+        elif hint <= self.backoff_max:  # never earlier than asked, and not all requests at once
             wait = min(hint * (1 + jitter / 10), self.backoff_max)
         else:
             return None
         return wait if waited + wait <= self.max_total_backoff else None
 
     def backoff(self, retries: int, jitter: float) -> float:
-        """Return the seconds to wait where nobody says how long."""
+        """Returns the seconds to wait if the API states no wait: exponential backoff with jitter.
+
+        Args:
+            retries: Retries made so far.
+            jitter: A random number from 0 to 1; 0 gives half of the backoff, 1 all of it.
+        """
         return min(self.backoff_initial * 2.0 ** min(retries, 30), self.backoff_max) * (0.5 + jitter / 2)
 
 
 def is_retryable(outcome: Outcome) -> bool:
-    """Whether the same request may succeed later."""
+    """Returns whether the same request may succeed later."""
     if isinstance(outcome, TransportFailure):
         return outcome.retryable
     verdict = outcome.headers.get("x-should-retry", "").strip().lower()
@@ -69,9 +74,12 @@ def is_retryable(outcome: Outcome) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a server asks to wait, `None` if it does not say or what it says makes no sense.
+    """Returns the seconds that a server asks to wait; `None` if it states none, or an invalid value.
 
-    A date counts from the reply's own `date`, so that a wrong clock on either side does not matter.
+    A date counts from the response's own `date`, so that a wrong clock on either side does not matter.
+
+    Args:
+        headers: The headers of the response, names in lower case.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -85,6 +93,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _number(value: str | None) -> float | None:
+    """Returns a number that is finite and not negative; `None` for any other value."""
     if not value:
         return None
     try:
@@ -95,6 +104,7 @@ def _number(value: str | None) -> float | None:
 
 
 def _date(value: str) -> float | None:
+    """Returns a date as a Unix time in seconds; `None` if it is not valid."""
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
@@ -104,19 +114,22 @@ def _date(value: str) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What an API says may still be asked."""
+    """The rest of a limit, as the API states it."""
 
     left: int
-    """Requests."""
+    """Requests that may still be sent."""
     reset: float
-    """Seconds until there are more."""
+    """Seconds until more requests may be sent."""
 
 
 def quota(headers: Mapping[str, str]) -> Quota | None:
-    """Return what is left of a limit, where the API says so in the headers that OpenAI's made usual.
+    """Returns the rest of a limit from the `x-ratelimit-*` headers, which OpenAI introduced; `None` without them.
 
-    Of tokens it is only seen whether there are any left. A reset may have a unit ("900s", "6m0s", "20ms": Nebius and
+    A limit on tokens counts only when no token is left. A reset may have a unit ("900s", "6m0s", "20ms": Nebius and
     OpenAI), or be a Unix time in seconds or milliseconds.
+
+    Args:
+        headers: The headers of the response, names in lower case.
     """
     for kind in ("-requests", "-tokens", ""):
         left = _number(headers.get(f"x-ratelimit-remaining{kind}"))
@@ -132,7 +145,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def _seconds(value: str, date: str) -> float | None:
-    """The seconds that a reset says, however it says them."""
+    """Returns the seconds until a reset, which may be a number, a duration with units or a Unix time."""
     number = _number(value)
     if number is None:
         parts = re.findall(r"([0-9.]{1,16})(ms|s|m|h|d)", value)

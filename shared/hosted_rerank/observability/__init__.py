@@ -9,7 +9,12 @@ from hosted_rerank.wire import Call
 
 
 def observer_for(endpoint: Endpoint, call: Call) -> CallObserver:
-    """Return who watches a call. OpenTelemetry costs nothing where nothing has imported it."""
+    """Returns the observer of a call: one for OpenTelemetry if the process has imported it, else one for the log.
+
+    Args:
+        endpoint: Where the call is sent.
+        call: The query and the documents.
+    """
     if "opentelemetry.trace" not in sys.modules:
         return NULL_OBSERVER
     from hosted_rerank.observability.opentelemetry import TracedCall  # noqa: PLC0415 - its package is an extra

@@ -1,7 +1,7 @@
-"""Reports what happens during a call to the log; a subclass reports it elsewhere too.
+"""Reports the events of a call to the log; a subclass reports them elsewhere too.
 
-Neither a text nor a key is ever reported. The logger is `hosted_rerank`: each request at DEBUG, retries at INFO; at
-WARNING what changes an answer: a fallback, an open circuit, documents that are passed through.
+No text and no key is ever reported. The logger is `hosted_rerank`. It logs each request at DEBUG and retries at INFO.
+At WARNING it logs what changes a response: a fallback, an open circuit breaker, documents that stay unscored.
 """
 
 import logging
@@ -25,7 +25,7 @@ class CallObserver:
         """Reports the end of the call, and the error that ended it."""
 
     def on_response(self, response: RerankResponse) -> None:
-        """Reports the answer of the call."""
+        """Reports the response of the call."""
 
     def on_batch_start(self, documents: int) -> Any:
         """Reports the start of one of several requests; `on_batch_end` gets what this returns."""
@@ -41,13 +41,13 @@ class CallObserver:
         """Reports that an HTTP request is sent."""
 
     def on_request_end(self, provider: str, documents: int, outcome: Outcome | None, seconds: float) -> None:
-        """Reports the end of an HTTP request; `outcome` is `None` where the call was cancelled."""
+        """Reports the end of an HTTP request; `outcome` is `None` if the call was cancelled."""
         if logger.isEnabledFor(logging.DEBUG):
             status = outcome.status if isinstance(outcome, Response) else "no response" if outcome else "cancelled"
             logger.debug("%s: %d documents, status %s, %.3f s", provider, documents, status, seconds)
 
     def on_retry(self, provider: str, attempts: int, seconds: float, reason: str) -> None:
-        """Reports that an attempt failed, and that another one follows."""
+        """Reports that an attempt failed, and that a retry follows."""
         logger.info("%s: attempt %d failed (%s), the next in %.2g s", provider, attempts, reason, seconds)
 
     def on_circuit_open(self, provider: str, reason: str) -> None:
@@ -59,7 +59,7 @@ class CallObserver:
         logger.warning("Not reranked, passed through in input order: %s: %s", type(error).__name__, error)
 
     def on_fallback(self, provider: str, error: RerankError) -> None:
-        """Reports that another provider is asked."""
+        """Reports that the call is sent to the next provider."""
         logger.warning("Falling back to %s: %s: %s", provider, type(error).__name__, error)
 
 

@@ -1,8 +1,9 @@
-"""A call in OpenTelemetry: a span, one below it for each of several requests, and metrics. Only its API is used here.
+"""Reports a call to OpenTelemetry: a span, a span below it for each of several requests, and metrics.
 
-Names are those of the GenAI conventions where they have one
-(https://github.com/open-telemetry/semantic-conventions-genai); ours begin with `hosted_rerank`. Texts are recorded only
-with `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`, and then the question alone; keys never.
+Names are those of the GenAI conventions, if they have one
+(https://github.com/open-telemetry/semantic-conventions-genai); other names begin with `hosted_rerank`. The query is
+recorded only with `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`; documents and keys never are. This module
+uses only OpenTelemetry's API, not its SDK.
 """
 
 import os
@@ -23,13 +24,13 @@ from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.response import RerankResponse
 from hosted_rerank.wire import Call, Outcome
 
-_KNOWN = {
+_PROVIDER_NAMES = {
     "azure": "azure.ai.inference",
     "bedrock": "aws.bedrock",
     "vertex": "gcp.vertex_ai",
     "watsonx": "ibm.watsonx.ai",
 }
-"""What the conventions call providers, where it is not the row's name."""
+"""The names of providers in the conventions, if they differ from the provider's name here."""
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS = tuple(4.0**power for power in range(14))
 
@@ -43,30 +44,37 @@ class _BatchSpan(NamedTuple):
 
 
 class TracedCall(CallObserver):
-    """Watches one call for OpenTelemetry, besides the log."""
+    """Reports one call to OpenTelemetry and to the log.
+
+    Args:
+        endpoint: Where the call is sent.
+        call: The query and the documents.
+    """
 
     def __init__(self, endpoint: Endpoint, call: Call) -> None:
         self._meters = _meters()
         target = urlsplit(endpoint.url)
-        self._about: dict[str, Any] = {
+        self._attributes: dict[str, Any] = {
             "gen_ai.operation.name": "rerank",
-            "gen_ai.provider.name": _KNOWN.get(endpoint.provider.name, endpoint.provider.name),
+            "gen_ai.provider.name": _PROVIDER_NAMES.get(endpoint.provider.name, endpoint.provider.name),
         }
         if target.hostname:
-            self._about["server.address"] = target.hostname
-            self._about["server.port"] = target.port or (443 if target.scheme == "https" else 80)
+            self._attributes["server.address"] = target.hostname
+            self._attributes["server.port"] = target.port or (443 if target.scheme == "https" else 80)
         if endpoint.model:
-            self._about["gen_ai.request.model"] = endpoint.model
-        self._asked: dict[str, Any] = {"hosted_rerank.documents": len(call.documents)}
+            self._attributes["gen_ai.request.model"] = endpoint.model
+        self._request_attributes: dict[str, Any] = {"hosted_rerank.documents": len(call.documents)}
         if call.top_n is not None:
-            self._asked["gen_ai.retrieval.top_k"] = call.top_n
+            self._request_attributes["gen_ai.retrieval.top_k"] = call.top_n
         if os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").lower() == "true":
-            self._asked["gen_ai.retrieval.query.text"] = call.query
+            self._request_attributes["gen_ai.retrieval.query.text"] = call.query
 
     def __enter__(self) -> Self:
-        self._began = time.monotonic()
-        name = f"rerank {self._about.get('gen_ai.request.model', '')}".rstrip()
-        self._span = _tracer().start_span(name, kind=SpanKind.CLIENT, attributes={**self._about, **self._asked})
+        self._started = time.monotonic()
+        name = f"rerank {self._attributes.get('gen_ai.request.model', '')}".rstrip()
+        self._span = _tracer().start_span(
+            name, kind=SpanKind.CLIENT, attributes={**self._attributes, **self._request_attributes}
+        )
         self._context = trace.set_span_in_context(self._span)
         self._token = context.attach(self._context)
         return self
@@ -74,22 +82,26 @@ class TracedCall(CallObserver):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         context.detach(self._token)
         if error is not None:
-            self._about["error.type"] = type(error).__name__
-            _failed(self._span, error)
-        self._meters.duration.record(time.monotonic() - self._began, self._about, context=self._context)
+            self._attributes["error.type"] = type(error).__name__
+            _record_error(self._span, error)
+        self._meters.duration.record(time.monotonic() - self._started, self._attributes, context=self._context)
         self._span.end()
 
     def on_response(self, response: RerankResponse) -> None:
-        """Put the answer's numbers on the span, and count its tokens."""
+        """Sets the attributes of the response on the span, and counts its tokens."""
         usage = response.usage
         tokens = usage.tokens
         if response.model:
-            self._about["gen_ai.response.model"] = response.model
-        if response.error is not None:  # passed through
-            self._about["error.type"] = type(response.error).__name__
+            self._attributes["gen_ai.response.model"] = response.model
+        if response.error is not None:  # documents stay unscored
+            self._attributes["error.type"] = type(response.error).__name__
         self._span.set_attributes(
             {
-                **{name: value for name, value in self._about.items() if name.startswith(("gen_ai.response", "error"))},
+                **{
+                    name: value
+                    for name, value in self._attributes.items()
+                    if name.startswith(("gen_ai.response", "error"))
+                },
                 "hosted_rerank.answered_by": response.provider,
                 "hosted_rerank.results": len(response.results),
                 "hosted_rerank.sent": response.sent,
@@ -102,12 +114,12 @@ class TracedCall(CallObserver):
             }
         )
         if tokens is not None:
-            counted = {**self._about, "gen_ai.token.type": "input"}
+            counted = {**self._attributes, "gen_ai.token.type": "input"}
             self._meters.tokens.record(tokens, counted, context=self._context)
 
     def on_batch_start(self, documents: int) -> _BatchSpan:
         """Starts a span below the call's, which is the current one until `on_batch_end`."""
-        attributes = {**self._about, "hosted_rerank.documents": documents}
+        attributes = {**self._attributes, "hosted_rerank.documents": documents}
         span = _tracer().start_span("rerank request", self._context, SpanKind.CLIENT, attributes)
         return _BatchSpan(span, context.attach(trace.set_span_in_context(span, self._context)))
 
@@ -116,7 +128,7 @@ class TracedCall(CallObserver):
         context.detach(span.token)
         span.span.set_attribute("hosted_rerank.requests", attempts)
         if error is not None:
-            _failed(span.span, error)
+            _record_error(span.span, error)
         span.span.end()
 
     def trace_headers(self) -> Mapping[str, str]:
@@ -126,16 +138,16 @@ class TracedCall(CallObserver):
         return headers
 
     def on_request_start(self) -> None:
-        """Counts requests in flight."""
-        self._meters.in_flight.add(1, self._about, context=self._context)
+        """Counts a request in flight."""
+        self._meters.in_flight.add(1, self._attributes, context=self._context)
 
     def on_request_end(self, provider: str, documents: int, outcome: Outcome | None, seconds: float) -> None:
         """Counts requests in flight."""
         super().on_request_end(provider, documents, outcome, seconds)
-        self._meters.in_flight.add(-1, self._about, context=self._context)
+        self._meters.in_flight.add(-1, self._attributes, context=self._context)
 
     def on_retry(self, provider: str, attempts: int, seconds: float, reason: str) -> None:
-        """Put an event on the span."""
+        """Adds an event to the span."""
         super().on_retry(provider, attempts, seconds, reason)
         event: dict[str, Any] = {
             "gen_ai.provider.name": provider,
@@ -146,24 +158,24 @@ class TracedCall(CallObserver):
         self._span.add_event("hosted_rerank.retry", event)
 
     def on_circuit_open(self, provider: str, reason: str) -> None:
-        """Put an event on the span."""
+        """Adds an event to the span."""
         super().on_circuit_open(provider, reason)
         self._span.add_event("hosted_rerank.circuit_open", {"gen_ai.provider.name": provider, "reason": reason})
 
     def on_passthrough(self, error: RerankError) -> None:
-        """Put an event on the span."""
+        """Adds an event to the span."""
         super().on_passthrough(error)
         self._span.add_event("hosted_rerank.passthrough", {"error.type": type(error).__name__})
 
     def on_fallback(self, provider: str, error: RerankError) -> None:
-        """Put an event on the span."""
+        """Adds an event to the span."""
         super().on_fallback(provider, error)
         event = {"gen_ai.provider.name": provider, "error.type": type(error).__name__}
         self._span.add_event("hosted_rerank.fallback", event)
 
 
-def _failed(span: Span, error: BaseException) -> None:
-    """Say what failed: an error's own text holds neither a key nor a document."""
+def _record_error(span: Span, error: BaseException) -> None:
+    """Records an error on a span; the message of a `RerankError` has no key and no document in it."""
     span.set_attribute("error.type", type(error).__name__)
     span.set_status(StatusCode.ERROR, str(error) if isinstance(error, RerankError) else None)
 
@@ -176,17 +188,17 @@ class _Meters:
         self.duration = meter.create_histogram(
             "gen_ai.client.operation.duration",
             "s",
-            "Time of a rerank; failed ones have error.type.",
+            "Duration of a rerank; failed ones have error.type.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self.tokens = meter.create_histogram(
             "gen_ai.client.token.usage",
             "{token}",
-            "Tokens that a rerank read.",
+            "Input tokens of a rerank.",
             explicit_bucket_boundaries_advisory=_TOKENS,
         )
         self.in_flight = meter.create_up_down_counter(
-            "hosted_rerank.client.requests", "{request}", "HTTP requests under way."
+            "hosted_rerank.client.requests", "{request}", "HTTP requests in flight."
         )
 
 

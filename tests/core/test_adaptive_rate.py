@@ -1,0 +1,201 @@
+"""What each constant of the adaptive rate does, in simulated time."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+import pytest
+
+from hosted_rerank.limits.adaptive_rate import AdaptiveRate
+from hosted_rerank.limits.rate_settings import RATE_SETTINGS, RateSettings
+from hosted_rerank.limits.request_queue import Ticket
+from hosted_rerank.limits.retry import Quota
+
+STEP = 0.01
+
+
+def send(rate: AdaptiveRate, now: float) -> Ticket:
+    ticket = Ticket()
+    ticket.sent = now
+    rate.on_sent(ticket, now)
+    return ticket
+
+
+def send_all(rate: AdaptiveRate, now: float) -> int:
+    """Sends as many requests as are admitted, and returns their number."""
+    count = 0
+    while rate.wait(now) == 0:
+        send(rate, now)
+        count += 1
+    return count
+
+
+def succeed(rate: AdaptiveRate, count: int, now: float) -> None:
+    for _ in range(count):
+        rate.on_success(send(rate, now), now)
+
+
+def throttle(rate: AdaptiveRate, now: float, retry_after: float | None = None, *, overloaded: bool = False) -> None:
+    rate.on_throttled(send(rate, now), now, retry_after, overloaded=overloaded)
+
+
+def learn(rate: AdaptiveRate) -> float:
+    """Has the rate learned at 0 from 100 successes in the second before, and returns it: 95 a second."""
+    succeed(rate, 100, -0.6)
+    throttle(rate, 0.0)
+    return rate.rate
+
+
+def refuse(rate: AdaptiveRate, retry_after: float) -> float:
+    """Has the learned rate refused at 100, although the API accepts as much, and returns the rate."""
+    learn(rate)
+    succeed(rate, round(100 * max(1.0, retry_after)), 99.4)
+    throttle(rate, 100.0, retry_after)
+    return rate.rate
+
+
+def growth(rate: AdaptiveRate, now: float) -> float:
+    """Returns the growth of the rate in one step, as a share of the rate per second."""
+    before = rate.rate
+    rate.wait(now)
+    return (rate.rate / before - 1) / STEP
+
+
+def growth_starts(rate: AdaptiveRate, now: float) -> float:
+    """Returns the seconds from `now` until the rate grows."""
+    steps = 1
+    while growth(rate, now + steps * STEP) == 0:
+        steps += 1
+    return steps * STEP
+
+
+def measure_initial_window(rate: AdaptiveRate) -> float:
+    return send_all(rate, 0.0)
+
+
+def measure_max_window(rate: AdaptiveRate) -> float:
+    return sum(send_all(rate, float(second)) for second in range(20))
+
+
+def measure_burst_interval(rate: AdaptiveRate) -> float:
+    """Half of it is the shortest sleep."""
+    throttle(rate, 0.0, 10.0)
+    return 2 * rate.wait(10.0 - 1e-6)
+
+
+def measure_doubling_timeout(rate: AdaptiveRate) -> float:
+    send_all(rate, 0.0)
+    return rate.wait(0.0)
+
+
+def measure_measurement_window(rate: AdaptiveRate) -> float:
+    return 0.95 * 100 / learn(rate)
+
+
+def measure_safety_factor(rate: AdaptiveRate) -> float:
+    return learn(rate) / 100
+
+
+def measure_rate_decrease(rate: AdaptiveRate) -> float:
+    before = learn(rate)
+    throttle(rate, 100.0, 1.0)
+    return rate.rate / before
+
+
+def measure_window_decrease(rate: AdaptiveRate) -> float:
+    """A window of 31 is halved where the service is overloaded."""
+    tickets = [send(rate, 0.0) for _ in range(32)]
+    rate.on_throttled(tickets.pop(), 0.0, None)
+    for ticket in tickets:
+        rate.on_success(ticket, 0.1)
+    throttle(rate, 100.0, 1.0, overloaded=True)
+    return send_all(rate, 200.0) / len(tickets)
+
+
+def measure_initial_growth(rate: AdaptiveRate) -> float:
+    learn(rate)
+    return growth(rate, STEP)
+
+
+def measure_min_growth(rate: AdaptiveRate) -> float:
+    refuse(rate, 0.0)
+    return growth(rate, 100 + STEP)
+
+
+def measure_recovery_time(rate: AdaptiveRate) -> float:
+    before = learn(rate)
+    throttle(rate, 100.0, 0.0)
+    lowered = rate.rate
+    rate.wait(100 + STEP)
+    return (before - lowered) * STEP / (rate.rate - lowered)
+
+
+def measure_growth_doubling(rate: AdaptiveRate) -> float:
+    refuse(rate, 0.0)
+    steps, first = 1, growth(rate, 100 + STEP)
+    while growth(rate, 100 + (steps + 1) * STEP) < 2 * first:
+        steps += 1
+    return steps * STEP
+
+
+def measure_growth_pause(rate: AdaptiveRate) -> float:
+    """Of the two seconds of `Retry-After`, the burst after the pause makes up for one."""
+    refuse(rate, 2.0)
+    return growth_starts(rate, 102.0)
+
+
+def measure_max_growth_pause(rate: AdaptiveRate) -> float:
+    refuse(rate, 60.0)
+    return growth_starts(rate, 160.0)
+
+
+def measure_tolerated_share(rate: AdaptiveRate) -> float:
+    """Each throttled request in a row adds a twentieth of the rest to the share; the fourth one makes it 0.185."""
+    before = learn(rate)
+    succeed(rate, 500, 50.0)
+    count = 0
+    while rate.rate == before:
+        throttle(rate, 100.0 + count)
+        count += 1
+    return 1 - 0.95**count
+
+
+def measure_max_quota_reset(rate: AdaptiveRate) -> float:
+    rate.on_success(send(rate, 0.0), 0.0, Quota(0, 3600.0))
+    return rate.wait(0.0)
+
+
+MEASURED: dict[str, tuple[Callable[[AdaptiveRate], float], float]] = {
+    "initial_window": (measure_initial_window, 32),
+    "max_window": (measure_max_window, 1000),
+    "burst_interval": (measure_burst_interval, 0.005),
+    "doubling_timeout": (measure_doubling_timeout, 0.1),
+    "measurement_window": (measure_measurement_window, 1.0),
+    "safety_factor": (measure_safety_factor, 0.95),
+    "rate_decrease": (measure_rate_decrease, 0.7),
+    "window_decrease": (measure_window_decrease, 0.5),
+    "initial_growth": (measure_initial_growth, 1.5),
+    "min_growth": (measure_min_growth, 0.02),
+    "recovery_time": (measure_recovery_time, 5.0),
+    "growth_doubling": (measure_growth_doubling, 1.25),
+    "growth_pause": (measure_growth_pause, 8.0),
+    "max_growth_pause": (measure_max_growth_pause, 30.0),
+    "tolerated_share": (measure_tolerated_share, 0.185),
+    "max_quota_reset": (measure_max_quota_reset, 60.0),
+}
+"""What each setting does, measured from outside, and the value that is expected."""
+
+
+def test_every_setting_is_measured() -> None:
+    """No setting is without a measurement."""
+    assert list(MEASURED) == [field.name for field in fields(RateSettings)]
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_setting(name: str) -> None:
+    """Each constant does what it says; half or twice its value does not."""
+    measure, expected = MEASURED[name]
+    assert measure(AdaptiveRate()) == pytest.approx(expected, rel=0.05)
+    for factor in (0.5, 2):
+        value = type(getattr(RATE_SETTINGS, name))(factor * getattr(RATE_SETTINGS, name))
+        changed = measure(AdaptiveRate(replace(RATE_SETTINGS, **{name: value})))
+        assert changed != pytest.approx(expected, rel=0.1)
