@@ -2,8 +2,8 @@
 
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
-from hosted_rerank.providers.dialect import Kind
-from hosted_rerank.providers.url import parts_of
+from hosted_rerank.providers.dialect import OptionType
+from hosted_rerank.providers.url import url_param_names
 
 COLUMNS = ("name", "key", "documents", "instruction", "scores", "default model")
 SCORES = {"unit": "0 to 1", "logit": "logit", "unknown": "the model's"}
@@ -68,7 +68,7 @@ def facts(row: Provider) -> list[tuple[str, str]]:
     return [(name, value) for name, value in found if value]
 
 
-def _kind(kind: Kind) -> str:
+def _kind(kind: OptionType) -> str:
     return " | ".join(kind) if isinstance(kind, tuple) else kind.__name__
 
 
@@ -77,7 +77,7 @@ def examples(row: Provider) -> dict[str, str]:
     arguments = [f'provider="{row.name}"']
     if row.default_model is None and row.dialect.model is not None:
         arguments.append('model="BAAI/bge-reranker-v2-m3"')
-    if parts := [name for name in parts_of(row.url) if name not in row.params]:
+    if parts := [name for name in url_param_names(row.url) if name not in row.params]:
         arguments.append(f"params={{{', '.join(f'{name!r}: {name.upper()!r}' for name in parts)}}}".replace("'", '"'))
     made = f"reranker = HostedRerank({', '.join([*arguments, 'top_n=3'])})"
     return {
