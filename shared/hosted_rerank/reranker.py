@@ -30,8 +30,8 @@ class Reranker(ContextManagerMixin):
     """Scores how well documents answer a query, through a hosted rerank API or the embedded model.
 
     All rerankers and event loops of the process share connections, which open at the first call and stay open for the
-    next ones. A reranker works in any thread and event loop and after a fork; it can be copied and pickled. A pickle omits
-    the key, headers and params that may be secret, the cache, the rate limiter and custom clients.
+    next ones. A reranker works in any thread and event loop, and after a fork. It can be copied and pickled; a pickle
+    omits the key, headers and params that may be secret, the cache, the rate limiter and custom clients.
 
     Args:
         provider: A name in `PROVIDERS` ("fireworks", "cohere", "vllm", "local", ...), or a `Provider` for another API.
@@ -43,8 +43,8 @@ class Reranker(ContextManagerMixin):
         score_transform: "auto" applies the sigmoid to scores that are logits, "none" returns the API's scores,
             "sigmoid" applies it to all scores. `RerankResponse.score_transform` is the transform that was applied.
         timeout: httpx' timeout: seconds for connecting, for each read and for each write of an attempt.
-        deadline: A hard bound on a whole call, in seconds, with its retries, waits and fallbacks; it also ends a blocking
-            call and a call over a custom client. `None` for none.
+        deadline: Seconds, a hard bound on a whole call with its retries, waits and fallbacks, also on a blocking call
+            and for a custom client; `None` for no bound.
         max_retries: Attempts after the first, after no response or a status of 408, 409, 425, 429, 500, 502 to 504, 520
             to 524, or 529.
         batch_size: The largest number of documents in a request; `None` for the provider's `max_documents`. More

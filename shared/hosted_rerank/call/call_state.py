@@ -125,7 +125,7 @@ class CallState:
     def _halves(self, batch: Batch, refusal: RequestTooLargeError) -> list[Batch]:
         if not self.plan.may_split:
             model = self.plan.endpoint.model
-            refusal.say_more(
+            refusal.add_hint(
                 f"{model} is listwise, so its documents go in several requests only if batch_size= is given"
             )
             raise refusal

@@ -1,9 +1,8 @@
 """The rerank APIs that are known by name, each a `Provider`.
 
-`provider` defines `Provider`. The providers themselves are in `fireworks_and_nebius`, `vendors` (companies that sell
-reranking by the call), `clouds` (platforms where reranking is one service of many) and `servers` (servers that users run
-themselves). A new API of the usual kind is one `Provider` in one of these files and one file in `tests/samples/`; no
-other code names it.
+`provider` defines `Provider`. The providers are in `fireworks_and_nebius`, `vendors` (companies that sell reranking by
+the call), `clouds` (platforms where reranking is one service of many) and `servers` (servers that users run). A new API
+of the usual kind is one `Provider` in one of these files and one file in `tests/samples/`; no other code names it.
 """
 
 from collections.abc import Mapping

@@ -25,8 +25,8 @@ class Secret(Protocol):
 Key: TypeAlias = str | Secret
 
 ScoreTransformChoice: TypeAlias = Literal["auto"] | ScoreTransform
-"""How to transform an API's scores: "none", "sigmoid", or "auto", which is the sigmoid if the provider's `score_kind` is
-"logit". There is no min-max scaling, because a score would then depend on the other documents."""
+"""The transform of an API's scores: "none", "sigmoid", or "auto", the sigmoid if the provider's scores are logits.
+There is no min-max scaling, because a score would then depend on the other documents."""
 
 _JSON = "application/json"
 _HEADERS = {"content-type": _JSON, "accept": _JSON, "accept-encoding": ", ".join(ENCODINGS)}

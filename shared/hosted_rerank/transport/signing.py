@@ -12,9 +12,10 @@ from hosted_rerank.wire import Outcome, Request, Response, Transport, TransportF
 
 
 class SigningTransport(TransportWrapper):
-    """Signs each request and sends it through another transport. A request with an `authorization` header stays as it is.
+    """Signs each request and sends it through another transport.
 
-    An awaiting call signs in a thread, because the signer may have to fetch a token.
+    A request with an `authorization` header is sent as it is. An awaiting call signs in a thread, because the signer
+    may have to fetch a token.
 
     Args:
         inner: The transport that sends the signed request.
