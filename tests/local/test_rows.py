@@ -119,7 +119,10 @@ def test_prompt_that_is_not_the_rerankers(base_url: str) -> None:
     """The raw prompts of `fireworks-logits` have to be the reranker's own."""
     body = {"model": "m", "input": ["hello"], "return_logits": [2753, 9454], "normalize": True}
     reply = httpx.post(f"{base_url}/fireworks-logits/inference/v1/embeddings", json=body)
-    assert (reply.status_code, reply.json()["error"]["message"]) == (400, "the prompt is not the reranker's")
+    assert (reply.status_code, reply.json()["error"]["message"]) == (
+        400,
+        "the prompt does not follow the template of the reranker",
+    )
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,8 @@ def decode_scores(
     for place, result in enumerate(results):
         if not isinstance(result, kind):
             raise MalformedResponseError(f"result {place} is {describe_type(result)}, not an object")
-        document = place if index is None else get_index(result, index)
-        if index_is_id:
-            document = _parse_id(document)
-        _check_index(document, place, index, sent)
+        given = place if index is None else get_index(result, index)
+        document = _check_index(_parse_id(given) if index_is_id else given, place, index, sent)
         if document in scores:
             raise MalformedResponseError(f"two results have the same {index!r}, {document}")
         value = get_score(result, score)
@@ -80,10 +78,11 @@ def _parse_id(document_id: Any) -> int | None:
     return int(document_id) if is_id else None
 
 
-def _check_index(document: Any, place: int, path: str | None, sent: int) -> None:
+def _check_index(document: Any, place: int, path: str | None, sent: int) -> int:
     if type(document) is not int or not 0 <= document < sent:
         shown = document if type(document) is int else describe_type(document)
         raise MalformedResponseError(f"result {place} has {shown} as {path!r}, not an index from 0 to {sent - 1}")
+    return document
 
 
 def _check_score(value: Any, place: int, path: str) -> float:
