@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from hosted_rerank.local.conditions import Limit
+from hosted_rerank.local.conditions import RateLimit
 
 
 class Stub(asyncio.Protocol):
@@ -32,7 +32,7 @@ class Stub(asyncio.Protocol):
     asked = 0.0
     """When it was asked last."""
 
-    def __init__(self, settings: argparse.Namespace, limit: Limit | None) -> None:
+    def __init__(self, settings: argparse.Namespace, limit: RateLimit | None) -> None:
         self._settings, self._limit, self._came = settings, limit, bytearray()
         self._transport: Any = None
 
@@ -117,7 +117,7 @@ async def main() -> None:
     parser.add_argument("--tls")
     parser.add_argument("--round-trip", type=float, default=0.0)
     settings = parser.parse_args()
-    limit = Limit(settings.rate, settings.burst, growing=settings.growing) if settings.rate else None
+    limit = RateLimit(settings.rate, settings.burst, growing=settings.growing) if settings.rate else None
     tls = None
     if settings.tls:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

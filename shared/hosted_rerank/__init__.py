@@ -5,8 +5,8 @@
     with Reranker("fireworks") as reranker:
         response = reranker.rerank("What is Python?", ["A snake.", "A language."], top_n=1)
 
-The LangChain and LlamaIndex classes over this core are in `langchain_hosted_rerank` and `llamaindex_hosted_rerank`.
-A name is loaded when it is first asked for, so that a program that only may rerank starts no slower.
+`langchain_hosted_rerank` and `llamaindex_hosted_rerank` have the classes for LangChain and LlamaIndex.
+Each name is imported at its first use, so that importing this package is fast.
 """
 
 from importlib import import_module
@@ -68,7 +68,8 @@ __all__ = [
     "plot_ranks",
     "plot_scores",
 ]
-_HOMES = {
+
+_MODULES = {
     "PROVIDERS": "providers",
     "Comparison": "display.compare",
     "Dialect": "providers.dialect",
@@ -81,15 +82,15 @@ _HOMES = {
     "plot_ranks": "display.plots",
     "plot_scores": "display.plots",
 }
-"""Where a name lives; the others are errors."""
+"""The module of each name; all other names are in `errors`."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
-    globals()[name] = found
-    return found
+    value = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -1,22 +1,22 @@
-"""What can go wrong, as one family.
+"""The errors of a rerank, as one tree.
 
-    RerankError                  everything below; nothing else is raised for what a server did
-    ├── InvalidRequestError      found wrong here before sending, or 400, 405, 415, 422 (also a ValueError)
-    │   └── RequestTooLargeError 413
-    ├── ConfigurationError       a proxy, a certificate file, or clients that do not fit (also a ValueError)
-    ├── AuthenticationError      no key, or 401, 498
-    ├── PaymentRequiredError     402: the account is out of credit or suspended
-    ├── PermissionDeniedError    403
-    ├── NotFoundError            404, 410, 3xx: no such model or endpoint for this key
-    ├── RateLimitError           429
-    ├── ServerError              5xx, and 408, 409, 425, 499
-    ├── CircuitOpenError         not asked: it failed too often in a row just now
-    ├── RerankConnectionError             no connection, or it broke
-    │   └── RerankTimeoutError   no whole reply within `timeout` (also a TimeoutError)
+    RerankError                         every error below; a server or a network causes no other exception
+    ├── InvalidRequestError             invalid before sending, or 400, 405, 415, 422 (also a ValueError)
+    │   └── RequestTooLargeError        413
+    ├── ConfigurationError              a wrong proxy, certificate file or custom client (also a ValueError)
+    ├── AuthenticationError             no key, or 401, 498
+    ├── PaymentRequiredError            402: the account has no credit or is suspended
+    ├── PermissionDeniedError           403
+    ├── NotFoundError                   404, 410, 3xx: the model or endpoint does not exist for this key
+    ├── RateLimitError                  429
+    ├── ServerError                     5xx, and 408, 409, 425, 499
+    ├── CircuitOpenError                the circuit breaker is open after many failures: no request was sent
+    ├── RerankConnectionError           the connection failed or broke
+    │   └── RerankTimeoutError          no complete response within `timeout` (also a TimeoutError)
     │       └── DeadlineExceededError   the call's `deadline` is over
-    └── MalformedResponseError      the server said yes, but the answer cannot be trusted
+    └── MalformedResponseError          a successful status without a valid ranking
 
-A message never holds a key or the text of a query or a document. An argument of the wrong type is a `TypeError`.
+A message never contains a key or the text of a query or a document. An argument of the wrong type is a `TypeError`.
 """
 
 
@@ -24,12 +24,20 @@ class RerankError(Exception):
     """A rerank failed.
 
     Attributes:
-        status: The HTTP status, if there was a reply.
-        provider: The provider's name, if one was asked.
-        request_id: The API's id of the failed request, for its support desk.
-        retry_after: Seconds that the API asked to wait before the next request.
-        attempts: HTTP requests made, retries included; 0 where none was.
-        code: The API's own code of the failure, such as "rate_limit_exceeded" or "20012".
+        status: The HTTP status, from the response; `None` if there was no response.
+        provider: The provider's name; `None` if the error does not belong to one.
+        request_id: The API's id of the failed request, from the response, for the API's support desk.
+        retry_after: Seconds to wait before the next request, from the response.
+        attempts: The number of HTTP requests, retries included.
+        code: The API's error code, from the response, such as "rate_limit_exceeded" or "20012".
+
+    Args:
+        message: The description of the failure, and the remedy.
+        status: The HTTP status.
+        provider: The provider's name.
+        request_id: The API's id of the request.
+        retry_after: Seconds to wait before the next request.
+        code: The API's error code.
     """
 
     def __init__(
@@ -50,25 +58,29 @@ class RerankError(Exception):
         self.code = code
         self.attempts = 0
 
-    def say_more(self, more: str) -> None:
-        """Add to the message."""
-        self.args = (f"{self}; {more}",)
+    def add_hint(self, hint: str) -> None:
+        """Appends a hint to the message.
+
+        Args:
+            hint: The hint, such as a remedy.
+        """
+        self.args = (f"{self}; {hint}",)
 
 
 class InvalidRequestError(RerankError, ValueError):
-    """The request is wrong and will stay wrong: change it."""
+    """The request is invalid; the same request would fail again."""
 
 
 class RequestTooLargeError(InvalidRequestError):
-    """The request has more documents or bytes than the API takes at once."""
+    """The request has more documents or bytes than the API accepts."""
 
 
 class ConfigurationError(RerankError, ValueError):
-    """A proxy, a certificate file or a custom client is set up wrong; it is neither retried nor passed through."""
+    """A proxy, a certificate file or a custom client is configured wrong, which no retry or fallback can help."""
 
 
 class AuthenticationError(RerankError):
-    """There is no key, or the API does not know it."""
+    """There is no key, or the API does not accept it."""
 
 
 class PaymentRequiredError(RerankError):
@@ -76,46 +88,46 @@ class PaymentRequiredError(RerankError):
 
 
 class PermissionDeniedError(RerankError):
-    """The key is known but may not do this."""
+    """The API knows the key and does not permit the request."""
 
 
 class NotFoundError(RerankError):
-    """The model or the endpoint does not exist, or not for this key."""
+    """The model or the endpoint does not exist for this key."""
 
 
 class RateLimitError(RerankError):
-    """The API's limit is reached; `retry_after` says for how long, where the API does."""
+    """The rate limit of the API is exceeded; `retry_after` is the wait in seconds if the API states one."""
 
 
 class ServerError(RerankError):
-    """The API failed or is overloaded; the same request may work later."""
+    """The API failed or is overloaded; the same request may succeed later."""
 
 
 class CircuitOpenError(RerankError):
-    """The API failed so often in a row that it is left alone; `retry_after` says when it is tried again."""
+    """The circuit breaker is open after many failures in a row; it sends the next request in `retry_after` seconds."""
 
 
 class RerankConnectionError(RerankError):
-    """No complete reply came: the connection could not be made, or broke."""
+    """There is no complete response: the connection could not be made, or it broke."""
 
 
 class RerankTimeoutError(RerankConnectionError, TimeoutError):
-    """No complete reply came within `timeout` seconds."""
+    """There is no complete response, because connecting, a read or a write took longer than `timeout` seconds."""
 
 
 class DeadlineExceededError(RerankTimeoutError):
-    """The call's `deadline` ended before an answer."""
+    """The call's `deadline` ended before there was an answer."""
 
 
 class MalformedResponseError(RerankError):
-    """The reply is a success by its status, but not a complete and consistent ranking."""
+    """The status of the response is a success, and its body is not a complete and consistent ranking."""
 
 
 AVAILABILITY_ERRORS = (
     *(PaymentRequiredError, NotFoundError, RateLimitError, ServerError, CircuitOpenError, RerankConnectionError),
     MalformedResponseError,
 )
-"""What `on_error="passthrough"` and fallbacks cover: the reranker is out, the request and the key are not at fault."""
+"""The errors of an outage, which `on_error="passthrough"` and fallbacks handle; the request and the key are right."""
 
 _BY_STATUS: dict[int, type[RerankError]] = {
     401: AuthenticationError,
@@ -129,12 +141,16 @@ _BY_STATUS: dict[int, type[RerankError]] = {
     425: ServerError,
     429: RateLimitError,
     498: AuthenticationError,  # Cohere: an invalid token
-    499: ServerError,  # Cohere and nginx: the request was given up on their side
+    499: ServerError,  # Cohere and nginx: the server cancelled the request
 }
 
 
 def error_class(status: int) -> type[RerankError]:
-    """The error for a status that is no success."""
+    """Returns the error class for an HTTP status.
+
+    Args:
+        status: A status that is not a success: below 200, or 300 and above.
+    """
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 300 <= status < 400:

@@ -1,4 +1,4 @@
-"""What a caller gets: the results of a rerank, and what the API said of its cost."""
+"""The response of a rerank: results, usage and facts about the call."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,24 +12,29 @@ if TYPE_CHECKING:
     from hosted_rerank.errors import RerankError
 
 ScoreKind: TypeAlias = Literal["unit", "logit", "unknown"]
-"""Where scores lie: from 0 to 1; anywhere, as a model's raw output, whose sigmoid lies from 0 to 1; or nobody says."""
+"""The scale of scores: "unit" from 0 to 1, "logit" any number, whose sigmoid is from 0 to 1, or "unknown"."""
 
 ScoreTransform: TypeAlias = Literal["none", "sigmoid"]
-"""What was done to an API's scores."""
+"""The function that was applied to an API's scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an API says the call cost; a count it does not state is `None`."""
+    """The usage of a call, from the API's responses. Usages can be added.
+
+    Args:
+        prompt_tokens: The tokens of queries and documents; `None` if the API does not state them.
+        total_tokens: All tokens; `None` if the API does not state them.
+        units: Every other count by the API's name for it, such as `search_units`.
+    """
 
     prompt_tokens: int | None = None
     total_tokens: int | None = None
     units: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Every other count under the API's own name, such as `search_units`."""
 
     @property
     def tokens(self) -> int | None:
-        """The tokens that were read, where the API counts any."""
+        """The total tokens, or else the prompt tokens; `None` if the API states neither."""
         return self.prompt_tokens if self.total_tokens is None else self.total_tokens
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -37,62 +42,71 @@ class Usage:
         for name, count in other.units.items():
             units[name] = units.get(name, 0) + count
         return Usage(
-            _sum(self.prompt_tokens, other.prompt_tokens),
-            _sum(self.total_tokens, other.total_tokens),
+            _add(self.prompt_tokens, other.prompt_tokens),
+            _add(self.total_tokens, other.total_tokens),
             units,
         )
 
 
-def _sum(a: int | None, b: int | None) -> int | None:
+def _add(a: int | None, b: int | None) -> int | None:
     return b if a is None else a if b is None else a + b
 
 
 class RerankResult(NamedTuple):
-    """One document's place in the answer; a tuple, for there may be thousands of them."""
+    """The score of one document; a tuple, because a call may return thousands of them.
 
-    index: int  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride] - where one value is in a tuple, nobody asks it
-    """Position in the documents that were passed in."""
+    Args:
+        index: The position of the document in the caller's list.
+        relevance_score: The score, higher for more relevant documents; `RerankResponse.score_kind` is its scale. `None`
+            for a blank document, which is never sent, and for one that an outage affected.
+        error: The class name of the error that kept the document from being scored, with `on_error="passthrough"`.
+    """
+
+    index: int  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride] - hides tuple.index
     relevance_score: float | None
-    """Higher is more relevant; `RerankResponse.score_kind` tells the scale. `None`: a blank document, which is never
-    sent, or one that an outage hit."""
     error: str | None = None
-    """The name of the error that kept it from being scored, where `on_error="passthrough"` let it through."""
 
 
 @dataclass(frozen=True, slots=True)
 class RerankResponse:
-    """The answer of one `rerank` call."""
+    """The response of one `rerank` call.
+
+    Args:
+        results: The results, best first; equal scores in the order of a sorted reply, else in input order; blank
+            documents last; at most `top_n`.
+        usage: The usage of all requests, from the API's responses.
+        model: The model that answered, from the API's response, or else the model of the request.
+        provider: The name of the provider that answered.
+        request_ids: The API's ids of the requests that succeeded, for the API's support desk; empty if it has none.
+        attempts: The number of HTTP requests, retries included; 0 if there was nothing to send.
+        elapsed: Seconds from the call to the answer, waits included.
+        score_kind: The scale of the scores in `results`.
+        score_transform: The function that was applied to the API's scores.
+        sent: The number of documents that were sent, each counted once, without retries.
+        deduplicated: The number of documents that were not sent because they equal another one.
+        cached: The number of documents whose score was in the cache, or came from another call in flight.
+        error: The error that `on_error="passthrough"` handled, so that documents have no score; `None` for none.
+        fallback_errors: The errors of the reranker and the fallbacks that failed before one answered, in order.
+    """
 
     results: tuple[RerankResult, ...]
-    """Best first, ties as in a sorted reply, else in input order; blank documents last; at most `top_n`."""
     usage: Usage
     model: str
-    """The model that answered, as the API names it; the one asked for where it does not say."""
     provider: str
     request_ids: tuple[str, ...]
-    """The API's ids of the answered requests, for its support desk; empty where it gives none."""
     attempts: int
-    """HTTP requests made, retries included; 0 when there was nothing to send."""
     elapsed: float
-    """Seconds from the call to the answer, waits included."""
     score_kind: ScoreKind = "unknown"
-    """The scale of the scores as they are here."""
     score_transform: ScoreTransform = "none"
-    """What was done to the API's own scores."""
     sent: int = 0
-    """Documents that requests were made for, each once however often it was tried."""
     deduplicated: int = 0
-    """Documents that were not sent because they equal another one."""
     cached: int = 0
-    """Documents whose score was known, from the cache or from another call that was asking for it."""
     error: "RerankError | None" = None
-    """What `on_error="passthrough"` passed over, so that documents are without a score."""
     fallback_errors: "tuple[RerankError, ...]" = ()
-    """What kept the reranker, and fallbacks before the one that answered, from answering."""
 
     @property
     def summary(self) -> str:
-        """Who answered, how long it took and what it cost, in one line."""
+        """The provider, model, time and usage of the call, in one line."""
         counts = {
             "tokens": self.usage.tokens,
             **self.usage.units,
@@ -100,18 +114,19 @@ class RerankResponse:
             "from the cache": self.cached or None,
         }
         known = [(name.replace("_", " "), count) for name, count in counts.items() if count is not None]
-        said = [f"{count:,.10g} {name.removesuffix('s') if count == 1 else name}" for name, count in known]
-        who = " ".join(filter(None, (self.provider, self.model)))
-        return ", ".join([who, f"{self.elapsed:.3f} s", *said, *([f"failed: {self.error}"] if self.error else [])])
+        quantities = [f"{count:,.10g} {name.removesuffix('s') if count == 1 else name}" for name, count in known]
+        name = " ".join(filter(None, (self.provider, self.model)))
+        failure = [f"failed: {self.error}"] if self.error else []
+        return ", ".join([name, f"{self.elapsed:.3f} s", *quantities, *failure])
 
-    def _lines(self) -> list[Line]:
+    def _make_lines(self) -> list[Line]:
         return [
             Line(rank, result.index + 1, result.relevance_score, error=result.error)
             for rank, result in enumerate(self.results, 1)
         ]
 
     def _repr_html_(self) -> str:
-        return as_html(self._lines(), below=self.summary)
+        return as_html(self._make_lines(), below=self.summary)
 
     def __rich__(self) -> "Table":
-        return as_table(self._lines(), below=self.summary)
+        return as_table(self._make_lines(), below=self.summary)

@@ -1,8 +1,7 @@
-"""Plain data of a rerank: what goes out, what comes back, and what the caller gets.
+"""The plain data of a rerank: a caller's call, HTTP requests and responses.
 
-Nothing here decides anything. A transport turns a `Request` into an
-`Outcome`: a `Response` if the server answered at all, `TransportFailure` if it did not. The flow turns outcomes into a
-`RerankResponse`.
+A transport turns a `Request` into an `Outcome`: a `Response` if the server answered, a `TransportFailure` if not. The
+request flow turns outcomes into a `RerankResponse`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,73 +12,74 @@ from typing import NewType, Protocol, TypeAlias
 from hosted_rerank._version import __version__
 
 USER_AGENT = f"hosted-rerank/{__version__}"
-"""What requests say of their sender; gateways refuse requests that say nothing."""
+"""The `User-Agent` of each request; some gateways refuse requests without one."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-"""Hosts that a key may go to over plain http; no proxy is asked for them."""
+"""The hosts of this machine: a key may go there over plain http, and requests use no proxy."""
 
 DocumentIndex = NewType("DocumentIndex", int)
-"""A document's number in the caller's list."""
+"""The position of a document in the caller's list."""
 
 TextIndex = NewType("TextIndex", int)
-"""A document's number among the texts that are sent, where blank and equal documents do not count."""
+"""The position of a text among the distinct texts that are not blank, which are the ones to send."""
 
 RequestIndex = NewType("RequestIndex", int)
-"""A document's number in one request."""
+"""The position of a document in one request."""
 
 ENCODINGS = ("gzip", "deflate")
-"""Content encodings that replies may come in. Others could unpack a small reply to any size in one step."""
+"""The accepted content encodings of a response. Others can expand a small response to any size in one step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a caller asks, as it was passed in."""
+    """The arguments of one rerank."""
 
     query: str = field(repr=False)
     documents: Sequence[str] = field(repr=False)
     top_n: int | None
+    """The number of results to return; `None` for all."""
     instruction: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP POST, ready to be sent."""
+    """One HTTP POST."""
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    """Header names in lower case. May hold a key, as the URL may, so both stay out of the repr."""
+    """The headers, with names in lower case. Headers and URL may contain a key, so the repr omits both."""
     content: bytes = field(repr=False)
     timeout: float
-    """Seconds for connecting, and for each read and each write."""
+    """httpx' timeout: seconds for connecting, for each read and for each write."""
     max_response_bytes: int = 64 << 20
-    """Bytes of a reply's body, decompressed; a longer one is left where it is."""
+    """The largest response body, in bytes after decompression; the rest of a longer one is not read."""
     deadline: float = inf
-    """`time.monotonic()` at which the call is over."""
+    """The value of `time.monotonic()` at which the call ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a server answered, whatever its status."""
+    """A complete HTTP response with any status."""
 
     status: int
     headers: Mapping[str, str]
-    """Header names in lower case; a failure always has its `date` (RFC 9110, section 6.6.1)."""
+    """The headers, with names in lower case; an error response has a `date` (RFC 9110, section 6.6.1)."""
     content: bytes = field(repr=False)
     """The body, decompressed."""
     at: float
-    """`time.monotonic()` when the last byte had come."""
+    """The value of `time.monotonic()` after the last byte."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransportFailure:
-    """No complete reply came, and why. A value, not an exception: what to do about it is the flow's business."""
+    """The reason why there is no complete response. It is a value and not an exception: the request flow decides."""
 
     reason: str
     at: float
-    """`time.monotonic()` when it was known."""
+    """The value of `time.monotonic()` at the failure."""
     timed_out: bool = False
     dead_connection: bool = False
-    """The server had closed the kept connection before it sent any byte of a response."""
+    """Whether the server closed a reused connection before the first byte of a response."""
     retryable: bool = True
     """Whether another attempt may succeed."""
 
@@ -88,7 +88,7 @@ Outcome: TypeAlias = Response | TransportFailure
 
 
 class Transport(Protocol):
-    """Carries requests, blocking and awaiting; never raises for what the other side did."""
+    """Sends requests, blocking or awaiting. A failure of the server or the network is returned and not raised."""
 
     def send(self, request: Request) -> Outcome: ...
 
@@ -96,7 +96,7 @@ class Transport(Protocol):
 
     @property
     def custom_client(self) -> bool:
-        """Whether blocking calls have to stay blocking, because the connections are the caller's."""
+        """Whether the caller's own clients send the requests, so that a blocking call must use the blocking client."""
         ...
 
     def close(self) -> None: ...

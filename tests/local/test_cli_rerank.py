@@ -54,9 +54,9 @@ def test_formats(tmp_path: Path, name: str, content: str, options: list[str]) ->
 @pytest.mark.parametrize(
     ("content", "options", "says"),
     [
-        ('{"text": 1}', [], "document 1 has no text under 'text': name its field with --field (there are: text)"),
-        ("what?", [], "line 1 is not JSON: for plain lines say --format text"),
-        ('["a"]', [], "document 1 has no text under 'text': name its field with --field (there are: none)"),
+        ('{"text": 1}', [], "document 1 has no text in the field 'text': name the field with --field (it has: text)"),
+        ("what?", [], "line 1 is not JSON: pass --format text for plain lines"),
+        ('["a"]', [], "document 1 has no text in the field 'text': name the field with --field (it has: none)"),
     ],
 )
 def test_wrong_files(tmp_path: Path, content: str, options: list[str], says: str) -> None:

@@ -10,7 +10,14 @@ import httpx
 import pytest
 
 from hosted_rerank import RateLimitError, Reranker, RerankError
-from hosted_rerank.local.conditions import Conditions, Limit, duration, faults, instant, rate
+from hosted_rerank.local.conditions import (
+    Conditions,
+    RateLimit,
+    parse_duration,
+    parse_faults,
+    parse_rate,
+    score_by_hash,
+)
 from hosted_rerank.local.server import running
 from hosted_rerank.testing import RerankServer
 
@@ -33,38 +40,38 @@ def ask(url: str, **body: Any) -> httpx.Response:
 )
 def test_duration(text: str, seconds: float) -> None:
     """A duration has a unit, or is in seconds."""
-    assert duration(text) == pytest.approx(seconds)
+    assert parse_duration(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1s", "1 fortnight", "ms"])
 def test_no_duration(text: str) -> None:
     """What is none is refused, with an example."""
     with pytest.raises(ValueError, match="100ms"):
-        duration(text)
+        parse_duration(text)
 
 
 def test_rate() -> None:
     """A rate is a count and a period."""
-    assert (rate("60/min"), rate("50/s"), rate("3600/h")) == (1.0, 50.0, 1.0)
+    assert (parse_rate("60/min"), parse_rate("50/s"), parse_rate("3600/h")) == (1.0, 50.0, 1.0)
     for text in ("", "50", "0/s", "x/s", "50/", "50/year"):
         with pytest.raises(ValueError, match="60/min"):
-            rate(text)
+            parse_rate(text)
 
 
 def test_faults() -> None:
     """Faults are statuses and two kinds of break, each with its chance."""
-    assert faults("429=0.05,reset=0.01, truncated=.2") == {429: 0.05, "reset": 0.01, "truncated": 0.2}
-    assert faults("") == {}
+    assert parse_faults("429=0.05,reset=0.01, truncated=.2") == {429: 0.05, "reset": 0.01, "truncated": 0.2}
+    assert parse_faults("") == {}
     for text in ("429", "200=0.1", "reset=2", "fire=0.1", "429=x"):
-        with pytest.raises(ValueError, match="no fault"):
-            faults(text)
+        with pytest.raises(ValueError, match="not a fault"):
+            parse_faults(text)
     with pytest.raises(ValueError, match="more than 1"):
-        faults("429=0.6,500=0.6")
+        parse_faults("429=0.6,500=0.6")
 
 
 def test_limit_grows_with_use() -> None:
     """A limit that is used grows by a fifth each period, and falls back when it is not."""
-    limit = Limit(10, growing=True)
+    limit = RateLimit(10, growing=True)
     now = 0.0
     for _ in range(400):
         limit.take(now)
@@ -78,7 +85,7 @@ def test_limit_grows_with_use() -> None:
 
 def test_latency() -> None:
     """An answer takes its time."""
-    with running(conditions=Conditions(latency=0.2, jitter=0.01, score=instant)) as url:
+    with running(conditions=Conditions(latency=0.2, jitter=0.01, score=score_by_hash)) as url:
         began = time.monotonic()
         assert ask(url).status_code == 200
         assert time.monotonic() - began >= 0.2
@@ -86,7 +93,7 @@ def test_latency() -> None:
 
 def test_limit_refuses_in_the_apis_own_words() -> None:
     """More than the rate is refused with 429 and `Retry-After`."""
-    with running(conditions=Conditions(limit=Limit(0.5, 2), score=instant)) as url:
+    with running(conditions=Conditions(limit=RateLimit(0.5, 2), score=score_by_hash)) as url:
         assert [ask(url).status_code for _ in range(4)] == [200, 200, 429, 429]
         refused = ask(url)
         assert int(refused.headers["retry-after"]) in (1, 2)
@@ -95,7 +102,7 @@ def test_limit_refuses_in_the_apis_own_words() -> None:
 
 def test_too_many_documents() -> None:
     """More documents than a request may have are refused, and our client then sends fewer."""
-    with running(conditions=Conditions(max_documents=2, score=instant)) as url:
+    with running(conditions=Conditions(max_documents=2, score=score_by_hash)) as url:
         assert ask(url).status_code == 413
         assert ask(url, documents=["one", "two"]).status_code == 200
         with Reranker("cohere", api_key="k", base_url=f"{url}/cohere") as reranker:
@@ -106,8 +113,8 @@ def test_chances_are_repeatable() -> None:
     """With a seed, what goes wrong does so again."""
 
     def day() -> list[Any]:
-        conditions = Conditions(faults=faults("429=0.2,reset=0.2,truncated=0.2"), seed=7)
-        return [conditions.fault() for _ in range(200)]
+        conditions = Conditions(faults=parse_faults("429=0.2,reset=0.2,truncated=0.2"), seed=7)
+        return [conditions.draw_fault() for _ in range(200)]
 
     first = day()
     assert first == day()
@@ -116,12 +123,12 @@ def test_chances_are_repeatable() -> None:
 
 def test_breaks_on_the_wire() -> None:
     """A reset is one, and a truncated reply ends before its length."""
-    conditions = Conditions(score=instant)
+    conditions = Conditions(score=score_by_hash)
     with running(conditions=conditions) as url:
-        conditions.next.append(("reset", None))
+        conditions.next_faults.append(("reset", None))
         with pytest.raises(httpx.ReadError):
             ask(url)
-        conditions.next.append(("truncated", None))
+        conditions.next_faults.append(("truncated", None))
         with pytest.raises(httpx.RemoteProtocolError):
             ask(url)
         assert ask(url).status_code == 200
@@ -129,11 +136,11 @@ def test_breaks_on_the_wire() -> None:
 
 def test_instant_scores_are_of_the_pair() -> None:
     """A hash gives the same pair the same score, from 0 to 1, whatever else is asked."""
-    one, two = instant("q", ["a", "b"]).relevance
-    assert instant("q", ["b"]).relevance == (two,)
+    one, two = score_by_hash("q", ["a", "b"]).relevance
+    assert score_by_hash("q", ["b"]).relevance == (two,)
     assert 0 <= one < 1
     assert one != two
-    assert instant("p", ["a"]).relevance != (one,)
+    assert score_by_hash("p", ["a"]).relevance != (one,)
 
 
 def test_server_in_a_tests_hands(bench: RerankServer) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from hosted_rerank import InvalidRequestError, NotFoundError, Reranker
 from hosted_rerank.cli.commands import commands
-from hosted_rerank.local.conditions import Conditions, instant
+from hosted_rerank.local.conditions import Conditions, score_by_hash
 from hosted_rerank.local.server import running
 from tests.conftest import Acme
 from tests.hostile import HostileServer, ranking, reply
@@ -191,7 +191,7 @@ def test_report_pages(data: Any) -> None:
 @pytest.fixture
 def slow() -> Iterator[str]:
     """The local server on a slow day."""
-    with running(conditions=Conditions(latency=0.2, score=instant)) as url:
+    with running(conditions=Conditions(latency=0.2, score=score_by_hash)) as url:
         yield url
 
 

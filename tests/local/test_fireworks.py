@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from hosted_rerank.local.apis import MAX_BODY, Answer, Call, respond
+from hosted_rerank.local.apis import MAX_BODY, ApiRequest, ApiResponse, respond
 from hosted_rerank.local.fireworks import FIREWORKS, SERVERLESS
 from hosted_rerank.local.model import Scores
 
@@ -65,18 +65,18 @@ def score(_query: str, documents: Sequence[str]) -> Scores:
     return Scores(tuple(len(document) / 100 for document in documents), 7)
 
 
-def post(body: object, api_key: str | None = None, **headers: str) -> Answer:
+def post(body: object, api_key: str | None = None, **headers: str) -> ApiResponse:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = respond(FIREWORKS, Call("POST", PATH, headers, content), score, api_key)
+    answer = respond(FIREWORKS, ApiRequest("POST", PATH, headers, content), score, api_key)
     assert json.loads(answer.content) == answer.body
     return answer
 
 
-def get_data(answer: Answer) -> list[dict[str, Any]]:
+def get_data(answer: ApiResponse) -> list[dict[str, Any]]:
     return json.loads(answer.content)["data"]
 
 
-def get_error(answer: Answer) -> dict[str, Any]:
+def get_error(answer: ApiResponse) -> dict[str, Any]:
     return json.loads(answer.content)["error"]
 
 
@@ -263,11 +263,11 @@ def test_the_right_key_is_accepted_and_none_is_asked_for_by_default() -> None:
 
 def test_other_methods_and_paths_are_refused() -> None:
     """A wrong method says which is right, and a wrong path is not found, both in the gateway's envelope."""
-    answer = respond(FIREWORKS, Call("GET", PATH, {}, b""), score)
+    answer = respond(FIREWORKS, ApiRequest("GET", PATH, {}, b""), score)
     assert (answer.status, answer.headers, get_error(answer)["code"]) == (405, {"allow": "POST"}, "METHOD_NOT_ALLOWED")
-    answer = respond(FIREWORKS, Call("POST", "/inference/v1/models", {}, b""), score)
+    answer = respond(FIREWORKS, ApiRequest("POST", "/inference/v1/models", {}, b""), score)
     assert (answer.status, answer.headers) == (405, {"allow": "GET"})
-    answer = respond(FIREWORKS, Call("POST", "/inference/v2/rerank", {}, b"{}"), score)
+    answer = respond(FIREWORKS, ApiRequest("POST", "/inference/v2/rerank", {}, b"{}"), score)
     assert (answer.status, get_error(answer)["code"]) == (404, "NOT_FOUND")
 
 
@@ -281,7 +281,7 @@ def test_a_body_beyond_the_bound_is_413() -> None:
 
 def test_the_models_are_listed() -> None:
     """The list of models holds the serverless reranker, for those with the key."""
-    call = Call("GET", "/inference/v1/models", {}, b"")
+    call = ApiRequest("GET", "/inference/v1/models", {}, b"")
     models = {"object": "list", "data": [{"id": SERVERLESS, "object": "model"}]}
     assert respond(FIREWORKS, call, score).body == models
     assert respond(FIREWORKS, call, score, "sk").status == 401

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from hosted_rerank.local.apis import MAX_BODY, Answer, Call, respond
+from hosted_rerank.local.apis import MAX_BODY, ApiRequest, ApiResponse, respond
 from hosted_rerank.local.model import Scores
 from hosted_rerank.local.nebius import MODEL, NEBIUS
 
@@ -69,14 +69,14 @@ def score(_query: str, documents: Sequence[str]) -> Scores:
     return Scores(tuple(len(document) / 100 for document in documents), 7)
 
 
-def post(body: object, api_key: str | None = None, **headers: str) -> Answer:
+def post(body: object, api_key: str | None = None, **headers: str) -> ApiResponse:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = respond(NEBIUS, Call("POST", PATH, headers, content), score, api_key)
+    answer = respond(NEBIUS, ApiRequest("POST", PATH, headers, content), score, api_key)
     assert isinstance(json.loads(answer.content), dict)
     return answer
 
 
-def get_body(answer: Answer) -> dict[str, Any]:
+def get_body(answer: ApiResponse) -> dict[str, Any]:
     return json.loads(answer.content)
 
 
@@ -226,9 +226,9 @@ def test_a_wrong_or_missing_key_is_401() -> None:
 
 def test_other_methods_paths_and_sizes_are_refused() -> None:
     """405, 404 and 413 say no more than their name."""
-    answer = respond(NEBIUS, Call("GET", PATH, {}, b""), score)
+    answer = respond(NEBIUS, ApiRequest("GET", PATH, {}, b""), score)
     assert (answer.status, answer.headers, answer.body) == (405, {"allow": "POST"}, {"detail": "Method Not Allowed"})
-    answer = respond(NEBIUS, Call("POST", "/v1/chat/completions", {}, b"{}"), score)
+    answer = respond(NEBIUS, ApiRequest("POST", "/v1/chat/completions", {}, b"{}"), score)
     assert (answer.status, answer.body) == (404, {"detail": "Not Found"})
     answer = post(b" " * (MAX_BODY + 1))
     assert (answer.status, answer.body) == (413, {"detail": HTTPStatus.REQUEST_ENTITY_TOO_LARGE.phrase})
@@ -236,5 +236,5 @@ def test_other_methods_paths_and_sizes_are_refused() -> None:
 
 def test_the_models_are_listed() -> None:
     """The list of models holds the reranker."""
-    answer = respond(NEBIUS, Call("GET", "/v1/models", {}, b""), score)
+    answer = respond(NEBIUS, ApiRequest("GET", "/v1/models", {}, b""), score)
     assert answer.body == {"object": "list", "data": [{"id": MODEL, "object": "model"}]}

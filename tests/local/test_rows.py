@@ -11,7 +11,7 @@ from hosted_rerank import PROVIDERS, AuthenticationError, InvalidRequestError, N
 from hosted_rerank.local.model import Model
 from hosted_rerank.local.server import running
 from hosted_rerank.providers.auth import KeyHeader
-from hosted_rerank.providers.url import parts_of
+from hosted_rerank.providers.url import url_param_names
 
 QUERY = "What is the Python language?"
 DOCUMENTS = ["Pythons are snakes that kill.", "", "Python is a programming language.", " \n", "Bread rises."]
@@ -31,7 +31,7 @@ def locked() -> Iterator[str]:
 
 def settings(row: Provider, base_url: str) -> dict[str, Any]:
     """What a user has to say to reach a row's API on the local server."""
-    parts = dict.fromkeys(parts_of(row.url), "eu-west-1")
+    parts = dict.fromkeys(url_param_names(row.url), "eu-west-1")
     return {"model": None if row.default_model else "some-model", "params": parts, "base_url": f"{base_url}/{row.name}"}
 
 
@@ -119,7 +119,10 @@ def test_prompt_that_is_not_the_rerankers(base_url: str) -> None:
     """The raw prompts of `fireworks-logits` have to be the reranker's own."""
     body = {"model": "m", "input": ["hello"], "return_logits": [2753, 9454], "normalize": True}
     reply = httpx.post(f"{base_url}/fireworks-logits/inference/v1/embeddings", json=body)
-    assert (reply.status_code, reply.json()["error"]["message"]) == (400, "the prompt is not the reranker's")
+    assert (reply.status_code, reply.json()["error"]["message"]) == (
+        400,
+        "the prompt does not follow the template of the reranker",
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hosted_rerank import PROVIDERS, Provider
 from hosted_rerank.cli.commands import commands
 from hosted_rerank.cli.provider_table import examples
 from hosted_rerank.providers.auth import KeyHeader
-from hosted_rerank.providers.url import parts_of
+from hosted_rerank.providers.url import url_param_names
 from tests.hostile import HostileServer, reply
 
 TEXTS = ["Bread rises.", "The tides follow the moon.", "Neap and spring."]
@@ -108,7 +108,11 @@ def test_check_tries_all_that_have_a_key(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     "row",
-    [row for row in PROVIDERS.values() if row.url.startswith("https") and row.api_key_env and not parts_of(row.url)],
+    [
+        row
+        for row in PROVIDERS.values()
+        if row.url.startswith("https") and row.api_key_env and not url_param_names(row.url)
+    ],
 )
 def test_check_without_its_key(row: Provider) -> None:
     """A vendor without a key is an error that names the variables, and nobody is asked."""

@@ -134,7 +134,7 @@ class CallState:
     def _halves(self, batch: Batch, error: RequestTooLargeError) -> list[Batch]:
         """Returns the halves of a batch that was too large."""
         if not self.plan.may_split:
-            error.say_more(
+            error.add_hint(
                 f"{self.plan.endpoint.model} is listwise, so its documents are sent in several requests only if"
                 " batch_size= is set: pass fewer documents, or set it"
             )

@@ -194,7 +194,7 @@ class Exchange:
         if isinstance(outcome, Response) and is_overlong(outcome):
             longest = max(self.batch.text_indices, key=lambda index: len(self.plan.texts[index]))
             document, length = self.plan.document_indices[longest], len(self.plan.texts[longest])
-            error.say_more(
+            error.add_hint(
                 f"the longest document of the request is documents[{document}], with {length} characters: shorten it,"
                 " or set max_document_chars"
             )

@@ -1,4 +1,4 @@
-"""The command `hosted-rerank`, one file for each of its commands; `app` is what they share."""
+"""The command line `hosted-rerank`: one file for each command, and `app` with the code that they share."""
 
 import sys
 

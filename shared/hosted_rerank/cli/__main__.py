@@ -1,4 +1,4 @@
-"""`python -m hosted_rerank.cli`: the command `hosted-rerank`."""
+"""Runs `hosted-rerank` as `python -m hosted_rerank.cli`."""
 
 from hosted_rerank.cli import main
 

@@ -13,7 +13,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from hosted_rerank.cli.app import BAD_ROWS, commands, explained, fail, row_of
+from hosted_rerank.cli.app import EXIT_FAILED_ROWS, commands, fail, parse_provider, report_errors
 
 if TYPE_CHECKING:
     from hosted_rerank.bulk.job import Engine, Progress
@@ -46,9 +46,9 @@ def bulk(
     Exit status: 0; 65 if rows failed for good (the folder's dead-letter/ holds them); 1 for any other failure; 2 for a
     wrong command line.
     """
-    row_of(provider)
+    parse_provider(provider)
     console = Console(stderr=True)
-    with explained():
+    with report_errors():
         from hosted_rerank.bulk import Columns, Job, JobError, run_job  # noqa: PLC0415 - quick help
 
         settings = {"base_url": base_url, "instruction": instruction}
@@ -76,7 +76,7 @@ def bulk(
     summary += f", {result.failed:,} failed: {output / 'dead-letter'}" if result.failed else ""
     console.print(summary, markup=False, highlight=False, soft_wrap=True)
     if result.failed:
-        raise typer.Exit(BAD_ROWS)
+        raise typer.Exit(EXIT_FAILED_ROWS)
 
 
 def _format_count(count: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""The application with all its commands."""
+"""Imports every command, which adds them to the application."""
 
 from hosted_rerank.cli import bulk, demo, evaluate, providers, rerank, serve
 from hosted_rerank.cli.app import commands

@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from hosted_rerank.cli.app import AGAIN, commands, explained, row_of
+from hosted_rerank.cli.app import EXIT_UNAVAILABLE, commands, parse_provider, report_errors
 
 if TYPE_CHECKING:
     from hosted_rerank.evaluation import Dataset, Evaluation
@@ -45,9 +45,9 @@ def evaluate(
     """
     if resume and output is None:
         raise typer.BadParameter("--resume requires --output: pass the folder to continue from.", param_hint="--resume")
-    chosen = [(row_of(name), model or None) for name, _, model in (each.partition("=") for each in provider)]
+    chosen = [(parse_provider(name), model or None) for name, _, model in (each.partition("=") for each in provider)]
     console = Console(stderr=True)
-    with explained():
+    with report_errors():
         from hosted_rerank import evaluation  # noqa: PLC0415 - heavy, and an extra
 
         if data is None:
@@ -66,7 +66,7 @@ def evaluate(
     else:
         Console(width=None if sys.stdout.isatty() else 200).print(report.table())
     if any(row.failures for row in report.rows):
-        raise typer.Exit(AGAIN)
+        raise typer.Exit(EXIT_UNAVAILABLE)
 
 
 def _evaluate(

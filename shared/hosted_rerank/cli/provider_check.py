@@ -1,4 +1,4 @@
-"""Whether a provider works from here: the key, the endpoint, and the sense of its answer."""
+"""Checks that a provider works: the key, the endpoint, and the order of its results."""
 
 import os
 from collections.abc import Sequence
@@ -14,35 +14,50 @@ DOCUMENTS = ("Bread rises because yeast makes gas.", "The tides are caused by th
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What came of a check."""
+class CheckResult:
+    """The result of a check.
 
-    fine: bool
-    says: str
+    Args:
+        passed: Whether the provider works.
+        message: A description, with the remedy if it does not work.
+    """
+
+    passed: bool
+    message: str
 
 
-def with_keys() -> Sequence[Provider]:
-    """Return the rows whose key the environment holds."""
-    return [row for row in PROVIDERS.values() if any(map(os.environ.get, row.api_key_env))]
+def providers_with_key() -> Sequence[Provider]:
+    """Returns the providers whose key is set in the environment."""
+    return [provider for provider in PROVIDERS.values() if any(map(os.environ.get, provider.api_key_env))]
 
 
-def check_provider(row: Provider, model: str | None = None, base_url: str | None = None) -> Finding:
-    """Rerank two documents, once, and say how it went and what to do about it."""
+def check_provider(provider: Provider, model: str | None = None, base_url: str | None = None) -> CheckResult:
+    """Reranks two documents with one request, and returns whether the right one came first.
+
+    Args:
+        provider: The provider.
+        model: The id of the model; `None` for the default.
+        base_url: Another URL of the same API; `None` for the provider's.
+    """
     try:
-        with Reranker(row, model, base_url=base_url, max_retries=0) as reranker:
+        with Reranker(provider, model, base_url=base_url, max_retries=0) as reranker:
             response = reranker.rerank(QUERY, DOCUMENTS)
     except (RerankError, ImportError, ValueError) as error:
-        return Finding(fine=False, says=str(error))
-    return _judge(response)
+        return CheckResult(passed=False, message=str(error))
+    return _check_response(response)
 
 
-def _judge(response: RerankResponse) -> Finding:
+def _check_response(response: RerankResponse) -> CheckResult:
     best, other = response.results
-    said = f"{response.model or 'its model'} answered in {response.elapsed:.2f} s"
+    answered = f"{response.model or 'its model'} answered in {response.elapsed:.2f} s"
     scores = f"{best.relevance_score:.4g} and {other.relevance_score:.4g}"
     if best.relevance_score == other.relevance_score:
-        return Finding(fine=False, says=f"{said}, but both documents got {scores}: is the model a reranker?")
+        return CheckResult(
+            passed=False, message=f"{answered}, but both documents got {scores}: is the model a reranker?"
+        )
     if best.index != 1:
-        reason = "a server that runs a model without its prompt template answers so"
-        return Finding(fine=False, says=f"{said}, but it put the wrong document first ({scores}): {reason}")
-    return Finding(fine=True, says=f"works: {said}; the right document came first ({scores})")
+        reason = "check that the server uses the prompt template of the model"
+        return CheckResult(
+            passed=False, message=f"{answered}, but it put the wrong document first ({scores}): {reason}"
+        )
+    return CheckResult(passed=True, message=f"works: {answered}; the right document came first ({scores})")

@@ -1,88 +1,92 @@
-"""The provider table as people read it: for the command line and the README."""
+"""The provider table as text, for the command line and the README."""
 
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
-from hosted_rerank.providers.dialect import Kind
-from hosted_rerank.providers.url import parts_of
+from hosted_rerank.providers.dialect import OptionType
+from hosted_rerank.providers.url import url_param_names
 
 COLUMNS = ("name", "key", "documents", "instruction", "scores", "default model")
 SCORES = {"unit": "0 to 1", "logit": "logit", "unknown": "the model's"}
 
 
-def cells(row: Provider) -> tuple[str, ...]:
-    """Return what a row's line of the table says, in the order of `COLUMNS`."""
+def cells(provider: Provider) -> tuple[str, ...]:
+    """Returns the cells of a provider's line in the table, in the order of `COLUMNS`."""
     return (
-        row.name,
-        _key(row),
-        f"{row.max_documents:,}" if row.max_documents else "",
-        (row.dialect.instruction or "").rpartition(".")[2] or ("prompt" if row.dialect.prompt else ""),
-        SCORES[row.score_kind],
-        row.default_model or ("the server's" if row.dialect.model is None else "choose one"),
+        provider.name,
+        _describe_key(provider),
+        f"{provider.max_documents:,}" if provider.max_documents else "",
+        (provider.dialect.instruction or "").rpartition(".")[2] or ("prompt" if provider.dialect.prompt else ""),
+        SCORES[provider.score_kind],
+        provider.default_model or ("the server's" if provider.dialect.model is None else "choose one"),
     )
 
 
-def _key(row: Provider) -> str:
-    if row.api_key_env:
-        return row.api_key_env[0]
-    return "none needed" if isinstance(row.auth, KeyHeader) else f"{row.auth.needs[0].split()[0]} finds it"
+def _describe_key(provider: Provider) -> str:
+    if provider.api_key_env:
+        return provider.api_key_env[0]
+    return "none needed" if isinstance(provider.auth, KeyHeader) else f"{provider.auth.needs[0].split()[0]} finds it"
 
 
 def markdown() -> str:
-    """Return the whole table in Markdown."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *(_coded(cells(row)) for row in PROVIDERS.values())]
+    """Returns the whole table in Markdown."""
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *(_mark_code(cells(provider)) for provider in PROVIDERS.values())]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _coded(line: tuple[str, ...]) -> tuple[str, ...]:
-    """The line with what one types as code."""
+def _mark_code(line: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the line with names, variables and models marked as code."""
     return tuple(
         f"`{cell}`" if cell and " " not in cell and place not in (2, 4) else cell for place, cell in enumerate(line)
     )
 
 
-def facts(row: Provider) -> list[tuple[str, str]]:
-    """Return all that a user may want to know of a row, as names and values."""
-    dialect = row.dialect
-    options = ", ".join(f"{name} ({_kind(kind)})" for name, kind in dialect.options.items())
-    variables = ", ".join(f"{name} ({' or '.join(env)})" for name, env in row.settings_env.items())
-    found = [
-        ("described at", row.docs),
-        ("address", row.url),
-        ("key", " or ".join(row.api_key_env) or _key(row)),
-        ("key's header", row.auth.name if isinstance(row.auth, KeyHeader) and row.api_key_env else ""),
+def facts(provider: Provider) -> list[tuple[str, str]]:
+    """Returns all facts about a provider, as names and values; a fact without a value is left out."""
+    dialect = provider.dialect
+    options = ", ".join(f"{name} ({_describe_type(kind)})" for name, kind in dialect.options.items())
+    variables = ", ".join(f"{name} ({' or '.join(env)})" for name, env in provider.settings_env.items())
+    facts = [
+        ("described at", provider.docs),
+        ("address", provider.url),
+        ("key", " or ".join(provider.api_key_env) or _describe_key(provider)),
+        ("key's header", provider.auth.name if isinstance(provider.auth, KeyHeader) and provider.api_key_env else ""),
         ("settings from the environment", variables),
-        ("params", ", ".join(f"{name}={value}" for name, value in row.params.items())),
-        ("default model", row.default_model or ""),
+        ("params", ", ".join(f"{name}={value}" for name, value in provider.params.items())),
+        ("default model", provider.default_model or ""),
         (
             "instruction",
-            dialect.instruction or cells(row)[3] or "no field; instruction_in_query=True puts it before the query",
+            dialect.instruction or cells(provider)[3] or "no field; instruction_in_query=True puts it before the query",
         ),
         ("options", options),
-        ("extra_body", "taken: fields that it does not know are ignored" if dialect.allows_extra_fields else "refused"),
-        ("documents of a request", f"up to {row.max_documents:,}" if row.max_documents else ""),
-        ("bytes of a request", f"up to {row.max_bytes:,}" if row.max_bytes else ""),
-        ("tokens of a request", f"up to {row.max_tokens:,}" if row.max_tokens else ""),
-        ("scores", SCORES[row.score_kind] + (", made 0 to 1 by their sigmoid" if row.score_kind == "logit" else "")),
-        ("listwise models", ", ".join(row.listwise_models)),
+        ("extra_body", "accepted: the API ignores unknown fields" if dialect.allows_extra_fields else "refused"),
+        ("documents of a request", f"up to {provider.max_documents:,}" if provider.max_documents else ""),
+        ("bytes of a request", f"up to {provider.max_bytes:,}" if provider.max_bytes else ""),
+        ("tokens of a request", f"up to {provider.max_tokens:,}" if provider.max_tokens else ""),
+        (
+            "scores",
+            SCORES[provider.score_kind]
+            + (", converted to 0 to 1 by the sigmoid" if provider.score_kind == "logit" else ""),
+        ),
+        ("listwise models", ", ".join(provider.listwise_models)),
     ]
-    return [(name, value) for name, value in found if value]
+    return [(name, value) for name, value in facts if value]
 
 
-def _kind(kind: Kind) -> str:
+def _describe_type(kind: OptionType) -> str:
     return " | ".join(kind) if isinstance(kind, tuple) else kind.__name__
 
 
-def examples(row: Provider) -> dict[str, str]:
-    """Return a program for each framework, as code; `documents` and `nodes` are what a retriever found."""
-    arguments = [f'provider="{row.name}"']
-    if row.default_model is None and row.dialect.model is not None:
+def examples(provider: Provider) -> dict[str, str]:
+    """Returns a program for each framework, by its name; `documents` and `nodes` are the results of a retriever."""
+    arguments = [f'provider="{provider.name}"']
+    if provider.default_model is None and provider.dialect.model is not None:
         arguments.append('model="BAAI/bge-reranker-v2-m3"')
-    if parts := [name for name in parts_of(row.url) if name not in row.params]:
-        arguments.append(f"params={{{', '.join(f'{name!r}: {name.upper()!r}' for name in parts)}}}".replace("'", '"'))
-    made = f"reranker = HostedRerank({', '.join([*arguments, 'top_n=3'])})"
+    if names := [name for name in url_param_names(provider.url) if name not in provider.params]:
+        arguments.append(f"params={{{', '.join(f'{name!r}: {name.upper()!r}' for name in names)}}}".replace("'", '"'))
+    construction = f"reranker = HostedRerank({', '.join([*arguments, 'top_n=3'])})"
     return {
-        "LangChain": f"from langchain_hosted_rerank import HostedRerank\n\n{made}\n"
+        "LangChain": f"from langchain_hosted_rerank import HostedRerank\n\n{construction}\n"
         'best = reranker.compress_documents(documents, "Why are there tides?")\n',
-        "LlamaIndex": f"from llamaindex_hosted_rerank import HostedRerank\n\n{made}\n"
+        "LlamaIndex": f"from llamaindex_hosted_rerank import HostedRerank\n\n{construction}\n"
         'best = reranker.postprocess_nodes(nodes, query_str="Why are there tides?")\n',
     }

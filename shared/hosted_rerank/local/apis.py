@@ -1,8 +1,8 @@
-"""What the hosted rerank APIs have in common, seen from their side of the wire.
+"""The server's side of a rerank API, without a server.
 
-An `Api` says where it lives, which models it lists, and has two functions, one that answers a rerank and one that
-refuses a request. `respond` turns any HTTP request into an answer with them. There is no I/O and no server here, so an
-API can be tested with plain values. Blank documents are scored like any other, as the vendors' servers do.
+An `Api` has its path, its models and two functions: one answers a rerank, the other one refuses a request. `respond`
+turns any HTTP request into a response with them. This module does no I/O, so plain values can test an API. Blank
+documents are scored like others, as the providers' servers do.
 """
 
 import hmac
@@ -18,33 +18,33 @@ from hosted_rerank.local.model import Scores
 from hosted_rerank.providers.auth import KeyHeader
 
 MAX_BODY = 64 * 2**20
-"""Bytes of a request body; a longer one is refused with 413."""
+"""The largest request body in bytes; a larger one gets a 413."""
 
-Score: TypeAlias = Callable[[str, Sequence[str]], Scores]
-"""Scores documents against a query."""
+ScoreFunction: TypeAlias = Callable[[str, Sequence[str]], Scores]
+"""Returns the scores of documents for a query."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One HTTP request that came in. Its query string is left out: no API refuses anything there."""
+class ApiRequest:
+    """One HTTP request, without its query string, which no API checks."""
 
     method: str
     path: str
     headers: Mapping[str, str] = field(repr=False)
-    """Header names in lower case."""
+    """The headers, with names in lower case."""
     content: bytes = field(repr=False)
-    """The body; of one above `MAX_BODY`, at least a byte more than that."""
-    named: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What stands in the path for the names that the API's path has in it."""
+    """The body; at least one byte more than `MAX_BODY` of a larger one."""
+    path_params: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The values of the names in braces in the API's path."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The HTTP response to send."""
+class ApiResponse:
+    """One HTTP response."""
 
     status: int
     body: object
-    """What JSON is made of."""
+    """The JSON value of the body."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -55,46 +55,53 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One hosted API: what it answers, and how it refuses."""
+    """One rerank API: how it answers a rerank, and how it refuses a request."""
 
     path: re.Pattern[str]
-    """What the path of a rerank is, all of it."""
-    rerank: Callable[[Call, Score], Answer]
-    """Answers a rerank, whether its body is right or wrong."""
-    refuse: Callable[[int, Call], Answer]
-    """Its way of saying 401, 404, 405, 413 or 503 to a request."""
+    """The pattern of the whole path of a rerank."""
+    rerank: Callable[[ApiRequest, ScoreFunction], ApiResponse]
+    """Returns the response to a rerank, with a valid or an invalid body."""
+    refuse: Callable[[int, ApiRequest], ApiResponse]
+    """Returns the response with a status of 401, 404, 405, 413, 503 or another error."""
     key: KeyHeader | None = KeyHeader()
-    """Where it asks for a key; `None` if for signatures, which the local server cannot check and does not ask for."""
+    """The header of the key; `None` if the API takes signatures, which the local server does not check."""
     models_path: str | None = None
-    """Where it lists its models."""
+    """The path of the list of models; `None` if there is none."""
     models: Sequence[str] = ()
-    """The ids it lists."""
+    """The ids in the list of models."""
 
 
-def respond(api: Api, call: Call, score: Score, api_key: str | None = None) -> Answer:
-    """The API's answer. Where `api_key` is given, it is asked for. Raises what `score` raises."""
-    found = api.path.fullmatch(call.path)
-    if found is None and call.path != api.models_path:
-        return api.refuse(404, call)
-    method = HTTPMethod.GET if found is None else HTTPMethod.POST
-    if call.method != method:
-        refusal = api.refuse(405, call)
-        return Answer(refusal.status, refusal.body, {"allow": method})
-    if api_key is not None and api.key is not None and not _authorised(call, api.key, api_key):
-        return api.refuse(401, call)
-    if found is None:
-        return Answer(200, {"object": "list", "data": [{"id": model, "object": "model"} for model in api.models]})
-    if len(call.content) > MAX_BODY:
-        return api.refuse(413, call)
-    return api.rerank(replace(call, named=found.groupdict()), score)
+def respond(api: Api, request: ApiRequest, score: ScoreFunction, api_key: str | None = None) -> ApiResponse:
+    """Returns the response of an API to a request; raises the exceptions of `score`.
+
+    Args:
+        api: The API.
+        request: The request.
+        score: The function that scores documents.
+        api_key: The key that the request must have; `None` for no check.
+    """
+    match = api.path.fullmatch(request.path)
+    if match is None and request.path != api.models_path:
+        return api.refuse(404, request)
+    method = HTTPMethod.GET if match is None else HTTPMethod.POST
+    if request.method != method:
+        refusal = api.refuse(405, request)
+        return ApiResponse(refusal.status, refusal.body, {"allow": method})
+    if api_key is not None and api.key is not None and not _has_key(request, api.key, api_key):
+        return api.refuse(401, request)
+    if match is None:
+        return ApiResponse(200, {"object": "list", "data": [{"id": model, "object": "model"} for model in api.models]})
+    if len(request.content) > MAX_BODY:
+        return api.refuse(413, request)
+    return api.rerank(replace(request, path_params=match.groupdict()), score)
 
 
 def rank(scores: Scores) -> list[tuple[int, float]]:
-    """Index and relevance of each document, best first, ties in input order."""
-    return sorted(enumerate(scores.relevance), key=lambda scored: -scored[1])
+    """Returns the index and the score of each document, best first, and equal scores in input order."""
+    return sorted(enumerate(scores.relevance), key=lambda pair: -pair[1])
 
 
-def _authorised(call: Call, key: KeyHeader, api_key: str) -> bool:
-    given = call.headers.get(key.name, "")
-    scheme, _, token = given.partition(" ") if key.scheme else ("", "", given)
+def _has_key(request: ApiRequest, key: KeyHeader, api_key: str) -> bool:
+    value = request.headers.get(key.name, "")
+    scheme, _, token = value.partition(" ") if key.scheme else ("", "", value)
     return scheme.lower() == key.scheme.lower() and hmac.compare_digest(token.strip().encode(), api_key.encode())

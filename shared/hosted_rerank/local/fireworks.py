@@ -1,9 +1,9 @@
 """The rerank API of Fireworks: `POST /inference/v1/rerank`.
 
-Fields, types, ranges and the refusal of unknown fields are those of its reference. The bodies of 400, 401 and 404 are
-those seen from its gateway; for 405, 413, 503 and a path that is not there none is known, and the gateway's usual shape
-is used. `task` is accepted and has no effect: the embedded model takes no instruction. A `model` that is left out or
-null means the serverless reranker.
+Fields, types, ranges and the refusal of unknown fields are those of its API reference. The bodies of 400, 401 and 404
+are those that its gateway sent; those of 405, 413, 503 and an unknown path are unknown, and have the gateway's usual
+format. `task` is accepted and has no effect, because the embedded model takes no instruction. A missing or null `model`
+means the serverless reranker.
 """
 
 import re
@@ -12,16 +12,16 @@ from typing import Annotated
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hosted_rerank.local.apis import Answer, Api, Call, Score, rank
+from hosted_rerank.local.apis import Api, ApiRequest, ApiResponse, ScoreFunction, rank
 
 SERVERLESS = "accounts/fireworks/models/qwen3-reranker-8b"
 MODELS = re.compile(
     r"(accounts/fireworks/models|fireworks)/qwen3-reranker-(8b|4b|0p6b)"
-    r"|accounts/(?!fireworks/)[\w-]+/models/[\w.-]+"  # one's own model
+    r"|accounts/(?!fireworks/)[\w-]+/models/[\w.-]+"  # a model of the account
     r"|accounts/[\w-]+/deployments/[\w-]+"
     r"|[\w./-]+#[\w./-]+"  # a model on a deployment
 )
-"""The ids it can know. Whether an account has that model or deployment, only Fireworks can say."""
+"""The pattern of the ids that Fireworks may know; it depends on the account which of them exist."""
 
 _REFUSALS = {
     401: ("UNAUTHORIZED", "The API key you provided is invalid."),
@@ -45,45 +45,45 @@ class CreateRerankRequest(BaseModel):
     task: str | None = None
 
 
-def _rerank(call: Call, score: Score) -> Answer:
+def _rerank(http_request: ApiRequest, score: ScoreFunction) -> ApiResponse:
     try:
-        request = CreateRerankRequest.model_validate(orjson.loads(call.content))
+        request = CreateRerankRequest.model_validate(orjson.loads(http_request.content))
     except orjson.JSONDecodeError:
-        return _invalid("Request body is not valid JSON")
+        return _make_invalid("Request body is not valid JSON")
     except ValidationError as error:
-        return _invalid(_describe(error))
+        return _make_invalid(_describe(error))
     model = request.model if request.model is not None else SERVERLESS
     if not MODELS.fullmatch(model):
-        return _error(404, "NOT_FOUND", "Model not found, inaccessible, and/or not deployed", param="model")
+        return _make_error(404, "NOT_FOUND", "Model not found, inaccessible, and/or not deployed", param="model")
     scores = score(request.query, request.documents)
     data: list[dict[str, object]] = []
     for index, relevance in rank(scores)[: request.top_n]:
-        echo = {"document": request.documents[index]} if request.return_documents else {}
-        data.append({"index": index, "relevance_score": relevance, **echo})
-    return Answer(200, {"object": "list", "model": model, "data": data, "usage": scores.usage})
+        document = {"document": request.documents[index]} if request.return_documents else {}
+        data.append({"index": index, "relevance_score": relevance, **document})
+    return ApiResponse(200, {"object": "list", "model": model, "data": data, "usage": scores.usage})
 
 
 def _describe(error: ValidationError) -> str:
-    """All that is wrong with a request, in the gateway's words, which quote the values."""
-    wrong: list[str] = []
+    """Returns all errors of a request in the words of the gateway, which repeat the values."""
+    messages: list[str] = []
     for detail in error.errors(include_url=False):
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
         value = "" if detail["type"] == "missing" else f", value: {detail['input']!r:.200}"
-        wrong.append(f"{detail['msg']}, field: '{place}'{value}")
-    return wrong[0] if len(wrong) == 1 else f"{len(wrong)} request validation errors: {'; '.join(wrong)}"
+        messages.append(f"{detail['msg']}, field: '{place}'{value}")
+    return messages[0] if len(messages) == 1 else f"{len(messages)} request validation errors: {'; '.join(messages)}"
 
 
-def _invalid(message: str) -> Answer:
+def _make_invalid(message: str) -> ApiResponse:
     kind = "invalid_request_error"
-    return Answer(400, {"error": {"object": "error", "type": kind, "code": kind, "message": message}})
+    return ApiResponse(400, {"error": {"object": "error", "type": kind, "code": kind, "message": message}})
 
 
-def _error(status: int, code: str, message: str, param: str | None = None) -> Answer:
-    return Answer(status, {"error": {"message": message, "param": param, "code": code, "type": "error"}})
+def _make_error(status: int, code: str, message: str, param: str | None = None) -> ApiResponse:
+    return ApiResponse(status, {"error": {"message": message, "param": param, "code": code, "type": "error"}})
 
 
-def _refuse(status: int, _call: Call) -> Answer:
-    return _error(status, *_REFUSALS[status])
+def _refuse(status: int, _http_request: ApiRequest) -> ApiResponse:
+    return _make_error(status, *_REFUSALS[status])
 
 
 FIREWORKS = Api(

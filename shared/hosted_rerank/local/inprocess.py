@@ -1,6 +1,6 @@
-"""A transport without a wire: `provider="local"` is answered by the model in this process.
+"""The transport to the embedded model in this process, for `provider="local"`.
 
-What goes in and out is what any rerank API would be sent and would answer, so the flow above treats it as one.
+It takes and returns the JSON of a rerank API, so that the request flow needs no special case.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from hosted_rerank.wire import Outcome, Request, Response, TransportFailure
 
 
 class RerankBody(BaseModel):
-    """What is read of a request; whatever else it holds is ignored."""
+    """The fields of a request that the model needs; other fields are ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -27,17 +27,24 @@ class RerankBody(BaseModel):
 
 
 class LocalTransport:
-    """Answers each request from the embedded model. It holds nothing, so it needs no closing and copies freely.
-
-    Both ways raise `ImportError` if the packages of the extra `local` are not installed.
-    """
+    """Answers each request with the embedded model. It has no connection, so it does not need to be closed."""
 
     def send(self, request: Request) -> Outcome:
-        """The answer, or `TransportFailure` if it took longer than the request's timeout."""
+        """Scores the documents of a request.
+
+        Args:
+            request: The request.
+
+        Returns:
+            The response, or a `TransportFailure` if scoring took longer than the request's timeout.
+
+        Raises:
+            ImportError: The packages of the extra `local` are not installed.
+        """
         return _answer(request, time.monotonic() + request.timeout, threading.Event())
 
     async def asend(self, request: Request) -> Outcome:
-        """The same from a thread, which stops before its next document when the caller is cancelled."""
+        """Scores the documents as `send` does, in a thread that stops at its next document after a cancellation."""
         cancelled = threading.Event()
         try:
             return await asyncio.to_thread(_answer, request, time.monotonic() + request.timeout, cancelled)
@@ -47,10 +54,10 @@ class LocalTransport:
     custom_client = False
 
     def close(self) -> None:
-        """Does nothing."""
+        """Does nothing: there is no connection."""
 
     async def aclose(self) -> None:
-        """Does nothing."""
+        """Does nothing: there is no connection."""
 
 
 def _answer(request: Request, deadline: float, cancelled: threading.Event) -> Outcome:
@@ -59,20 +66,26 @@ def _answer(request: Request, deadline: float, cancelled: threading.Event) -> Ou
     try:
         body = RerankBody.model_validate_json(request.content)
     except ValidationError as error:
-        return _reply(422, {"detail": error.errors(include_url=False, include_context=False, include_input=False)})
+        return _make_response(
+            422, {"detail": error.errors(include_url=False, include_context=False, include_input=False)}
+        )
     if body.model != MODEL:
-        return _reply(404, {"detail": f"The model `{body.model}` does not exist; the embedded one is `{MODEL}`."})
+        return _make_response(
+            404, {"detail": f"The model `{body.model}` does not exist: the id of the embedded model is `{MODEL}`."}
+        )
     try:
         scores = load_model().score(
             body.query, body.documents, lambda: cancelled.is_set() or time.monotonic() > deadline
         )
     except ScoringCancelled:
-        reason = f"the embedded model was not done after {request.timeout:g} s"
+        reason = f"the embedded model took longer than the timeout of {request.timeout:g} s"
         return TransportFailure(reason, at=time.monotonic(), timed_out=not cancelled.is_set(), retryable=False)
     results = [{"index": index, "relevance_score": score} for index, score in enumerate(scores.relevance)]
-    return _reply(200, {"id": f"rerank-{uuid.uuid4().hex}", "model": MODEL, "results": results, "usage": scores.usage})
+    return _make_response(
+        200, {"id": f"rerank-{uuid.uuid4().hex}", "model": MODEL, "results": results, "usage": scores.usage}
+    )
 
 
-def _reply(status: int, body: object) -> Response:
+def _make_response(status: int, body: object) -> Response:
     headers = {"date": formatdate(usegmt=True), "content-type": "application/json"}
     return Response(status, headers, orjson.dumps(body), time.monotonic())

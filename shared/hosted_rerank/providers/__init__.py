@@ -1,32 +1,45 @@
-"""The table of the APIs we know, a row each; a row of your own is as good as ours.
+"""The rerank APIs that are known by name, each a `Provider`.
 
-`row` says what a row is. The rows are in `vendors` (who sells reranking by the call), `clouds` (where it is one service
-of many) and `servers` (what one runs oneself). A new API of the usual kind is one row there, and one file of samples
-beside the tests; nothing else knows it by name.
+`provider` defines `Provider`. The providers are in `fireworks_and_nebius`, `vendors` (companies that sell reranking by
+the call), `clouds` (platforms where reranking is one service of many) and `servers` (servers that users run). A new API
+of the usual kind is one `Provider` in one of these files and one file in `tests/samples/`; no other code names it.
 """
 
 from collections.abc import Mapping
 
-from hosted_rerank.providers import clouds, servers, vendors
+from hosted_rerank.providers.clouds import CLOUDS
+from hosted_rerank.providers.fireworks_and_nebius import FIREWORKS_AND_NEBIUS
 from hosted_rerank.providers.provider import Provider
+from hosted_rerank.providers.servers import SERVERS
+from hosted_rerank.providers.vendors import VENDORS
 
-PROVIDERS: Mapping[str, Provider] = {row.name: row for row in (*vendors.ROWS, *clouds.ROWS, *servers.ROWS)}
-"""Every row by its name."""
+PROVIDERS: Mapping[str, Provider] = {
+    provider.name: provider for provider in (*FIREWORKS_AND_NEBIUS, *VENDORS, *CLOUDS, *SERVERS)
+}
+"""The known providers by name."""
 
 
 def find_provider(provider: str | Provider) -> Provider:
-    """Return the row of a name; a `Provider` is its own row.
+    """Returns the provider with a name, or the given `Provider` itself.
+
+    Args:
+        provider: A name in `PROVIDERS`, or a `Provider`.
+
+    Returns:
+        The provider.
 
     Raises:
-        ValueError: There is no row of that name.
-        TypeError: It is neither a name nor a `Provider`.
+        ValueError: `PROVIDERS` has no such name.
+        TypeError: `provider` is neither a str nor a `Provider`.
     """
     if isinstance(provider, Provider):
         return provider
     if not isinstance(provider, str):
         raise TypeError(f"provider must be a name or a Provider, not {type(provider).__name__}")
     if provider not in PROVIDERS:
-        raise ValueError(f"provider {provider!r} is not known: take one of {', '.join(PROVIDERS)}, or a Provider(...)")
+        raise ValueError(
+            f"provider {provider!r} is unknown: pass one of {', '.join(PROVIDERS)}, or a Provider(...) for another API"
+        )
     return PROVIDERS[provider]
 
 

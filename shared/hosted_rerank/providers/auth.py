@@ -1,7 +1,6 @@
-"""How a request shows who sends it: a key in a header, or credentials of a cloud.
+"""How a request authenticates: a key in a header, or the credentials of a cloud.
 
-A cloud's credentials are the business of its own library, an extra: it finds them where its users keep them, gets
-tokens for them, and gets new ones before those end.
+The cloud's own library, an extra, finds the credentials where its users keep them, gets tokens and renews them.
 """
 
 import os
@@ -16,42 +15,47 @@ from hosted_rerank.errors import AuthenticationError
 from hosted_rerank.wire import Request
 
 
-class Unreachable(Exception):  # noqa: N818 - it becomes a `TransportFailure`, and is no error of ours
-    """The service that gives out tokens gave none, this time."""
+class Unreachable(Exception):  # noqa: N818 - it becomes a `TransportFailure`, and no caller sees it
+    """The service that issues tokens did not issue one; a retry may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyHeader:
-    """A key in a header: `authorization: Bearer <key>` where nothing else is said."""
+    """A key in a header, by default `authorization: Bearer <key>`.
+
+    Args:
+        name: The name of the header.
+        scheme: The word before the key; empty for none.
+    """
 
     name: str = "authorization"
     scheme: str = "Bearer"
 
     def headers(self, key: str) -> dict[str, str]:
-        """Return the header for a key."""
+        """Returns the header that carries a key."""
         return {self.name: f"{self.scheme} {key}".strip()}
 
 
 @runtime_checkable
 class Signer(Protocol):
-    """Puts credentials on a request. It may ask a service for them, so it blocks."""
+    """Adds credentials to a request. It may have to fetch a token, so it blocks."""
 
     needs: ClassVar[tuple[str, str]]
-    """The library, and the extra that has it."""
+    """The library that it needs, and the extra that installs it."""
     takes_key: ClassVar[bool]
     """Whether it needs a key (`api_key=`, `Provider.api_key_env`)."""
 
-    def headers(self, request: Request, key: str | None, parts: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the headers that show who sends the request, names in lower case.
+    def headers(self, request: Request, key: str | None, url_params: Mapping[str, str]) -> Mapping[str, str]:
+        """Returns the headers that authenticate a request, with names in lower case.
 
         Args:
-            request: What is sent.
-            key: The key, where the caller or the environment has one.
-            parts: What the names in braces of the provider's URL stand for.
+            request: The request.
+            key: The key, if the caller or the environment has one.
+            url_params: The values of the names in braces in the provider's URL, such as `region`.
 
         Raises:
-            AuthenticationError: There are no credentials, or they are refused.
-            Unreachable: The service that gives out tokens did not answer.
+            AuthenticationError: There are no credentials, or the cloud refuses them.
+            Unreachable: The service that issues tokens did not answer.
             ImportError: The library is not installed.
         """
         ...
@@ -59,117 +63,140 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GoogleCredentials:
-    """Google's application default credentials, as an OAuth token; google-auth finds and renews them."""
+    """Google's application default credentials, as an OAuth token; google-auth finds and renews them.
+
+    Args:
+        scope: The OAuth scope of the token.
+    """
 
     needs: ClassVar[tuple[str, str]] = ("google-auth and requests", "vertex")
     takes_key: ClassVar[bool] = False
     scope: str = "https://www.googleapis.com/auth/cloud-platform"
 
-    def headers(self, request: Request, key: str | None, parts: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - as every Signer
-        problems = _library("google.auth.exceptions", self.needs)
-        asking, headers = _library("google.auth.transport.requests", self.needs).Request(), dict[str, str]()
+    def headers(self, request: Request, key: str | None, url_params: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - as every Signer
+        exceptions = _import_library("google.auth.exceptions", self.needs)
+        send, headers = _import_library("google.auth.transport.requests", self.needs).Request(), dict[str, str]()
 
-        def ask(*args: Any, **more: Any) -> Any:
-            return asking(*args, **{**more, "timeout": request.timeout})
+        def send_in_time(*args: Any, **kwargs: Any) -> Any:
+            return send(*args, **{**kwargs, "timeout": request.timeout})
 
         try:
-            credentials = _google_credentials(self.scope, _environment("GOOGLE", "CLOUDSDK"))
-            with _ONE_AT_A_TIME:  # or several threads would ask for a token at once
-                credentials.before_request(ask, "POST", request.url, headers)
-        except problems.DefaultCredentialsError:
+            credentials = _load_google_credentials(self.scope, _read_environment("GOOGLE", "CLOUDSDK"))
+            with _TOKEN_LOCK:
+                credentials.before_request(send_in_time, "POST", request.url, headers)
+        except exceptions.DefaultCredentialsError:
             raise AuthenticationError(
                 "there are no Google credentials: run `gcloud auth application-default login`, or set"
                 " GOOGLE_APPLICATION_CREDENTIALS to a key file"
             ) from None
-        except problems.TransportError as error:
-            raise Unreachable(f"no token from Google ({type(error).__name__})") from None
-        except problems.GoogleAuthError as error:
-            raise AuthenticationError(f"Google gave no token for its credentials ({type(error).__name__})") from None
+        except exceptions.TransportError as error:
+            raise Unreachable(f"Google issued no token ({type(error).__name__})") from None
+        except exceptions.GoogleAuthError as error:
+            raise AuthenticationError(
+                f"Google issued no token for its credentials ({type(error).__name__}): run"
+                " `gcloud auth application-default login`, or check GOOGLE_APPLICATION_CREDENTIALS"
+            ) from None
         return {name.lower(): value for name, value in headers.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class AwsSignature:
-    """AWS Signature Version 4; botocore finds the credentials, renews them and signs."""
+    """AWS Signature Version 4; botocore finds the credentials, renews them and signs.
+
+    Args:
+        service: The name of the AWS service in the signature.
+    """
 
     needs: ClassVar[tuple[str, str]] = ("botocore", "bedrock")
     takes_key: ClassVar[bool] = False
     service: str = "bedrock"
 
-    def headers(self, request: Request, key: str | None, parts: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - as every Signer
-        signing, problems = _library("botocore.auth", self.needs), _library("botocore.exceptions", self.needs)
-        kept = {"content-type": request.headers["content-type"]}  # others may change on the way, so they are not signed
-        signed: Any = _library("botocore.awsrequest", self.needs).AWSRequest("POST", request.url, kept, request.content)
+    def headers(self, request: Request, key: str | None, url_params: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - as every Signer
+        signing = _import_library("botocore.auth", self.needs)
+        exceptions = _import_library("botocore.exceptions", self.needs)
+        awsrequest = _import_library("botocore.awsrequest", self.needs)
+        # A proxy may change other headers on the way, so they are not signed.
+        signed_headers = {"content-type": request.headers["content-type"]}
+        signed: Any = awsrequest.AWSRequest("POST", request.url, signed_headers, request.content)
         try:
-            credentials = _aws_session(_environment("AWS")).get_credentials()
+            credentials = _open_aws_session(_read_environment("AWS")).get_credentials()
             if credentials is None:
                 raise AuthenticationError("there are no AWS credentials: run `aws configure`, or set AWS_ACCESS_KEY_ID")
-            signing.SigV4Auth(credentials.get_frozen_credentials(), self.service, parts["region"]).add_auth(signed)
-        except problems.ClientError as error:  # the token service's own refusal
-            raise AuthenticationError(f"AWS gave no credentials ({type(error).__name__})") from None
-        except problems.BotoCoreError as error:
-            raise Unreachable(f"no credentials from AWS ({type(error).__name__})") from None
+            signer = signing.SigV4Auth(credentials.get_frozen_credentials(), self.service, url_params["region"])
+            signer.add_auth(signed)
+        except exceptions.ClientError as error:  # the token service refused them
+            raise AuthenticationError(
+                f"AWS issued no credentials ({type(error).__name__}): run `aws sts get-caller-identity` to see why"
+            ) from None
+        except exceptions.BotoCoreError as error:
+            raise Unreachable(f"AWS issued no credentials ({type(error).__name__})") from None
         return {name.lower(): value for name, value in signed.headers.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class IbmToken:
-    """An IAM token for an API key of IBM Cloud; ibm-cloud-sdk-core gets and renews it."""
+    """An IAM token for an API key of IBM Cloud; ibm-cloud-sdk-core gets and renews it.
+
+    Args:
+        url: The URL of IAM.
+    """
 
     needs: ClassVar[tuple[str, str]] = ("ibm-cloud-sdk-core", "watsonx")
     takes_key: ClassVar[bool] = True
     url: str = "https://iam.cloud.ibm.com"
 
-    def headers(self, request: Request, key: str | None, parts: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - as every Signer
-        refused = _library("ibm_cloud_sdk_core", self.needs).ApiException
+    def headers(self, request: Request, key: str | None, url_params: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - as every Signer
+        api_exception = _import_library("ibm_cloud_sdk_core", self.needs).ApiException
         if not key:
             return {}
-        tokens = _ibm_tokens(key, self.url)
-        with _ONE_AT_A_TIME:
+        tokens = _open_ibm_token_manager(key, self.url)
+        with _TOKEN_LOCK:
             tokens.http_config = {"timeout": request.timeout}
-            tokens.request_time = 0  # or it would sleep for a minute after a failure, and we know when to ask again
+            tokens.request_time = 0  # else the library sleeps for a minute after a failure; the retry policy waits
             try:
                 token: str = tokens.get_token()
-            except refused as error:
+            except api_exception as error:
                 if error.status_code in (400, 401, 403):
-                    problem = "IBM's IAM does not know the key: check api_key= or WATSONX_APIKEY"
-                    raise AuthenticationError(problem) from None
+                    raise AuthenticationError(
+                        "IBM's IAM does not know the key: check api_key= or WATSONX_APIKEY"
+                    ) from None
                 raise Unreachable(f"IBM's IAM answered {error.status_code}") from None
-            except Exception as error:  # noqa: BLE001 - requests' and PyJWT's, and what else a bad answer may cause
-                raise Unreachable(f"no token from IBM's IAM ({type(error).__name__})") from None
+            except Exception as error:  # noqa: BLE001 - errors of requests, PyJWT and others, for any bad response
+                raise Unreachable(f"IBM's IAM issued no token ({type(error).__name__})") from None
         return {"authorization": f"Bearer {token}"}
 
 
 Auth: TypeAlias = KeyHeader | Signer
 
-_ONE_AT_A_TIME = threading.Lock()
+_TOKEN_LOCK = threading.Lock()
+"""Lets one thread fetch a token; without it, several threads would fetch one at once."""
 
 
-def _library(module: str, needs: tuple[str, str]) -> Any:
-    """A module of a cloud's library; few of them have types."""
+def _import_library(module: str, needs: tuple[str, str]) -> Any:
+    """Returns a module of a cloud's library, as `Any`: few of them have types."""
     try:
         return import_module(module)
     except ModuleNotFoundError as missing:
-        package, extra = needs
-        problem = f"its credentials need {package}: pip install 'hosted-rerank[{extra}]'"
+        library, extra = needs
+        problem = f"its credentials need {library}: pip install 'hosted-rerank[{extra}]'"
         raise ImportError(problem, name=missing.name) from None
 
 
-def _environment(*prefixes: str) -> tuple[tuple[str, str], ...]:
-    """The variables that credentials are found by: when they change, they are looked for anew."""
+def _read_environment(*prefixes: str) -> tuple[tuple[str, str], ...]:
+    """Returns the variables that name the credentials; when one changes, the credentials are loaded again."""
     return tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith(prefixes)))
 
 
 @lru_cache(maxsize=8)
-def _google_credentials(scope: str, _environment: tuple[tuple[str, str], ...]) -> Any:
+def _load_google_credentials(scope: str, _environment: tuple[tuple[str, str], ...]) -> Any:
     return import_module("google.auth").default(scopes=[scope])[0]
 
 
 @lru_cache(maxsize=8)
-def _aws_session(_environment: tuple[tuple[str, str], ...]) -> Any:
+def _open_aws_session(_environment: tuple[tuple[str, str], ...]) -> Any:
     return import_module("botocore.session").Session()
 
 
 @lru_cache(maxsize=64)
-def _ibm_tokens(key: str, url: str) -> Any:
+def _open_ibm_token_manager(key: str, url: str) -> Any:
     return import_module("ibm_cloud_sdk_core").IAMTokenManager(key, url=url)

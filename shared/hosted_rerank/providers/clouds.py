@@ -1,15 +1,18 @@
-"""Clouds, where reranking is one service of many. The page that a row was read from is its `docs`, all in 2026-11."""
+"""Cloud platforms, where reranking is one service of many.
+
+`Provider.docs` is the page that describes an API; each was read in 2026-11.
+"""
 
 from dataclasses import replace
 
 from hosted_rerank.errors import RateLimitError, ServerError
 from hosted_rerank.providers.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
-from hosted_rerank.providers.dialect import Dialect
+from hosted_rerank.providers.dialect import NO_ECHO, Dialect
 from hosted_rerank.providers.provider import Provider
-from hosted_rerank.providers.vendors import COHERE, NO_ECHO
+from hosted_rerank.providers.vendors import COHERE
 
 AZURE = replace(
-    COHERE,  # as Azure AI Foundry serves it
+    COHERE,  # Azure AI Foundry serves Cohere's API
     name="azure",
     url="https://{resource}.services.ai.azure.com/providers/cohere/v2/rerank",
     default_model="cohere-rerank-v4.0-fast",
@@ -78,7 +81,7 @@ CLOUDFLARE = Provider(
         documents="contexts",
         document="text",
         top_n="top_k",
-        always_send_top_n=True,  # no page states the default
+        always_send_top_n=True,  # the docs state no default
         results="result.response",
         index="id",
         score="score",
@@ -95,7 +98,7 @@ CLOUDFLARE = Provider(
 SCALEWAY = Provider(
     name="scaleway",
     url="https://api.scaleway.ai/v1/rerank",
-    default_model="qwen3-embedding-8b",  # the one that is documented; its scores are cosines
+    default_model="qwen3-embedding-8b",  # the documented one; its scores are cosines
     docs="https://www.scaleway.com/en/docs/generative-apis/how-to/query-reranking-models",
     api_key_env=("SCW_SECRET_KEY",),
 )
@@ -121,11 +124,11 @@ WATSONX = Provider(
     settings_env={"project_id": ("WATSONX_PROJECT_ID",)},
     params={"region": "us-south", "version": "2024-03-13"},
     request_id_headers=("x-request-id", "x-global-transaction-id"),
-    score_kind="logit",  # of its rerankers; an embedding model gives cosines
+    score_kind="logit",  # of its rerankers; its embedding models return cosines
 )
 
 VERTEX = Provider(
-    # Google leaves out what is 0 in its JSON, so a score may be missing.
+    # Google's JSON leaves out fields that are 0, so a score of 0 is missing.
     name="vertex",
     url="https://discoveryengine.googleapis.com/v1/projects/{project}/locations/{location}"
     "/rankingConfigs/default_ranking_config:rank",
@@ -179,14 +182,5 @@ BEDROCK = Provider(
     max_documents=1000,
 )
 
-ROWS = (
-    AZURE,
-    NVIDIA,
-    DASHSCOPE,
-    DASHSCOPE_NATIVE,
-    CLOUDFLARE,
-    SCALEWAY,
-    WATSONX,
-    VERTEX,
-    BEDROCK,
-)
+CLOUDS = (AZURE, NVIDIA, DASHSCOPE, DASHSCOPE_NATIVE, CLOUDFLARE, SCALEWAY, WATSONX, VERTEX, BEDROCK)
+"""The providers of this file."""

@@ -1,17 +1,19 @@
-"""Reading JSON that cannot be trusted: every look at it says what to do where the expected is not there.
+"""Reads and writes JSON by path, and never fails on JSON of an unexpected shape.
 
-A path is dotted; a number in it is a place in an array (`queries.0.text`).
+A path is dotted; a number in it is a position in an array (`queries.0.text`).
 """
 
 from typing import Any, TypeGuard
 
 import orjson
 
+_TYPE_NAMES = {bool: "a boolean", str: "a string", list: "an array", dict: "an object", type(None): "nothing"}
+
 
 def parse(content: bytes) -> tuple[Any, bool]:
-    """Return the JSON value in a body, and whether there is one.
+    """Returns the JSON value in a body, and whether the body is JSON.
 
-    Not an exception: orjson's holds the whole body, which would then hang on to the error that a caller sees.
+    It raises no exception: orjson's exception holds the whole body, and an error that a caller keeps would keep it too.
     """
     try:
         return orjson.loads(content), True
@@ -20,17 +22,22 @@ def parse(content: bytes) -> tuple[Any, bool]:
 
 
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether a value is a JSON object."""
+    """Returns whether a value is a JSON object."""
     return isinstance(value, dict)
 
 
 def is_array(value: Any) -> TypeGuard[list[Any]]:
-    """Whether a value is a JSON array."""
+    """Returns whether a value is a JSON array."""
     return isinstance(value, list)
 
 
+def describe_type(value: Any) -> str:
+    """Returns the JSON type of a value in words; never the value, which may be a text of the caller."""
+    return next((name for kind, name in _TYPE_NAMES.items() if isinstance(value, kind)), "a number")
+
+
 def at(value: Any, path: str) -> Any:
-    """What stands at a path, `None` where the path leads nowhere; the value itself for the empty path."""
+    """Returns the value at a path, `None` if there is no such path, and `value` itself for the empty path."""
     for step in path.split(".") if path else ():
         if is_object(value):
             value = value.get(step)
@@ -42,20 +49,20 @@ def at(value: Any, path: str) -> Any:
 
 
 def put(body: dict[str, Any], path: str, value: Any) -> None:
-    """Set what stands at a path, with the objects and arrays on the way."""
+    """Sets the value at a path, and makes the objects and arrays that lead to it."""
     name, _, rest = path.partition(".")
-    body[name] = _with(body.get(name), rest, value)
+    body[name] = _copy_with(body.get(name), rest, value)
 
 
-def _with(there: Any, path: str, value: Any) -> Any:
-    """A copy of `there`, which may be a row's own, with `value` at the path."""
+def _copy_with(existing: Any, path: str, value: Any) -> Any:
+    """Returns a copy of `existing` with `value` at the path; `existing` may belong to a `Provider`."""
     if not path:
         return value
     step, _, rest = path.partition(".")
     if step.isdecimal():
-        items: list[Any] = [*there] if is_array(there) else []
+        items: list[Any] = [*existing] if is_array(existing) else []
         items += [None] * (int(step) + 1 - len(items))
-        items[int(step)] = _with(items[int(step)], rest, value)
+        items[int(step)] = _copy_with(items[int(step)], rest, value)
         return items
-    fields: dict[str, Any] = {**there} if is_object(there) else {}
-    return fields | {step: _with(fields.get(step), rest, value)}
+    fields: dict[str, Any] = {**existing} if is_object(existing) else {}
+    return fields | {step: _copy_with(fields.get(step), rest, value)}

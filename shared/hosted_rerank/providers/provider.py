@@ -1,4 +1,4 @@
-"""`Provider`: one row of the table, and what a row of your own is made of."""
+"""`Provider`: the description of one rerank API, as data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,37 +11,40 @@ from hosted_rerank.response import ScoreKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """A rerank API. Pass one of your own wherever a provider's name is accepted.
+    """A rerank API. An instance of it is accepted wherever a provider's name is.
 
     Args:
-        name: What errors and traces call it.
-        url: The full address of the endpoint, path included. A name in braces, such as `{region}`, is filled in from
-            `params`; `{model}` is the model's id, `{model_}` the same with underscores for its dots.
-        dialect: The names and paths of a call on its wire.
-        default_model: The default model, which may have names in braces too; `None` if the caller has to choose, or if the API
-            needs none.
-        docs: The page that describes the API.
-        auth: How a request shows who sends it: a key in a header, or a vendor's own credentials.
-        api_key_env: Environment variables that may hold the key; the first that is set counts. Empty: the API needs no key.
-        settings_env: Environment variables for other settings, by the name of a part of the URL, of an option or of a
-            query parameter; likewise.
-        params: Query parameters and parts of the URL, as they are where the caller gives no others.
-        headers: HTTP headers that the API asks for.
-        request_id_headers: Response headers that may hold the API's id of the request; the first that is there counts.
-        usage_headers: Response headers that hold counts, and what a `usage` object would call them.
-        errors: Errors that mean something else here than `hosted_rerank.errors` says: by status, or by the vendor's
-            code or a phrase of its message.
-        score_kind: Where its scores lie.
-        max_documents: Documents that a request may have, where the vendor says so.
-        max_bytes: Bytes that the texts of a request may have, where the vendor says so.
-        max_tokens: Tokens that a request may have, where the vendor says so; the query counts once for each document.
-        listwise_models: Beginnings of the ids of models whose scores compare only within one request.
-        allow_http: Whether the key may travel over plain http to a host other than localhost, 127.0.0.1 or ::1.
-        max_response_bytes: Bytes of a reply's body, decompressed, that are read before it is refused.
+        name: The name of the API in errors and traces.
+        url: The full URL of the endpoint, path included. `params` gives the value of a name in braces, such as
+            `{region}`; `{model}` is the id of the model, `{model_}` the same with underscores in place of dots.
+        dialect: The names and paths of the fields in its requests and responses.
+        default_model: The id of the default model, which may have names in braces too; `None` if the caller has to
+            choose one, or if the API needs none.
+        docs: The URL of the page that describes the API.
+        auth: How a request authenticates: a key in a header, or the credentials of a cloud.
+        api_key_env: Environment variables that may hold the key; the first one that is set is used. Empty if the API
+            needs no key.
+        settings_env: Environment variables for other settings, by the name of an option, a query parameter or a name in
+            braces in the URL; the first one that is set is used.
+        params: Default values of query parameters and of names in braces in the URL.
+        headers: HTTP headers that the API requires.
+        request_id_headers: Response headers that may hold the API's id of the request; the first one that is present is
+            used.
+        usage_headers: Response headers that hold counts, each with the name of the count in `Usage`.
+        errors: Error classes that differ from those in `hosted_rerank.errors`: by status, by the API's error code, or
+            by a phrase in the error message.
+        score_kind: The scale of the scores.
+        max_documents: The number of documents that a request may have; `None` if the API's docs state none.
+        max_bytes: The number of bytes that the texts of a request may have; `None` if the docs state none.
+        max_tokens: The number of tokens that a request may have, with the query counted once for each document; `None`
+            if the docs state none.
+        listwise_models: Prefixes of the ids of models whose scores are comparable only within one request.
+        allow_http: Whether the key may be sent over plain http to a host other than localhost, 127.0.0.1 or ::1.
+        max_response_bytes: The largest response body, in bytes after decompression; a longer one is an error.
 
     Raises:
         ValueError: `name` or `url` is blank.
-        TypeError: A single str stands where several are meant.
+        TypeError: A parameter that takes several strings is a single str.
     """
 
     name: str
@@ -68,7 +71,7 @@ class Provider:
     def __post_init__(self) -> None:
         for parameter, value in (("name", self.name), ("url", self.url)):
             if not value.strip():
-                raise ValueError(f"Provider: {parameter} is blank")
+                raise ValueError(f"Provider: {parameter} is blank: it must be a str with content")
         tuples = {
             "api_key_env": self.api_key_env,
             "request_id_headers": self.request_id_headers,
@@ -76,4 +79,4 @@ class Provider:
         }
         for parameter, values in (tuples | {"dialect.usage": self.dialect.usage}).items():
             if isinstance(values, str):
-                raise TypeError(f"Provider: {parameter} must be a tuple of str, not a str")
+                raise TypeError(f"Provider: {parameter} must be a tuple of str, not a str: write (value,)")

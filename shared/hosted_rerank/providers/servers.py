@@ -1,15 +1,15 @@
-"""What one runs oneself. The addresses are the servers' own defaults on this machine; `base_url` names another one.
+"""Servers that users run themselves. The URLs are the servers' defaults on localhost; `base_url` names another one.
 
-A key is optional, as the servers ask for one only if they are told to. Rows were read in 2026-11, from their `docs`.
+The servers check a key only if they are started with one, so a key is optional. `Provider.docs` is the page that
+describes an API; each was read in 2026-11.
 """
 
 from dataclasses import replace
 
 from hosted_rerank.errors import InvalidRequestError, RequestTooLargeError
 from hosted_rerank.providers.clouds import NVIDIA
-from hosted_rerank.providers.dialect import Dialect
+from hosted_rerank.providers.dialect import NO_ECHO, Dialect
 from hosted_rerank.providers.provider import Provider
-from hosted_rerank.providers.vendors import NO_ECHO
 
 VLLM = Provider(
     name="vllm",
@@ -55,7 +55,7 @@ TEI = Provider(
     usage_headers={"x-compute-tokens": "total_tokens"},
     errors={"maximum allowed batch size": RequestTooLargeError},  # a 422
     score_kind="unit",
-    max_documents=32,  # what it takes unless it is started otherwise, as the bytes are
+    max_documents=32,  # its default, as the bytes; its options change both
     max_bytes=1_900_000,
 )
 
@@ -65,7 +65,7 @@ LLAMACPP = Provider(
     dialect=Dialect(allows_extra_fields=True),
     docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
     api_key_env=("LLAMA_API_KEY",),
-    errors={"too large to process": InvalidRequestError},  # a 500 that does not pass
+    errors={"too large to process": InvalidRequestError},  # a 500 that a retry does not help
 )
 
 INFINITY = Provider(
@@ -82,7 +82,7 @@ XINFERENCE = Provider(
     name="xinference",
     url="http://localhost:9997/v1/rerank",
     dialect=Dialect(
-        always_send_top_n=True,  # some versions answered with nothing otherwise
+        always_send_top_n=True,  # some versions return no results without it
         static_fields=NO_ECHO,
         options={"return_len": bool, "max_chunks_per_doc": int, "kwargs": str},
         allows_extra_fields=True,
@@ -124,7 +124,7 @@ LITELLM = Provider(
         instruction="instruction",
         static_fields=NO_ECHO,
         options={"rank_fields": list, "max_chunks_per_doc": int, "max_tokens_per_doc": int},
-        allows_extra_fields=True,  # they go on to the API behind it
+        allows_extra_fields=True,  # it passes them on to the API behind it
         usage=("meta.billed_units.search_units", "meta.billed_units.total_tokens", "meta.tokens.input_tokens"),
     ),
     docs="https://docs.litellm.ai/docs/rerank",
@@ -136,10 +136,11 @@ NVIDIA_NIM = replace(NVIDIA, name="nvidia-nim", url="http://localhost:8000/v1/ra
 
 LOCAL = Provider(
     name="local",
-    url="local:",  # answered in this process, see hosted_rerank.local
+    url="local:",  # no server: hosted_rerank.local answers in this process
     dialect=Dialect(top_n=None),
     default_model="all-MiniLM-L6-v2",
     score_kind="unit",
 )
 
-ROWS = (VLLM, TEI, LLAMACPP, INFINITY, XINFERENCE, SGLANG, LOCALAI, LITELLM, NVIDIA_NIM, LOCAL)
+SERVERS = (VLLM, TEI, LLAMACPP, INFINITY, XINFERENCE, SGLANG, LOCALAI, LITELLM, NVIDIA_NIM, LOCAL)
+"""The providers of this file."""

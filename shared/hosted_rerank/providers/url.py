@@ -1,4 +1,4 @@
-"""Where a request goes: a provider's URL, or another address of the same API, with its variable parts filled in."""
+"""Builds the URL of a request: the provider's URL, or `base_url`, with its names in braces filled in."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,136 +7,147 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 from hosted_rerank.providers import Provider
 
 _CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|session", re.IGNORECASE)
-_PART = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _URL = re.compile(r"[\x21-\x7e]+")
 
 
 def is_credential(name: str) -> bool:
-    """Whether a header or parameter of this name may hold a secret; such stay out of pickles, dumps and reprs."""
+    """Returns whether a header or parameter of this name may hold a secret, so that pickles and reprs omit it."""
     return _CREDENTIAL.search(name) is not None
 
 
 def without_credentials(values: Mapping[str, str]) -> dict[str, str]:
-    """Return headers or parameters without those that may hold a secret."""
+    """Returns headers or parameters without those that may hold a secret."""
     return {name: value for name, value in values.items() if not is_credential(name)}
 
 
-def parts_of(template: str) -> list[str]:
-    """Return the names in braces, but for the model's."""
-    return [name for name in _PART.findall(template) if name not in ("model", "model_")]
+def url_param_names(template: str) -> list[str]:
+    """Returns the names in braces in a URL, without `model` and `model_`."""
+    return [name for name in _PLACEHOLDER.findall(template) if name not in ("model", "model_")]
 
 
-def fill(template: str, parts: Mapping[str, str], write: Callable[[str, str], str] = lambda _, value: value) -> str:
-    """Return a template with its names in braces filled in, where there is something to fill in.
+def fill(template: str, values: Mapping[str, str], write: Callable[[str, str], str] = lambda _, value: value) -> str:
+    """Returns a template with its names in braces replaced by their values; names without a value stay.
 
     Args:
         template: The template.
-        parts: What the names stand for.
-        write: Makes of a name and what it stands for what is filled in.
+        values: The values by name.
+        write: Returns the text to insert for a name and its value.
     """
-    return _PART.sub(lambda found: write(found[1], parts[found[1]]) if found[1] in parts else found[0], template)
+    return _PLACEHOLDER.sub(
+        lambda match: write(match[1], values[match[1]]) if match[1] in values else match[0], template
+    )
 
 
-def address(provider: Provider, base_url: str | None, settings: Mapping[str, str], model: str | None) -> str:
-    """Return the full address of the endpoint, with the query parameters.
+def build_url(provider: Provider, base_url: str | None, params: Mapping[str, str], model: str | None) -> str:
+    """Returns the full URL of the endpoint, with the query parameters.
 
     Args:
-        provider: Whose endpoint it is.
-        base_url: Another address of it, with or without the endpoint's path.
-        settings: Query parameters, and parts of the URL where it has their names in braces.
-        model: The model, which may be a part of the URL.
+        provider: The provider.
+        base_url: Another URL of the same API, with or without the endpoint's path.
+        params: Values of names in braces in the provider's URL; the others are query parameters.
+        model: The id of the model, which the URL may contain.
 
     Raises:
-        ValueError: The address is none, or a part of it is not known.
+        ValueError: `base_url` is not a valid URL, or a name in braces has no value.
     """
-    named = _PART.findall(provider.url)
-    parts = {name: value for name, value in settings.items() if name in named}
+    names = _PLACEHOLDER.findall(provider.url)
+    values = {name: value for name, value in params.items() if name in names}
     if model is not None:
-        parts |= {"model": model, "model_": model.replace(".", "_")}
+        values |= {"model": model, "model_": model.replace(".", "_")}
     scheme, _, rest = provider.url.partition("://")
     host, slash, path = rest.partition("/")
     path = slash + path
     if base_url is None:
-        row = f"{scheme}://{fill(host, parts, _in_host)}{fill(path, parts, _in_path)}" if rest else provider.url
-        target = _split(complete(row, provider), "url")
+        filled = f"{scheme}://{fill(host, values, _quote_host)}{fill(path, values, _quote_path)}"
+        target = _split(require_filled(filled if rest else provider.url, provider), "url")
     elif not rest:
         raise ValueError(
-            f"base_url: provider {provider.name!r} runs in this process; ask a local server by a hosted one's name"
+            f"base_url: provider {provider.name!r} runs in this process and has no URL; for a local server, pass the"
+            " name of the API that it serves as provider"
         )
     else:
         target = _split(base_url, "base_url")
-        if not target.path.endswith(fill(path, parts, _in_path)):
-            below = fill(_continue(target.path, path), parts, _in_path)
-            target = target._replace(path=complete(below, provider))
+        if not target.path.endswith(fill(path, values, _quote_path)):
+            joined = fill(_join_path(target.path, path), values, _quote_path)
+            target = target._replace(path=require_filled(joined, provider))
     query = [*parse_qsl(target.query, keep_blank_values=True)]
-    query += [(name, value) for name, value in settings.items() if name not in named]
+    query += [(name, value) for name, value in params.items() if name not in names]
     return target._replace(query=urlencode(query)).geturl()
 
 
-def _in_path(name: str, value: str) -> str:
+def _quote_path(name: str, value: str) -> str:
     if any(step in ("", ".", "..") for step in value.split("/")):
-        raise ValueError(f"{name} is a part of the address, so it can have no empty part, '.' or '..' between slashes")
+        raise ValueError(f"{name} is a part of the URL's path: it must have no empty part, '.' or '..' between slashes")
     return quote(value, safe="/@:,")
 
 
-def _in_host(name: str, value: str) -> str:
+def _quote_host(name: str, value: str) -> str:
     if not _HOST.fullmatch(value):
-        raise ValueError(f"{name} is a part of the host's name, so it can have only letters, digits and hyphens")
+        raise ValueError(f"{name} is a part of the URL's host: it must have only letters, digits, hyphens and dots")
     return value
 
 
-def complete(filled: str, provider: Provider) -> str:
-    """Return what `fill` filled in. Raises `ValueError` if a part of it is not known."""
-    if missing := _PART.search(filled):
+def require_filled(filled: str, provider: Provider) -> str:
+    """Returns the result of `fill` if it is complete.
+
+    Args:
+        filled: The result of `fill`.
+        provider: The provider whose template it was.
+
+    Raises:
+        ValueError: A name in braces has no value.
+    """
+    if missing := _PLACEHOLDER.search(filled):
         name = missing[1]
         if name in ("model", "model_"):
-            raise ValueError(f"model: the {provider.name} API has it in its address, so pass one")
+            raise ValueError(f"model: the URL of the {provider.name} API contains the model: pass model=")
         variables = provider.settings_env.get(name, ())
-        also = f" or set {' or '.join(variables)}" if variables else ""
+        remedy = f" or set {' or '.join(variables)}" if variables else ""
         raise ValueError(
-            f"params: the address of the {provider.name} API has a {name}: pass params={{{name!r}: ...}}{also}"
+            f"params: the URL of the {provider.name} API contains {name}: pass params={{{name!r}: ...}}{remedy}"
         )
     return filled
 
 
 def _split(url: str, parameter: str) -> SplitResult:
-    """The parts of a URL that a request can go to."""
+    """Returns the parts of a URL after checking that a request can be sent there."""
     try:
         parts = urlsplit(url.strip())
         port_ok = parts.port is None or parts.port > 0
     except ValueError:
-        raise ValueError(f"{parameter} is no valid URL") from None
+        raise ValueError(f"{parameter} is not a valid URL: pass one such as https://host/v1") from None
     if parts.scheme == "local" and parameter == "url":
         return parts
-    sane = port_ok and _URL.fullmatch(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname or not sane:
+    valid = port_ok and _URL.fullmatch(url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or not valid:
         raise ValueError(f"{parameter} must be an http or https URL with a host, such as https://host/v1")
     if parts.username is not None or parts.password is not None:
-        raise ValueError(f"{parameter} holds a user name or password; pass the key as api_key=")
+        raise ValueError(f"{parameter} contains a user name or password: pass the key as api_key=")
     if any(is_credential(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
-        raise ValueError(f"{parameter} has a parameter that may be a secret; pass it in params=")
+        raise ValueError(f"{parameter} has a query parameter that may be a secret: pass it in params=")
     return parts._replace(fragment="")
 
 
-def _continue(base: str, path: str) -> str:
-    """The endpoint's path below a base that may hold none, a part, or all of it.
+def _join_path(base: str, path: str) -> str:
+    """Returns a base path, which may hold none, a part or all of the endpoint's path, with the rest of that path.
 
-    What follows the base's last segments is appended: `/v1/rerank` below `/proxy/v1` is `/proxy/v1/rerank`. A name in
-    braces agrees with any segment. Of several places, the one that agrees with most of the base is meant.
+    The steps after the base's last ones are appended: `/proxy/v1` and `/v1/rerank` are `/proxy/v1/rerank`. A name in
+    braces matches any step. Of several ways to join them, the one that matches most steps of the base is taken.
     """
     base, steps = base.rstrip("/"), path.strip("/").split("/")
-    given = base.split("/")
-    place = max(range(len(steps) + 1), key=lambda end: _agreeing(given, steps[:end]))
+    base_steps = base.split("/")
+    place = max(range(len(steps) + 1), key=lambda end: _count_matches(base_steps, steps[:end]))
     return "/".join([base, *steps[place:]])
 
 
-def _agreeing(given: list[str], steps: list[str]) -> int:
-    """How many of the last segments agree; none if it is only by names in braces."""
+def _count_matches(base_steps: list[str], steps: list[str]) -> int:
+    """Returns how many steps match from the end; 0 if only names in braces match."""
     count = literal = 0
-    for ours, theirs in zip(reversed(given), reversed(steps), strict=False):
-        if ours != theirs and not _PART.fullmatch(theirs):
+    for given, step in zip(reversed(base_steps), reversed(steps), strict=False):
+        if given != step and not _PLACEHOLDER.fullmatch(step):
             break
         count += 1
-        literal += ours == theirs
+        literal += given == step
     return count if literal else 0

@@ -1,70 +1,21 @@
-"""Vendors that sell reranking by the call. The page that a row was read from is its `docs`, all of them in 2026-11."""
+"""Vendors that sell reranking by the call.
+
+`Provider.docs` is the page that describes an API; each was read in 2026-11.
+"""
 
 from dataclasses import replace
 
 from hosted_rerank.errors import PaymentRequiredError
 from hosted_rerank.providers.auth import KeyHeader
-from hosted_rerank.providers.dialect import Dialect, Prompt
+from hosted_rerank.providers.dialect import NO_ECHO, Dialect
 from hosted_rerank.providers.provider import Provider
-
-NO_ECHO = {"return_documents": False}
-"""What keeps most APIs from sending the documents back."""
-
-FIREWORKS = Provider(
-    name="fireworks",
-    url="https://api.fireworks.ai/inference/v1/rerank",
-    dialect=Dialect(instruction="task", static_fields=NO_ECHO, results="data"),  # its schema refuses unknown fields
-    default_model="accounts/fireworks/models/qwen3-reranker-8b",
-    docs="https://docs.fireworks.ai/api-reference/rerank-documents",
-    api_key_env=("FIREWORKS_API_KEY",),
-    request_id_headers=("x-request-id", "x-fireworks-request-id", "cf-ray"),
-    errors={412: PaymentRequiredError},  # the account is suspended, say the same docs' inference error codes
-    score_kind="unit",
-)
-
-FIREWORKS_LOGITS = replace(
-    # The guide's other way, for models and parallelism that /rerank does not serve: a prompt for each document, of
-    # which the probabilities of two tokens come back, of "no" (2753, says the guide) and of "yes" (9454).
-    FIREWORKS,
-    name="fireworks-logits",
-    url="https://api.fireworks.ai/inference/v1/embeddings",
-    docs="https://docs.fireworks.ai/guides/querying-embeddings-models",
-    dialect=Dialect(
-        query=None,
-        documents="input",
-        prompt=Prompt(
-            "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}",
-            "Given a web search query, retrieve relevant passages that answer the query",
-        ),
-        top_n=None,
-        static_fields={"return_logits": [2753, 9454], "normalize": True},
-        results="data",
-        score="embedding.1",
-    ),
-    max_documents=2048,
-)
-
-NEBIUS = Provider(
-    name="nebius",
-    url="https://api.tokenfactory.nebius.com/v1/rerank",
-    dialect=Dialect(
-        top_n=None,  # and documents are always echoed
-        options={"user": str, "service_tier": ("auto", "default", "over-limit", "flex", "no-limit")},
-        error="detail",
-    ),
-    default_model="Qwen/Qwen3-Reranker-8B",
-    docs="https://docs.tokenfactory.nebius.com/api-reference/rerank/create-rerank",
-    api_key_env=("NEBIUS_API_KEY",),
-    request_id_headers=("x-request-id", "x-inference-id"),
-    score_kind="unit",
-)
 
 COHERE = Provider(
     name="cohere",
     url="https://api.cohere.com/v2/rerank",
     dialect=Dialect(
         options={"max_tokens_per_doc": int, "priority": int, "relevant_spans": dict},
-        allows_extra_fields=True,  # clients of its first version send `return_documents`, and are answered
+        allows_extra_fields=True,  # it accepts `return_documents`, which clients of its first version send
         usage=("meta.billed_units.search_units", "meta.tokens.input_tokens"),
         error="message",
     ),
@@ -232,7 +183,7 @@ SILICONFLOW = Provider(
 )
 
 SILICONFLOW_CN = replace(
-    SILICONFLOW,  # an account of its own
+    SILICONFLOW,  # needs an account and a key of its own
     name="siliconflow-cn",
     url="https://api.siliconflow.cn/v1/rerank",
     docs="https://docs.siliconflow.cn/cn/api-reference/rerank/create-rerank",
@@ -260,7 +211,8 @@ DEEPINFRA = Provider(
     score_kind="unit",
 )
 
-ROWS = (
-    *(FIREWORKS, FIREWORKS_LOGITS, NEBIUS, COHERE, JINA, VOYAGE, TOGETHER, MIXEDBREAD, ZEROENTROPY, PINECONE),
-    *(OPENROUTER, CONTEXTUAL, ISAACUS, NOVITA, SILICONFLOW, SILICONFLOW_CN, DEEPINFRA),
+VENDORS = (
+    *(COHERE, JINA, VOYAGE, TOGETHER, MIXEDBREAD, ZEROENTROPY, PINECONE, OPENROUTER, CONTEXTUAL, ISAACUS, NOVITA),
+    *(SILICONFLOW, SILICONFLOW_CN, DEEPINFRA),
 )
+"""The providers of this file."""

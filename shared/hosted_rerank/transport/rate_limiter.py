@@ -1,4 +1,4 @@
-"""A transport that asks the caller's own rate limiter before each request."""
+"""A transport that waits for the caller's rate limiter before each request."""
 
 import asyncio
 import time
@@ -9,12 +9,12 @@ from typing import Protocol
 from hosted_rerank.transport.transport import TransportWrapper
 from hosted_rerank.wire import Outcome, Request, Transport, TransportFailure
 
-_POLL = 0.02
-"""Seconds between two looks at a limiter, where the wait for it has an end."""
+_POLL_INTERVAL = 0.02
+"""Seconds between two attempts to acquire the limiter without blocking."""
 
 
 class RateLimiter(Protocol):
-    """What LangChain's `BaseRateLimiter` is."""
+    """A rate limiter, such as LangChain's `BaseRateLimiter`."""
 
     def acquire(self, *, blocking: bool = True) -> bool: ...
 
@@ -22,40 +22,52 @@ class RateLimiter(Protocol):
 
 
 class RateLimitedTransport(TransportWrapper):
-    """Hands each request on when the limiter lets it go, or gives it up when the call's deadline is over."""
+    """Sends each request through another transport when the rate limiter permits it, or fails it at its deadline.
+
+    Args:
+        inner: The transport that sends the request.
+        limiter: The rate limiter, which is acquired once for each request.
+    """
 
     def __init__(self, inner: Transport, limiter: RateLimiter) -> None:
         super().__init__(inner)
         self._limiter = limiter
 
     def send(self, request: Request) -> Outcome:
-        """Send a request in its turn, and return what came of it."""
+        """Waits for the rate limiter and sends a request.
+
+        Args:
+            request: The request.
+
+        Returns:
+            The response, or the reason why there is none.
+        """
         if request.deadline == inf:
             self._limiter.acquire()
         else:
             while not self._limiter.acquire(blocking=False):
                 if time.monotonic() > request.deadline:
-                    return _late()
-                time.sleep(_POLL)
-        return self._inner.send(_in_time(request))
+                    return _make_failure()
+                time.sleep(_POLL_INTERVAL)
+        return self._inner.send(_limit_timeout(request))
 
     async def asend(self, request: Request) -> Outcome:
-        """The same, awaiting."""
+        """Waits for the rate limiter and sends a request as `send` does, awaiting."""
+        remaining = None if request.deadline == inf else max(0.0, request.deadline - time.monotonic())
         try:
-            async with asyncio.timeout(
-                max(0.0, request.deadline - time.monotonic()) if request.deadline < inf else None
-            ):
+            async with asyncio.timeout(remaining):
                 await self._limiter.aacquire()
         except TimeoutError:
-            return _late()
-        return await self._inner.asend(_in_time(request))
+            return _make_failure()
+        return await self._inner.asend(_limit_timeout(request))
 
 
-def _in_time(request: Request) -> Request:
-    """The request with what time the wait has left it."""
-    left = request.deadline - time.monotonic()
-    return request if left >= request.timeout else replace(request, timeout=max(0.001, left))
+def _limit_timeout(request: Request) -> Request:
+    """Returns the request with a timeout that ends at its deadline."""
+    remaining = request.deadline - time.monotonic()
+    return request if remaining >= request.timeout else replace(request, timeout=max(0.001, remaining))
 
 
-def _late() -> TransportFailure:
-    return TransportFailure("the rate limiter did not let it go", time.monotonic(), timed_out=True, retryable=False)
+def _make_failure() -> TransportFailure:
+    reason = "the rate limiter (rate_limiter=) did not permit the request before the deadline"
+    return TransportFailure(reason, time.monotonic(), timed_out=True, retryable=False)

@@ -1,59 +1,89 @@
-"""A transport that puts a cloud's credentials on each request, the one thing that has to be asked of somebody first."""
+"""A transport that adds the credentials of a cloud to each request."""
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from hosted_rerank.errors import AuthenticationError
 from hosted_rerank.providers.auth import Signer, Unreachable
-from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.transport.transport import TransportWrapper
 from hosted_rerank.wire import Outcome, Request, Response, Transport, TransportFailure
 
 
 class SigningTransport(TransportWrapper):
-    """Signs requests and hands them on. Awaiting, the signing is done in a thread: a token may have to be fetched."""
+    """Signs each request and sends it through another transport.
 
-    def __init__(self, inner: Transport, signer: Signer, endpoint: Endpoint) -> None:
+    A request with an `authorization` header is sent as it is. An awaiting call signs in a thread, because the signer
+    may have to fetch a token.
+
+    Args:
+        inner: The transport that sends the signed request.
+        signer: Returns the headers that authenticate a request.
+        key: Returns the caller's key, or `None` for none.
+        url_params: The values of the names in braces in the provider's URL, such as `region`.
+        provider_name: The provider's name, for errors.
+    """
+
+    def __init__(
+        self,
+        inner: Transport,
+        signer: Signer,
+        key: Callable[[], str | None],
+        url_params: Mapping[str, str],
+        provider_name: str,
+    ) -> None:
         super().__init__(inner)
         self._signer = signer
-        self._endpoint = endpoint
+        self._key = key
+        self._url_params = url_params
+        self._provider_name = provider_name
 
     def send(self, request: Request) -> Outcome:
-        """Send a request and return what came of it. Raises what `Signer.headers` raises but for `Unreachable`."""
+        """Signs and sends a request.
+
+        Args:
+            request: The request without credentials.
+
+        Returns:
+            The response, or the reason why there is none.
+
+        Raises:
+            AuthenticationError: There are no credentials, or the cloud refuses them.
+            ImportError: The cloud's library is not installed.
+        """
         signed = self._sign(request)
-        return signed if isinstance(signed, TransportFailure) else _redacted(self._inner.send(signed), request, signed)
+        return signed if isinstance(signed, TransportFailure) else _redact(self._inner.send(signed), request, signed)
 
     async def asend(self, request: Request) -> Outcome:
-        """The same, awaiting."""
+        """Signs and sends a request as `send` does, awaiting."""
         try:
             async with asyncio.timeout(request.timeout):
                 signed = await asyncio.to_thread(self._sign, request)
         except TimeoutError:
-            signed = TransportFailure("no credentials in time", time.monotonic(), timed_out=True)
-        return (
-            signed
-            if isinstance(signed, TransportFailure)
-            else _redacted(await self._inner.asend(signed), request, signed)
-        )
+            reason = f"the cloud's library found no credentials within {request.timeout:g} s"
+            signed = TransportFailure(reason, time.monotonic(), timed_out=True)
+        if isinstance(signed, TransportFailure):
+            return signed
+        return _redact(await self._inner.asend(signed), request, signed)
 
     def _sign(self, request: Request) -> Request | TransportFailure:
-        """The request with its credentials, and with what time they left. The caller's own header stands."""
+        """Returns the request with its credentials, and with the rest of its timeout."""
         if "authorization" in request.headers:
             return request
-        began = time.monotonic()
+        started = time.monotonic()
         try:
-            headers = self._signer.headers(request, self._endpoint.key(), self._endpoint.parts)
+            headers = self._signer.headers(request, self._key(), self._url_params)
         except AuthenticationError as error:
-            raise AuthenticationError(str(error), provider=self._endpoint.provider.name) from None
+            raise AuthenticationError(str(error), provider=self._provider_name) from None
         except Unreachable as problem:
             return TransportFailure(str(problem), time.monotonic())
-        left = request.timeout - (time.monotonic() - began)
-        return replace(request, headers={**request.headers, **headers}, timeout=max(0.001, left))
+        remaining = request.timeout - (time.monotonic() - started)
+        return replace(request, headers={**request.headers, **headers}, timeout=max(0.001, remaining))
 
 
-def _redacted(outcome: Outcome, request: Request, signed: Request) -> Outcome:
-    """The outcome without the credentials, which a server may quote in what it says of a failure."""
+def _redact(outcome: Outcome, request: Request, signed: Request) -> Outcome:
+    """Returns the outcome without the credentials, which the body of an error response may repeat."""
     if not isinstance(outcome, Response) or outcome.status < 300:
         return outcome
     content = outcome.content

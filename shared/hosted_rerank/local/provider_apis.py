@@ -1,0 +1,214 @@
+"""The server's side of every provider's API, from the paths in its `Dialect`.
+
+It reads the fields that a client writes, and writes the fields that a client reads. So the local server speaks a new
+API as soon as its `Provider` exists. It refuses a field that the dialect does not have, unless the API ignores such
+fields.
+"""
+
+import math
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from hosted_rerank.local.apis import Api, ApiRequest, ApiResponse, ScoreFunction, rank
+from hosted_rerank.local.model import Scores
+from hosted_rerank.providers import PROVIDERS, Provider
+from hosted_rerank.providers.auth import KeyHeader
+from hosted_rerank.providers.dialect import Dialect, Prompt
+from hosted_rerank.providers.json_path import at, is_array, is_object, parse, put
+from hosted_rerank.providers.servers import LLAMACPP, VLLM
+from hosted_rerank.providers.vendors import COHERE
+
+OTHER_PATHS: Mapping[str, Sequence[Provider]] = {
+    "cohere": [replace(COHERE, url="https://api.cohere.com/v1/rerank")],  # older clients use it
+    "vllm": [replace(VLLM, url=f"http://localhost/{path}") for path in ("rerank", "v2/rerank")],
+    "llamacpp": [replace(LLAMACPP, url=f"http://localhost/{path}") for path in ("rerank", "reranking")],
+}
+"""Other URLs at which an API answers, by the provider's name."""
+
+RETURNS_PLAIN_TEXT = ("infinity", "voyage")
+"""The providers that repeat a document as a string; others repeat it as an object with the text."""
+
+
+def make_apis() -> Mapping[str, Sequence[Api]]:
+    """Returns the APIs of each provider that has a URL, by the provider's name."""
+    providers = [provider for provider in PROVIDERS.values() if provider.url.startswith("http")]
+    return {
+        provider.name: [_make_api(each) for each in (provider, *OTHER_PATHS.get(provider.name, ()))]
+        for provider in providers
+    }
+
+
+def _make_api(provider: Provider) -> Api:
+    return Api(
+        path=re.compile(_make_pattern(urlsplit(provider.url).path)),
+        rerank=partial(_rerank, provider),
+        refuse=partial(_refuse, provider),
+        key=provider.auth if isinstance(provider.auth, KeyHeader) else None,
+    )
+
+
+def _make_pattern(path: str) -> str:
+    """Returns the pattern of a path with names in braces; a model's id may have slashes."""
+    return re.sub(r"\\\{(\w+)\\\}", lambda match: f"(?P<{match[1]}>.+)", re.escape(path))
+
+
+class _InvalidError(Exception):
+    """A request is invalid; the message is for the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RerankRequest:
+    """The content of a rerank request."""
+
+    model: str
+    query: str
+    documents: Sequence[str]
+    top_n: int | None
+    return_documents: bool
+
+
+def _rerank(provider: Provider, http_request: ApiRequest, score: ScoreFunction) -> ApiResponse:
+    try:
+        request = _parse(provider, http_request)
+    except _InvalidError as invalid:
+        return _make_error(provider, 400, str(invalid))
+    return _make_response(provider, request, score(request.query, request.documents))
+
+
+def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
+    body, is_json = parse(http_request.content)
+    if not is_json or not is_object(body):
+        raise _InvalidError("the body is not a JSON object")
+    _refuse_unknown(provider.dialect, body)
+    model = (
+        http_request.path_params.get("model")
+        or _get_optional(body, provider.dialect.model, str)
+        or provider.default_model
+        or "model"
+    )
+    top_n = _get_optional(body, provider.dialect.top_n, int)
+    if top_n is not None and top_n < 1:
+        raise _InvalidError(f"{provider.dialect.top_n} must be at least 1")
+    return _RerankRequest(model, *_get_texts(provider.dialect, body), top_n, at(body, "return_documents") is True)
+
+
+def _refuse_unknown(dialect: Dialect, body: Mapping[str, Any]) -> None:
+    own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
+    known = {path for path in (*own, *dialect.static_fields, *dialect.options) if path is not None}
+    unknown = [path for path in _list_paths(body, known) if path and path not in known]
+    if unknown and not dialect.allows_extra_fields:
+        raise _InvalidError(f"unknown fields: {', '.join(unknown)}")
+
+
+def _list_paths(value: Any, known: set[str], path: str = "") -> Iterator[str]:
+    """Yields the paths in a value; a known path ends there, whatever is below it."""
+    children = value.items() if is_object(value) else enumerate(value) if is_array(value) else ()
+    if path in known or not children:
+        yield path
+        return
+    for name, child in children:
+        yield from _list_paths(child, known, f"{path}.{name}" if path else str(name))
+
+
+def _get_optional(body: Mapping[str, Any], path: str | None, kind: type) -> Any:
+    value = None if path is None else at(body, path)
+    if value is not None and type(value) is not kind:
+        raise _InvalidError(f"{path} must be of type {kind.__name__}")
+    return value
+
+
+def _get_texts(dialect: Dialect, body: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Returns the query and the documents of a request."""
+    items = at(body, dialect.documents)
+    if not is_array(items) or not items:
+        raise _InvalidError(f"{dialect.documents} must be a list that is not empty")
+    texts = [_get_text(dialect, item) for item in items]
+    if dialect.prompt is not None:
+        pairs = [_parse_prompt(dialect.prompt, text) for text in texts]
+        return pairs[0][0], [document for _, document in pairs]
+    query = at(body, dialect.query or "")
+    if not isinstance(query, str):
+        raise _InvalidError(f"{dialect.query} must be a string")
+    return query, texts
+
+
+def _get_text(dialect: Dialect, item: Any) -> str:
+    text = item if isinstance(item, str) and not dialect.document else at(item, dialect.document or "text")
+    if not isinstance(text, str):
+        raise _InvalidError(f"an item of {dialect.documents} has no text")
+    return text
+
+
+def _parse_prompt(prompt: Prompt, text: str) -> tuple[str, str]:
+    """Returns the query and the document in a prompt."""
+    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.*)", re.escape(prompt.template))
+    match = re.fullmatch(pattern, text, re.DOTALL)
+    if match is None:
+        raise _InvalidError("the prompt does not follow the template of the reranker")
+    return match["query"], match["document"]
+
+
+def _make_response(provider: Provider, request: _RerankRequest, scores: Scores) -> ApiResponse:
+    dialect = provider.dialect
+    body: dict[str, Any] = {}
+    order = rank(scores)[: request.top_n] if dialect.index is not None else list(enumerate(scores.relevance))
+    results = [_make_result(provider, index, relevance) for index, relevance in order]
+    if request.return_documents:
+        for result, (index, _) in zip(results, order, strict=True):
+            text = request.documents[index]
+            result["document"] = text if provider.name in RETURNS_PLAIN_TEXT else {"text": text}
+    headers = {header: str(scores.tokens) for header in provider.usage_headers}
+    if not dialect.results:
+        return ApiResponse(200, results, headers)
+    put(body, dialect.id, uuid.uuid4().hex)
+    put(body, dialect.served_model, request.model)
+    for path in dialect.usage:
+        put(body, path, _make_count(path, scores))
+    put(body, dialect.results, results)
+    return ApiResponse(200, body, headers)
+
+
+def _make_result(provider: Provider, index: int, relevance: float) -> Any:
+    dialect = provider.dialect
+    if not dialect.score:
+        return relevance
+    result: dict[str, Any] = {}
+    if dialect.index is not None:
+        put(result, dialect.index, index if dialect.document_id is None else str(index))
+    if dialect.prompt is not None:  # the probabilities of "no" and "yes"
+        put(result, dialect.score.rpartition(".")[0], [1 - relevance, relevance])
+    else:
+        put(result, dialect.score, _to_logit(relevance) if provider.score_kind == "logit" else relevance)
+    return result
+
+
+def _to_logit(relevance: float) -> float:
+    clipped = min(max(relevance, 1e-12), 1 - 1e-12)
+    return math.log(clipped / (1 - clipped))
+
+
+def _make_count(path: str, scores: Scores) -> Any:
+    """Returns the count, or the object of counts, at a path of `Dialect.usage`."""
+    name = path.rpartition(".")[2]
+    if name.endswith("units"):
+        return 1
+    return scores.tokens if name.endswith(("_tokens", "_bytes", "_count")) else scores.usage
+
+
+def _refuse(provider: Provider, status: int, _http_request: ApiRequest) -> ApiResponse:
+    return _make_error(provider, status, HTTPStatus(status).phrase)
+
+
+def _make_error(provider: Provider, status: int, message: str) -> ApiResponse:
+    """Returns an error response with the message where the API has it."""
+    if not provider.dialect.error:
+        return ApiResponse(status, message)
+    body: dict[str, Any] = {}
+    put(body, provider.dialect.error, message)
+    return ApiResponse(status, body)
