@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from hosted_rerank import Provider, RequestTooLargeError, RerankConnectionError, Reranker, RerankTimeoutError
+from tests.bounded import within
 from tests.conftest import DOCUMENTS, KEY, QUERY, Rerank
-from tests.core.bounded import within
 from tests.hostile import Act, HostileServer, Peer, eventually, raw, reply
 
 HOST = "rerank.example"
