@@ -418,6 +418,23 @@ def test_deadline_that_cannot_be_met_fails_at_once(server: HostileServer, acme: 
     assert len(server.requests) == 1
 
 
+def test_quota_of_an_answer_is_not_overdrawn(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """When an answer says that nothing is left, a call whose deadline comes before there is more is not sent."""
+    server.play(ranking(x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="30s"))
+    rerank(acme())
+    with ends_within(2), pytest.raises(DeadlineExceededError):
+        rerank(acme(deadline=0.3))
+    assert len(server.requests) == 1
+
+
+def test_quota_of_an_answer_is_waited_for(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """When an answer says that nothing is left, the next call is sent when there is more."""
+    server.play(ranking(x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="500ms"), ranking())
+    rerank(acme())
+    assert rerank(acme(deadline=30.0)).elapsed > 0.3
+    assert len(server.requests) == 2
+
+
 def test_long_wait_is_left_to_the_caller(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """While the API asks for an hour, other calls are told so at once."""
     server.play(reply(429, "", retry_after="3600"), ranking())

@@ -157,6 +157,16 @@ def test_plain_request_through_a_proxy(proxy: HostileServer, rerank: Rerank) -> 
     assert (seen.headers["proxy-authorization"], proxy.connections) == (BASIC, 1)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_asked_without_a_proxy(
+    host: str, proxy: HostileServer, server: HostileServer, rerank: Rerank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes to this machine does not leave it by a proxy, whatever the environment says."""
+    monkeypatch.setenv("ALL_PROXY", proxy.url)
+    assert len(rerank(asks(server.url.replace("127.0.0.1", host))).results) == 3
+    assert (len(server.requests), proxy.connections) == (1, 0)
+
+
 def test_name_that_takes_long(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking up a name is inside the deadline, and nothing waits for its end, not even the end of an event loop."""
     over, real = threading.Event(), socket.getaddrinfo
