@@ -183,6 +183,14 @@ def _ours_langchain(url: str, documents: Sequence[str], top_n: int | None, **set
     return _langchain(HostedRerank(model="m", api_key=KEY, base_url=url, top_n=top_n, **settings), documents)
 
 
+def _ours_on_aiohttp(url: str, documents: Sequence[str], top_n: int | None, **settings: Any) -> Client:
+    import httpx
+    from httpx_aiohttp import HttpxAiohttpClient
+
+    client = HttpxAiohttpClient(limits=httpx.Limits(max_connections=2000))
+    return _ours_langchain(url, documents, top_n, client=httpx.Client(), async_client=client, **settings)
+
+
 def _ours_llamaindex(url: str, documents: Sequence[str], top_n: int | None, **settings: Any) -> Client:
     from llamaindex_hosted_rerank import HostedRerank
 
@@ -259,6 +267,7 @@ CLIENTS: dict[str, Callable[..., Client]] = {
     "aiohttp": _aiohttp,
     "core": _core,
     "langchain": _ours_langchain,
+    "langchain on httpx-aiohttp": _ours_on_aiohttp,
     "llamaindex": _ours_llamaindex,
     "langchain-fireworks": _langchain_fireworks,
     "langchain-cohere": _langchain_cohere,
@@ -269,4 +278,6 @@ CLIENTS: dict[str, Callable[..., Client]] = {
     "llama-index-jinaai": _llamaindex_jina,
     "litellm": _litellm,
 }
-OURS = ("core", "langchain", "llamaindex")
+OURS = ("core", "langchain", "langchain on httpx-aiohttp", "llamaindex")
+ON_AIOHTTP = ("langchain-nvidia", "langchain-voyageai", "litellm")
+"""Peers whose awaiting calls go over aiohttp."""

@@ -1,48 +1,42 @@
-"""`HostedRerank`: a document compressor that keeps the best documents by a hosted reranker; also a `Runnable`.
+"""`HostedRerank`: a document compressor and `Runnable` that keeps the best documents by a hosted reranker.
 
-Each rerank is one run in LangChain's tracing, below the caller's. The run shows the query, counts, scores, usage and
-request ids; documents only with `trace_documents=True`.
+Each rerank is one run in LangChain's tracing, a child of the caller's run. The run shows the query, counts, scores,
+usage and request ids. It shows documents only with `trace_documents=True`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager, Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import RetrieverLike
-from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.runnables import RunnableConfig, RunnableSerializable, ensure_config
 from pydantic import ConfigDict, Field, SecretStr
-from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
-from hosted_rerank import Reranker, RerankResponse
-from hosted_rerank.frameworks.serialization import dump_provider, serialize_without_secrets
-from hosted_rerank.frameworks.settings import Overrides, RerankSettings, arank, rank
-from langchain_hosted_rerank.run import ranked_documents, ranked_pairs, record_usage, run_outputs
-from langchain_hosted_rerank.text import any_texts, document_texts
+from hosted_rerank import RerankResponse
+from hosted_rerank.frameworks.overrides import Overrides, arerank_texts, rerank_texts
+from hosted_rerank.frameworks.serialization import serialize_provider, serialize_without_secrets
+from hosted_rerank.frameworks.settings import RerankSettings
+from langchain_hosted_rerank.input import RerankInput, parse_input
+from langchain_hosted_rerank.run import (
+    ranked_documents,
+    ranked_pairs,
+    run_config,
+    run_inputs,
+    run_outputs,
+)
+from langchain_hosted_rerank.text import document_texts, mixed_texts
 
 if TYPE_CHECKING:
     from langchain_hosted_rerank.retriever import RerankRetriever
 
 
-_SIGNATURE = Signature([Parameter("_", Parameter.POSITIONAL_OR_KEYWORD)])
-"""Of what is traced: LangChain looks at it twice a call, and finding it out takes longer than a small rerank's JSON."""
-
-
-class RerankInput(TypedDict):
-    """What the Runnable takes; other keys are left alone, so a graph's state will do."""
-
-    query: str
-    documents: Sequence[Document]
-
-
 class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[RerankInput, list[Document]]):
-    """Keeps the documents that answer a query best, as a hosted rerank API scores them.
+    """Keeps the documents that answer a query best, by the scores of a hosted rerank API.
 
     Setup:
         Install `hosted-rerank[langchain]` and set the provider's environment variable (`FIREWORKS_API_KEY`,
-        `NEBIUS_API_KEY`), or take `provider="local"` with `hosted-rerank[local]`, which needs neither key nor network.
+        `NEBIUS_API_KEY`), or use `provider="local"` with `hosted-rerank[local]`, which needs no key and no network.
 
     Instantiate:
         ```python
@@ -63,39 +57,44 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         best = await reranker.acompress_documents(documents, "What is Python?")
         ```
 
-    Documents come back best first, as copies with the score in their metadata; id, type and all other metadata are
-    kept. Blank documents come last, without a score.
+    The documents are returned best first, as copies with the score in their metadata. The id, the type and all other
+    metadata stay. Blank documents come last, without a score.
     """
 
-    model_config = ConfigDict(extra="forbid")  # LangChain's own base says ignore
+    model_config = ConfigDict(extra="forbid")  # the base class of LangChain ignores unknown fields
 
-    api_key: SecretStr | None = Field(default=None, repr=False)
-    """The key; `None` to read the provider's environment variable at each call. A dump names the variable instead."""
-    document_to_text: Callable[[Document], str] | None = Field(default=None, exclude=True)
-    """What is sent of a document; `None` for its `page_content`. Not in dumps."""
-    metadata_fields: list[str] | None = None
-    """Metadata that is sent too, as `name: value` lines before the `page_content`."""
-    score_key: str = "relevance_score"
-    """Metadata key of the score."""
-    trace_documents: bool = False
-    """Whether traces of this rerank hold the documents."""
+    api_key: SecretStr | None = Field(
+        default=None,
+        repr=False,
+        description="The API key; `None` reads the provider's environment variable, which a dump names, at each call.",
+    )
+    document_to_text: Callable[[Document], str] | None = Field(
+        default=None,
+        exclude=True,
+        description="Returns the text to send for a document; `None` sends its `page_content`. Dumps omit it.",
+    )
+    metadata_fields: list[str] | None = Field(
+        default=None, description="The metadata keys to send, as `name: value` lines before the `page_content`."
+    )
+    score_key: str = Field(default="relevance_score", description="The metadata key of the score.")
+    trace_documents: bool = Field(default=False, description="Whether the traced runs show the documents.")
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
-        """Whether `langchain_core.load.dumps` can dump it: yes."""
+        """Return True: `langchain_core.load.dumps` can serialize the class."""
         return True
 
     @property
     def lc_secrets(self) -> dict[str, str]:
-        """Name the environment variable that a dump has in place of the key."""
+        """The environment variable that a dump names instead of the key."""
         return {"api_key": next(iter(self.reranker.provider.api_key_env), "API_KEY")}
 
     @property
     def lc_attributes(self) -> dict[str, Any]:
-        """Give a dump the provider as JSON, and headers and parameters without secrets."""
+        """The values in a dump that differ from the fields: provider as JSON, headers and params without secrets."""
         given = {name: value for name in ("headers", "params") if (value := getattr(self, name)) is not None}
         return {
-            "provider": dump_provider(self.provider),
+            "provider": serialize_provider(self.provider),
             **{name: serialize_without_secrets(value) for name, value in given.items()},
         }
 
@@ -110,12 +109,16 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
 
         Args:
             documents: The candidates.
-            query: The question.
-            callbacks: Callbacks of the caller's run.
-            **overrides: `top_n`, `score_threshold`, `instruction` instead of the fields', for this call.
+            query: The question; not blank.
+            callbacks: The callbacks of the caller's run.
+            **overrides: `top_n`, `score_threshold` and `instruction` for this call, instead of the fields.
+
+        Returns:
+            Copies of at most `top_n` documents, with the score in their metadata.
 
         Raises:
-            RerankError: The rerank failed, and `on_error` does not cover it.
+            RerankError: The rerank failed, and `on_error` does not cover the error.
+            TypeError: An argument has the wrong type.
         """
         return self.invoke({"query": query, "documents": documents}, {"callbacks": callbacks}, **overrides)
 
@@ -126,7 +129,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         callbacks: Callbacks | None = None,
         **overrides: Unpack[Overrides],
     ) -> list[Document]:
-        """Return the best documents, best first, as `compress_documents` does; cancelling it cancels the request."""
+        """Return the best documents, best first, as `compress_documents` does. Cancellation cancels the request."""
         return await self.ainvoke({"query": query, "documents": documents}, {"callbacks": callbacks}, **overrides)
 
     def invoke(
@@ -136,8 +139,10 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         **overrides: Any,
     ) -> list[Document]:
         """Return the best of `input["documents"]` for `input["query"]`, as `compress_documents` does."""
-        documents, query = _read(input)
-        response = self._trace(documents, self._texts(documents), query, cast("Overrides", overrides), config)
+        documents, query = parse_input(input)
+        response = self._rerank_traced(
+            documents, self._document_texts(documents), query, cast("Overrides", overrides), config
+        )
         return ranked_documents(documents, response, self.score_key)
 
     async def ainvoke(
@@ -147,8 +152,10 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         **overrides: Any,
     ) -> list[Document]:
         """Return the best of `input["documents"]` for `input["query"]`, as `acompress_documents` does."""
-        documents, query = _read(input)
-        response = await self._atrace(documents, self._texts(documents), query, cast("Overrides", overrides), config)
+        documents, query = parse_input(input)
+        response = await self._arerank_traced(
+            documents, self._document_texts(documents), query, cast("Overrides", overrides), config
+        )
         return ranked_documents(documents, response, self.score_key)
 
     def rerank(
@@ -159,19 +166,23 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         rank_fields: Sequence[str] | None = None,
         **overrides: Unpack[Overrides],
     ) -> list[dict[str, Any]]:
-        """Return positions and scores, best first, as the Cohere and Fireworks classes' `rerank` does.
+        """Return indexes and scores, best first, in the format of `CohereRerank.rerank`.
 
         Args:
-            documents: Texts, documents, or mappings, which are sent as JSON.
-            query: The question.
-            rank_fields: The keys of a mapping that are sent; `None` for all.
-            **overrides: `top_n`, `score_threshold`, `instruction` instead of the fields', for this call.
+            documents: Texts, documents or mappings. A mapping is sent as JSON.
+            query: The question; not blank.
+            rank_fields: The keys of a mapping to send; `None` sends all.
+            **overrides: `top_n`, `score_threshold` and `instruction` for this call, instead of the fields.
 
         Returns:
-            `{"index": int, "relevance_score": float}` for each; the score is `None` for a blank document.
+            `{"index": int, "relevance_score": float}` for each result; a blank document has the score `None`.
+
+        Raises:
+            RerankError: The rerank failed, and `on_error` does not cover the error.
+            TypeError: An argument has the wrong type.
         """
-        texts = any_texts(documents, self._texts, rank_fields)
-        return ranked_pairs(self._trace(documents, texts, query, overrides, None))
+        texts = mixed_texts(documents, self._document_texts, rank_fields)
+        return ranked_pairs(self._rerank_traced(documents, texts, query, overrides, None))
 
     async def arerank(
         self,
@@ -181,17 +192,25 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         rank_fields: Sequence[str] | None = None,
         **overrides: Unpack[Overrides],
     ) -> list[dict[str, Any]]:
-        """Return positions and scores, best first, as `rerank` does; cancelling it cancels the request."""
-        texts = any_texts(documents, self._texts, rank_fields)
-        return ranked_pairs(await self._atrace(documents, texts, query, overrides, None))
+        """Return indexes and scores, best first, as `rerank` does. Cancellation cancels the request."""
+        texts = mixed_texts(documents, self._document_texts, rank_fields)
+        return ranked_pairs(await self._arerank_traced(documents, texts, query, overrides, None))
 
     def as_retriever(self, base_retriever: RetrieverLike, **settings: Any) -> "RerankRetriever":
-        """Return a retriever that reranks what `base_retriever` finds; `settings` are fields of `RerankRetriever`."""
+        """Return a retriever that reranks the documents of another retriever.
+
+        Args:
+            base_retriever: Finds the candidates.
+            **settings: The other fields of `RerankRetriever`.
+
+        Returns:
+            The retriever, with this reranker.
+        """
         from langchain_hosted_rerank.retriever import RerankRetriever  # noqa: PLC0415 - it imports this module
 
         return RerankRetriever(base_retriever=base_retriever, reranker=self, **settings)
 
-    def _trace(
+    def _rerank_traced(
         self,
         documents: Sequence[Any],
         texts: Sequence[str],
@@ -199,21 +218,21 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         overrides: Overrides,
         config: RunnableConfig | None,
     ) -> RerankResponse:
-        """Rerank, as one run of LangChain's tracing where somebody listens to it."""
-        reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
-        if not CallbackManager.configure(_callbacks(config)).handlers:
-            return rank(reranker, query, texts, wanted)
+        """Rerank, as one traced run if there are callback handlers."""
+        reranker, overrides, results = self.reranker, self._resolve_overrides(overrides), list[RerankResponse]()
+        config = ensure_config(config)  # adds the config of the caller's run
+        if not CallbackManager.configure(config.get("callbacks")).handlers:
+            return rerank_texts(reranker, query, texts, overrides)
 
         def call(_: Any) -> Any:
-            results.append(rank(reranker, query, texts, wanted))
-            return self._outputs(documents, results[0])
+            results.append(rerank_texts(reranker, query, texts, overrides))
+            return run_outputs(results[0], documents if self.trace_documents else None)
 
-        vars(call)["__signature__"] = _SIGNATURE
-        inputs, about = self._inputs(documents, query, wanted), self._about(reranker, config)
-        self._call_with_config(call, inputs, about, run_type="llm")
+        inputs = run_inputs(documents, query, overrides, show_documents=self.trace_documents)
+        self._call_with_config(call, inputs, run_config(config, reranker, self.get_name()), run_type="llm")
         return results[0]
 
-    async def _atrace(
+    async def _arerank_traced(
         self,
         documents: Sequence[Any],
         texts: Sequence[str],
@@ -221,55 +240,19 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         overrides: Overrides,
         config: RunnableConfig | None,
     ) -> RerankResponse:
-        """Rerank, as one run of LangChain's tracing where somebody listens to it; awaiting."""
-        reranker, wanted, results = self.reranker, self._wanted(overrides), list[RerankResponse]()
-        if not AsyncCallbackManager.configure(_callbacks(config)).handlers:
-            return await arank(reranker, query, texts, wanted)
+        """Rerank as `_rerank_traced` does, without blocking the event loop."""
+        reranker, overrides, results = self.reranker, self._resolve_overrides(overrides), list[RerankResponse]()
+        config = ensure_config(config)  # adds the config of the caller's run
+        if not AsyncCallbackManager.configure(config.get("callbacks")).handlers:
+            return await arerank_texts(reranker, query, texts, overrides)
 
         async def call(_: Any) -> Any:
-            results.append(await arank(reranker, query, texts, wanted))
-            return self._outputs(documents, results[0])
+            results.append(await arerank_texts(reranker, query, texts, overrides))
+            return run_outputs(results[0], documents if self.trace_documents else None)
 
-        vars(call)["__signature__"] = _SIGNATURE
-        inputs, about = self._inputs(documents, query, wanted), self._about(reranker, config)
-        await self._acall_with_config(call, inputs, about, run_type="llm")
+        inputs = run_inputs(documents, query, overrides, show_documents=self.trace_documents)
+        await self._acall_with_config(call, inputs, run_config(config, reranker, self.get_name()), run_type="llm")
         return results[0]
 
-    def _about(self, reranker: Reranker, config: RunnableConfig | None) -> RunnableConfig:
-        """The config with what LangSmith wants to know of a model's run."""
-        above, given = var_child_runnable_config.get() or {}, config or {}
-        about = {"ls_provider": reranker.provider.name, "ls_model_type": "rerank"}
-        about["ls_retriever_name"] = self.get_name()  # a retriever above passes its own on
-        if reranker.model:
-            about["ls_model_name"] = reranker.model
-        metadata = given.get("metadata") or above.get("metadata") or {}
-        return {**given, "metadata": {**metadata, **about}}
-
-    def _inputs(self, documents: Sequence[Any], query: str, wanted: Overrides) -> Any:
-        """What the run shows of the question."""
-        shown = list(documents) if self.trace_documents else len(documents)
-        return {"query": query, "documents": shown, "top_n": wanted.get("top_n")}
-
-    def _outputs(self, documents: Sequence[Any], response: RerankResponse) -> dict[str, Any]:
-        """What the run shows of the answer."""
-        outputs = run_outputs(response)
-        if self.trace_documents:
-            outputs["documents"] = [documents[result.index] for result in response.results]
-        record_usage(outputs)
-        return outputs
-
-    def _texts(self, documents: Sequence[Document]) -> list[str]:
+    def _document_texts(self, documents: Sequence[Document]) -> list[str]:
         return document_texts(documents, self.document_to_text, self.metadata_fields)
-
-
-def _callbacks(config: RunnableConfig | None) -> Callbacks:
-    """The caller's callbacks; those of the run above where the caller gives none."""
-    given = None if config is None else config.get("callbacks")
-    return (var_child_runnable_config.get() or {}).get("callbacks") if given is None else given
-
-
-def _read(given: RerankInput) -> tuple[Sequence[Document], str]:
-    """The parts of a Runnable's input."""
-    if not isinstance(given, Mapping) or not {"query", "documents"} <= given.keys():
-        raise TypeError('the input must be a mapping with "query" and "documents"')
-    return given["documents"], given["query"]

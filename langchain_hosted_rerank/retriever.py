@@ -1,4 +1,4 @@
-"""`RerankRetriever`: a retriever that reranks what another one finds. Needs langchain-core only."""
+"""`RerankRetriever`: a retriever that reranks the documents of another one. It needs only langchain-core."""
 
 from typing import Annotated, Unpack
 
@@ -7,14 +7,14 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, RetrieverLike
 from pydantic import ConfigDict, Field
 
-from hosted_rerank.frameworks.settings import Overrides
+from hosted_rerank.frameworks.overrides import Overrides
 from langchain_hosted_rerank.compressor import HostedRerank
 
 
 class RerankRetriever(BaseRetriever):
-    """Retrieves with one retriever and keeps the best by a reranker.
+    """Retrieves documents with a base retriever and keeps the best ones by a reranker.
 
-    Unlike `ContextualCompressionRetriever` it takes `top_n`, `score_threshold` and `instruction` per call:
+    Unlike `ContextualCompressionRetriever`, it takes `top_n`, `score_threshold` and `instruction` per call:
 
         ```python
         retriever = RerankRetriever(base_retriever=vectorstore.as_retriever(search_kwargs={"k": 50}), reranker=reranker)
@@ -23,19 +23,22 @@ class RerankRetriever(BaseRetriever):
     """
 
     model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True, validate_assignment=True
+        arbitrary_types_allowed=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_assignment=True,
     )
 
-    base_retriever: RetrieverLike
-    """Finds the candidates."""
-    reranker: HostedRerank
-    """Ranks them."""
-    top_n: Annotated[int, Field(ge=1, strict=True)] | None = None
-    """How many to return; `None` for the reranker's own."""
+    base_retriever: RetrieverLike = Field(description="Finds the candidates.")
+    reranker: HostedRerank = Field(description="Ranks the candidates.")
+    top_n: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        default=None,
+        description="The largest number of documents to return, at least 1; `None` uses the `top_n` of the reranker.",
+    )
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
-        """Whether `langchain_core.load.dumps` can dump it: yes, if it can dump the base retriever."""
+        """Return True: `langchain_core.load.dumps` can serialize the class if it can serialize the base retriever."""
         return True
 
     def _get_relevant_documents(
@@ -61,5 +64,5 @@ class RerankRetriever(BaseRetriever):
         return await self.reranker.acompress_documents(found, query, callbacks, **self._with_top_n(overrides))
 
     def _with_top_n(self, overrides: Overrides) -> Overrides:
-        """The call's own wishes, with this retriever's `top_n` below them."""
+        """Return the parameters of a call, with the `top_n` of this retriever as the default."""
         return overrides if self.top_n is None else {"top_n": self.top_n, **overrides}

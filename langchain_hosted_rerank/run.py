@@ -1,62 +1,79 @@
-"""What came of a rerank, as LangChain's documents and as its tracing shows it."""
+"""The results of a rerank as LangChain documents, and the outputs of its traced run."""
 
 import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.documents import Document
-from pydantic import BaseModel
+from langchain_core.runnables import RunnableConfig
 
-from hosted_rerank import RerankResponse
-from hosted_rerank.frameworks.settings import PASSED_KEY
-
-_new = object.__new__
-_slots = vars(BaseModel)
-_set_fields, _set_names = _slots["__dict__"].__set__, _slots["__pydantic_fields_set__"].__set__
-_set_extra, _set_private = _slots["__pydantic_extra__"].__set__, _slots["__pydantic_private__"].__set__
+from hosted_rerank import Reranker, RerankResponse
+from hosted_rerank.frameworks.overrides import Overrides
+from hosted_rerank.frameworks.settings import PASSTHROUGH_KEY
 
 
 def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
-    """Return copies of the documents in their new order, with the score, or the mark of a failure, in their metadata.
+    """Return copies of the documents in their new order.
 
-    A score, or a mark, that an earlier stage left under the same key is not ours: it does not stay on what this one
-    has looked at.
+    The metadata of a copy holds its score, or the name of the error if an outage left it unscored. The score and the
+    error of an earlier reranker under the same keys are removed, except that an unscored document keeps its old score.
+
+    Args:
+        documents: The candidates, which stay unchanged.
+        response: The response for these documents.
+        score_key: The metadata key of the score.
+
+    Returns:
+        One shallow copy for each result; only the metadata mapping is new.
     """
     copies: list[Document] = []
     for index, score, error in response.results:
         document = documents[index]
         metadata = {**document.metadata}
-        metadata.pop(PASSED_KEY, None)
+        metadata.pop(PASSTHROUGH_KEY, None)
         if error is not None:
-            metadata[PASSED_KEY] = error
+            metadata[PASSTHROUGH_KEY] = error
         elif score is not None:
             metadata[score_key] = score
         else:
             metadata.pop(score_key, None)
-        copies.append(_copy(document, metadata))
+        copies.append(document.model_copy(update={"metadata": metadata}))
     return copies
 
 
-def _copy(document: Document, metadata: dict[str, Any]) -> Document:
-    """What `document.model_copy(update={"metadata": metadata})` returns, of a plain one for half of the work."""
-    if type(document) is not Document:
-        return document.model_copy(update={"metadata": metadata})
-    copied, fields = _new(Document), document.__dict__.copy()
-    fields["metadata"] = metadata
-    _set_fields(copied, fields)
-    _set_names(copied, {*document.__pydantic_fields_set__, "metadata"})
-    _set_extra(copied, None)
-    _set_private(copied, None)
-    return copied
-
-
 def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:
-    """Return positions and scores as Cohere's and Fireworks' `rerank` methods give them."""
+    """Return one `{"index": int, "relevance_score": float | None}` for each result, in the format of Cohere."""
     return [{"index": index, "relevance_score": score} for index, score, _ in response.results]
 
 
-def run_outputs(response: RerankResponse) -> dict[str, Any]:
-    """Return what a trace shows of a rerank: numbers and ids, no text."""
+def run_config(config: RunnableConfig, reranker: Reranker, name: str) -> RunnableConfig:
+    """Return a config with the metadata that LangSmith reads from the run of a model.
+
+    Args:
+        config: The config of the call.
+        reranker: Names the provider and the model.
+        name: The name of the run.
+    """
+    added = {"ls_provider": reranker.provider.name, "ls_model_type": "rerank"}
+    added["ls_retriever_name"] = name  # a calling retriever passes down its own name
+    if reranker.model:
+        added["ls_model_name"] = reranker.model
+    return {**config, "metadata": {**config.get("metadata", {}), **added}}
+
+
+def run_inputs(documents: Sequence[Any], query: str, overrides: Overrides, *, show_documents: bool) -> Any:
+    """Return the inputs of a traced run: the query, `top_n`, and the documents or their number."""
+    shown = list(documents) if show_documents else len(documents)
+    return {"query": query, "documents": shown, "top_n": overrides.get("top_n")}
+
+
+def run_outputs(response: RerankResponse, documents: Sequence[Any] | None) -> dict[str, Any]:
+    """Return the outputs of a traced run, and add the usage to the metadata of the run.
+
+    Args:
+        response: The response of the rerank.
+        documents: The candidates, to show the best of them; `None` shows only numbers and ids.
+    """
     shown: dict[str, Any] = {
         "results": ranked_pairs(response),
         "provider": response.provider,
@@ -75,26 +92,29 @@ def run_outputs(response: RerankResponse) -> dict[str, Any]:
         shown["fallback_errors"] = [type(error).__name__ for error in response.fallback_errors]
     if usage := usage_metadata(response):
         shown["usage_metadata"] = usage
-        if "total_tokens" in usage:  # what OpenInference reads, as of a language model's run
+        if "total_tokens" in usage:  # OpenInference reads it as the usage of a language model
             tokens = usage["total_tokens"]
             counts = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
             shown["llm_output"] = {"token_usage": counts}
+    if documents is not None:
+        shown["documents"] = [documents[result.index] for result in response.results]
+    record_usage(shown)
     return shown
 
 
 def usage_metadata(response: RerankResponse) -> dict[str, Any]:
-    """Return the usage in LangSmith's terms: a reranker reads tokens and writes none."""
+    """Return the usage in the format of LangSmith: all tokens are input tokens."""
     tokens = response.usage.tokens
     counts = {} if tokens is None else {"input_tokens": tokens, "output_tokens": 0, "total_tokens": tokens}
     return {**counts, **response.usage.units}
 
 
 def record_usage(outputs: dict[str, Any]) -> None:
-    """Put the usage where LangSmith reads it: in the metadata of the tracer's current run."""
+    """Add the usage to the metadata of the current run, where LangSmith reads it."""
     if "usage_metadata" not in outputs:
         return
-    with contextlib.suppress(Exception):  # tracing must not break a rerank
-        from langsmith.run_helpers import get_current_run_tree  # noqa: PLC0415 - only while something traces
+    with contextlib.suppress(Exception):  # an error of the tracing must not fail the rerank
+        from langsmith.run_helpers import get_current_run_tree  # noqa: PLC0415 - only a traced run needs it
 
         tree: Any = get_current_run_tree()
         if tree is not None:

@@ -1,4 +1,4 @@
-"""The end of a rerank, as LlamaIndex's instrumentation sees it."""
+"""The event that ends a rerank in LlamaIndex's instrumentation."""
 
 from typing import Any
 
@@ -9,40 +9,47 @@ from hosted_rerank import RerankResponse
 
 
 class HostedReRankEndEvent(ReRankEndEvent):
-    """`ReRankEndEvent` with what the API said. Its `class_name()` is the base's, so existing handlers take it."""
+    """A `ReRankEndEvent` with facts about the call. It keeps the `class_name()`, so existing handlers recognise it."""
 
-    provider: str
-    model_name: str
-    """The model that answered; the one asked for where there was no answer."""
-    usage: dict[str, int | float] | None = None
-    """Tokens and other units, by the API's names; `None` where there was no answer."""
-    request_ids: list[str] = Field(default_factory=list[str])
-    attempts: int = 0
-    elapsed: float = 0.0
-    """Seconds of the rerank, waits included."""
-    score_transform: str = "none"
-    """What was done to the API's own scores."""
-    sent: int = 0
-    """Documents that requests were made for."""
-    deduplicated: int = 0
-    """Documents that were not sent because they equal another one."""
-    cached: int = 0
-    """Documents whose score was known."""
-    fallback_errors: list[str] = Field(default_factory=list[str])
-    """The names of the errors that kept the reranker, and fallbacks before the one that answered, from answering."""
-    passthrough: str | None = None
-    """The name of the error that `on_error="passthrough"` passed over."""
-    error: str | None = None
-    """The name of the error that was raised; the event's `nodes` are then empty."""
+    provider: str = Field(description="The name of the provider that answered, or that failed.")
+    model_name: str = Field(description="The model that answered; the requested model if the rerank failed.")
+    usage: dict[str, int | float] | None = Field(
+        default=None, description="Tokens and other units, under the names of the API; `None` if the API states none."
+    )
+    request_ids: list[str] = Field(
+        default_factory=list[str],
+        description="The request ids of the API, one for each answered request that has an id.",
+    )
+    attempts: int = Field(default=0, description="The number of HTTP requests, including retries.")
+    elapsed: float = Field(default=0.0, description="Seconds from the call to the response, including waits.")
+    score_transform: str = Field(default="none", description='The conversion of the scores: "none" or "sigmoid".')
+    sent: int = Field(default=0, description="The number of documents in the requests, each counted once.")
+    deduplicated: int = Field(
+        default=0,
+        description="The number of documents that were not sent because their text equals that of another one.",
+    )
+    cached: int = Field(
+        default=0, description="The number of documents whose score came from the cache or from a concurrent call."
+    )
+    fallback_errors: list[str] = Field(
+        default_factory=list[str],
+        description="The names of the errors of the rerankers that failed before a fallback answered.",
+    )
+    passthrough: str | None = Field(
+        default=None, description='The name of the error that `on_error="passthrough"` suppressed.'
+    )
+    error: str | None = Field(
+        default=None, description="The name of the error that was raised; the event's `nodes` are then empty."
+    )
 
     @classmethod
     def class_name(cls) -> str:
-        """Return the name that handlers know."""
+        """Return "ReRankEndEvent", the name of the base class."""
         return str(ReRankEndEvent.class_name())
 
 
-def describe(response: RerankResponse) -> dict[str, Any]:
-    """Return what the event says of a rerank that did not raise."""
+def end_event_fields(response: RerankResponse) -> dict[str, Any]:
+    """Return the fields of the event, except `nodes` and `error`, for a rerank that did not raise."""
     tokens = {"prompt_tokens": response.usage.prompt_tokens, "total_tokens": response.usage.total_tokens}
     counts = {name: count for name, count in tokens.items() if count is not None}
     return {

@@ -1,4 +1,4 @@
-"""`RerankRetriever`: a retriever that reranks what another one finds, for pipelines that have no postprocessors."""
+"""`RerankRetriever`: a retriever that reranks the nodes of another one, for pipelines without postprocessors."""
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks import CallbackManager
@@ -6,14 +6,14 @@ from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from hosted_rerank._validation import check_count
-from hosted_rerank.frameworks.settings import Overrides
+from hosted_rerank.frameworks.overrides import Overrides
 from llamaindex_hosted_rerank.postprocessor import HostedRerank
 
 
 class RerankRetriever(BaseRetriever):
-    """Retrieves with one retriever and keeps the best by a reranker.
+    """Retrieves nodes with a base retriever and keeps the best ones by a reranker.
 
-    `RouterRetriever`, `QueryFusionRetriever`, evaluators and agents take retrievers and no postprocessors:
+    `RouterRetriever`, `QueryFusionRetriever`, evaluators and agents take a retriever but no postprocessors:
 
         ```python
         retriever = RerankRetriever(index.as_retriever(similarity_top_k=50), HostedRerank(provider="fireworks"))
@@ -21,9 +21,13 @@ class RerankRetriever(BaseRetriever):
 
     Args:
         base_retriever: Finds the candidates.
-        reranker: Ranks them.
-        top_n: How many to return; `None` for the reranker's own.
-        callback_manager: LlamaIndex's callbacks.
+        reranker: Ranks the candidates.
+        top_n: The largest number of nodes to return, at least 1; `None` uses the `top_n` of the reranker.
+        callback_manager: The callback manager of LlamaIndex.
+
+    Raises:
+        TypeError: `top_n` is not an int.
+        ValueError: `top_n` is less than 1.
     """
 
     def __init__(
@@ -39,7 +43,7 @@ class RerankRetriever(BaseRetriever):
         self.base_retriever = base_retriever
         self.reranker = reranker
         self.top_n = top_n
-        super().__init__(callback_manager=callback_manager)  # pyright: ignore[reportUnknownMemberType] - takes a bare Dict
+        super().__init__(callback_manager=callback_manager)  # pyright: ignore[reportUnknownMemberType] - a parameter is a bare Dict
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         found = self.base_retriever.retrieve(query_bundle)

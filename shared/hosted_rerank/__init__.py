@@ -12,6 +12,8 @@ A name is loaded when it is first asked for, so that a program that only may rer
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hosted_rerank._version import __version__
+
 if TYPE_CHECKING:
     from hosted_rerank.display.compare import Comparison, compare
     from hosted_rerank.display.plots import plot_ranks, plot_scores
@@ -65,8 +67,6 @@ __all__ = [
     "plot_ranks",
     "plot_scores",
 ]
-__version__ = "0.1.0"
-
 _HOMES = {
     "PROVIDERS": "providers",
     "Comparison": "display.compare",

@@ -1,7 +1,7 @@
-"""A ranking as a table that shows itself: in a notebook, in a terminal, in plain text.
+"""Renders a ranking as a table: HTML for notebooks, rich for terminals, and plain text.
 
-It knows nothing of rerankers: it is given lines, and what to say below them. Texts are escaped, so that what stands in
-a document is shown and never runs.
+The functions take lines, a title and a line to put below the table. They escape all texts, so HTML in a document is
+shown and not executed.
 """
 
 import html
@@ -12,32 +12,35 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from rich.table import Table
 
-WORDS = 110
-"""Characters of a text that are shown."""
-_BAR = 10
-"""Characters of a full bar in a terminal."""
+_MAX_TEXT_CHARS = 110
+"""The largest number of characters of a text."""
+_BAR_WIDTH = 10
+"""The number of characters of a full bar in a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One document's places, from 1."""
+    """One row of the table: a document with its old and its new rank."""
 
     after: int
+    """The new rank, from 1."""
     before: int | None
-    """`None` for one that was not there."""
+    """The old rank, from 1; `None` for a document without one."""
     score: float | None
+    """The relevance score; `None` for an unscored document."""
     text: str = ""
+    """The text of the document; an empty text leaves the column out."""
     error: str | None = None
-    """What kept it from being scored."""
+    """The name of the error that left the document unscored."""
 
     @property
     def was(self) -> str:
-        """Its place before, if it had one."""
+        """The old rank as text; empty if there is none."""
         return "" if self.before is None else str(self.before)
 
     @property
     def move(self) -> str:
-        """How far it went up or down, in words that need no colour."""
+        """The difference of the ranks, with an arrow, so that it needs no colour."""
         if self.before is None:
             return "new"
         up = self.before - self.after
@@ -45,18 +48,18 @@ class Line:
 
     @property
     def words(self) -> str:
-        """The beginning of its text, on one line."""
-        text = " ".join(self.text[: 4 * WORDS].split())
-        return text if len(text) <= WORDS else text[: WORDS - 1] + "…"
+        """The beginning of the text, on one line."""
+        text = " ".join(self.text[: 4 * _MAX_TEXT_CHARS].split())
+        return text if len(text) <= _MAX_TEXT_CHARS else text[: _MAX_TEXT_CHARS - 1] + "…"
 
     @property
     def shown_score(self) -> str:
-        """Its score, or why there is none."""
+        """The score as text, or the name of the error."""
         return self.error or ("" if self.score is None else f"{self.score:.4g}")
 
 
-def _shares(lines: Sequence[Line]) -> list[float]:
-    """How full the bar of each score is: of 1 where scores lie from 0 to 1, else between the lowest and the highest."""
+def _bar_fractions(lines: Sequence[Line]) -> list[float]:
+    """Return the length of each bar from 0 to 1, scaled to the range of the scores if that exceeds 0 to 1."""
     scores = [line.score for line in lines if line.score is not None]
     low, high = min([0.0, *scores]), max([1.0, *scores])
     if low < 0 or high > 1:
@@ -66,15 +69,15 @@ def _shares(lines: Sequence[Line]) -> list[float]:
 
 
 def as_html(lines: Sequence[Line], title: str = "", below: str = "") -> str:
-    """Return a table for a notebook, light or dark as the notebook is."""
+    """Return an HTML table that fits a light and a dark notebook."""
     texts = any(line.text for line in lines)
     rows = "".join(
         f"<tr><td>{line.after}</td><td>{line.was}</td><td>{line.move}</td>"
-        f'<td style="text-align:left;white-space:nowrap"><span style="display:inline-block;width:{80 * share:.0f}px;'
+        f'<td style="text-align:left;white-space:nowrap"><span style="display:inline-block;width:{80 * fraction:.0f}px;'
         f'height:.7em;margin-right:.5em;border-radius:2px;background:#4269d0"></span>{html.escape(line.shown_score)}</td>'
         + (f'<td style="text-align:left">{html.escape(line.words)}</td>' if texts else "")
         + "</tr>"
-        for line, share in zip(lines, _shares(lines), strict=True)
+        for line, fraction in zip(lines, _bar_fractions(lines), strict=True)
     )
     names = ("rank", "before", "move", "score", *(("text",) if texts else ()))
     left = ' style="text-align:left"'
@@ -85,7 +88,7 @@ def as_html(lines: Sequence[Line], title: str = "", below: str = "") -> str:
 
 
 def as_table(lines: Sequence[Line], title: str = "", below: str = "") -> "Table":
-    """Return a table for a terminal; needs rich."""
+    """Return a table for a terminal. It needs rich."""
     from rich.table import Table  # noqa: PLC0415 - an extra
     from rich.text import Text  # noqa: PLC0415 - an extra
 
@@ -98,14 +101,14 @@ def as_table(lines: Sequence[Line], title: str = "", below: str = "") -> "Table"
         table.add_column(name, justify=justify, no_wrap=True)
     if texts:
         table.add_column("text", ratio=1, no_wrap=True, overflow="ellipsis")
-    for line, share in zip(lines, _shares(lines), strict=True):
-        bar = "█" * round(_BAR * share)
-        score = Text(f"{bar:{_BAR}} {line.shown_score}")
+    for line, fraction in zip(lines, _bar_fractions(lines), strict=True):
+        bar = "█" * round(_BAR_WIDTH * fraction)
+        score = Text(f"{bar:{_BAR_WIDTH}} {line.shown_score}")
         table.add_row(str(line.after), line.was, line.move, score, *([Text(line.words)] if texts else []))
     return table
 
 
 def as_text(lines: Sequence[Line], title: str = "", below: str = "") -> str:
-    """Return plain lines, for a log or a terminal without rich."""
+    """Return the table as plain text, for a log or a terminal without rich."""
     rows = [f"{line.after:>4} {line.was:>6} {line.move:>6}  {line.shown_score:<10}  {line.words}" for line in lines]
     return "\n".join(filter(None, (title, "rank before   move  score", *map(str.rstrip, rows), below)))

@@ -19,9 +19,10 @@ from hosted_rerank.providers.endpoint import Endpoint, Key, ScoreTransformChoice
 from hosted_rerank.providers.servers import LOCAL
 from hosted_rerank.providers.url import without_credentials
 from hosted_rerank.response import RerankResponse
+from hosted_rerank.transport.custom_client import AsyncHTTPClient, HTTPClient, check_client, check_way
 from hosted_rerank.transport.rate_limiter import RateLimitedTransport, RateLimiter
 from hosted_rerank.transport.signing import SigningTransport
-from hosted_rerank.transport.transport import AsyncHTTPClient, HTTPClient, check_client, check_way, open_transport
+from hosted_rerank.transport.transport import open_transport
 from hosted_rerank.wire import Call, Transport
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NewType, Protocol, TypeAlias
 
-from hosted_rerank import __version__
+from hosted_rerank._version import __version__
 
 USER_AGENT = f"hosted-rerank/{__version__}"
 """What requests say of their sender; gateways refuse requests that say nothing."""

@@ -158,3 +158,21 @@ def test_lent_clients(host: ModuleType, asking: Asking, rank: Rank, do: Do, way:
     assert heard == ["/inference/v1/rerank"]
     assert not client.is_closed
     do(client, "close")
+
+
+@pytest.mark.parametrize("kind", ["HostedRerank", "FireworksRerank", "NebiusRerank", "RerankRetriever", "end event"])
+def test_every_field_has_a_description(host: ModuleType, kind: str) -> None:
+    """`model_fields` describes each field that the classes add to those of the framework."""
+    public = getattr(host.package, "HostedReRankEndEvent" if kind == "end event" else kind, None)
+    fields = getattr(public, "model_fields", None)
+    if public is None or fields is None:  # LangChain has no end event; LlamaIndex' retriever is no model
+        pytest.skip("not a pydantic model of this framework")
+    theirs = {
+        name
+        for base in public.__mro__
+        if base.__module__.startswith(("langchain_core.", "llama_index"))
+        for name in getattr(base, "model_fields", ())
+    }
+    own = {name: field.description for name, field in fields.items() if name not in theirs}
+    assert own
+    assert not [name for name, description in own.items() if not description]

@@ -99,7 +99,8 @@ def test_pickle_with_a_function() -> None:
 def test_pickle_says_nothing(asking: Asking, do: Do, caplog: pytest.LogCaptureFixture) -> None:
     """Of a reranker that was used, with its callbacks and a custom client, LlamaIndex finds nothing to leave out."""
     with httpx.Client() as client:
-        reranker = asking(FireworksRerank, callback_manager=CallbackManager([]), client=client)
+        clients = {"client": client, "async_client": httpx.AsyncClient()}
+        reranker = asking(FireworksRerank, callback_manager=CallbackManager([]), **clients)
         do(reranker, "postprocess_nodes", nodes(), query_str=QUERY)
         pickle.loads(pickle.dumps(reranker))
     assert not [record for record in caplog.records if "npickleable" in record.getMessage()]

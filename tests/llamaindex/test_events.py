@@ -12,7 +12,6 @@ pytest.importorskip("llama_index.core")
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload, LlamaDebugHandler
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.schema import QueryBundle
-from tests.llamaindex.observer_for import Events, Spans, observer_for
 
 from hosted_rerank import AuthenticationError, RerankError
 from llamaindex_hosted_rerank import FireworksRerank, HostedRerank, HostedReRankEndEvent, NebiusRerank
@@ -20,6 +19,7 @@ from tests.adapters.fixtures import Asking, Do
 from tests.conftest import KEY, QUERY
 from tests.hostile import HostileServer, eventually, ranked, reply, silence
 from tests.llamaindex.shelf import engine_with, nodes, texts
+from tests.llamaindex.watching import Events, Spans, watching
 
 PAIR = ["ReRankStartEvent", "ReRankEndEvent"]
 MODEL = "accounts/fireworks/models/qwen3-reranker-8b"
@@ -27,7 +27,7 @@ MODEL = "accounts/fireworks/models/qwen3-reranker-8b"
 
 @pytest.fixture
 def watched() -> Iterator[tuple[Events, Spans]]:
-    with observer_for() as handlers:
+    with watching() as handlers:
         yield handlers
 
 

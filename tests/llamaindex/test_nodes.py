@@ -208,7 +208,7 @@ def test_question_as_text(asking: Asking, do: Do, server: HostileServer) -> None
 def test_text_is_what_llama_index_says(
     text: str, metadata: dict[str, Any], left_out: list[str], separator: str
 ) -> None:
-    """What is sent of a node is its content for an embedder, whatever shortcut is taken to it."""
+    """A node's text is its content for an embedder, whatever its metadata, separator and template."""
     node = TextNode(text=text, metadata=metadata, excluded_embed_metadata_keys=left_out, metadata_separator=separator)
     (sent,) = node_texts([NodeWithScore(node=node)], None, MetadataMode.EMBED)
     assert sent == (node.get_content(metadata_mode=MetadataMode.EMBED) if text.strip() else text)

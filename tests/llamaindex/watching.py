@@ -64,7 +64,7 @@ class Spans(BaseSpanHandler[BaseSpan]):
 
 
 @contextmanager
-def observer_for() -> Iterator[tuple[Events, Spans]]:
+def watching() -> Iterator[tuple[Events, Spans]]:
     """Attach the handlers for a while."""
     root, events, spans = get_dispatcher(), Events(), Spans()
     root.event_handlers.append(events)

@@ -31,7 +31,7 @@ def made() -> Sequence[Reranker]:
         name="mine",
         url="https://h.example/v1/rerank",
         dialect=Dialect(instruction="task", options={"tier": ("a", "b"), "user": str}),
-        env=("MINE_API_KEY",),
+        api_key_env=("MINE_API_KEY",),
         errors={418: PermissionDeniedError},
         allow_http=True,
         max_response_bytes=1 << 20,

@@ -72,7 +72,7 @@ class Exchange:
         span = self.observer.on_batch_start(len(self.batch.text_indices)) if several else None
         failed: RerankError | None = None
         try:
-            return (yield from self._attempts(span))
+            return (yield from self._attempts())
         except RerankError as error:
             error.attempts, failed = self.attempts, error
             raise
@@ -83,13 +83,13 @@ class Exchange:
             if several:
                 self.observer.on_batch_end(span, self.attempts, failed)
 
-    def _attempts(self, span: Any) -> Generator[Step, Any, BatchResult]:
+    def _attempts(self) -> Generator[Step, Any, BatchResult]:
         retries, waited = 0, 0.0
         request: Request | None = None
         pages: list[Ranking] = []
         while True:
             left = yield from self._wait_for_turn()
-            request = request or self._encode(span)
+            request = request or self._encode()
             outcome = yield from self._send(request, left)
             self.is_probe = False
             verdict = classify(outcome, self.plan.endpoint.provider)
@@ -111,9 +111,9 @@ class Exchange:
             retries += 1
             waited += delay
 
-    def _encode(self, span: Any) -> Request:
+    def _encode(self) -> Request:
         request = encode_request(self.plan, self.batch, self.top_n, self.key, self.started)
-        headers = self.observer.trace_headers(span)
+        headers = self.observer.trace_headers()
         return replace(request, headers={**headers, **request.headers}) if headers else request
 
     def _send(self, request: Request, left: float) -> Generator[Request, Any, Outcome]:

@@ -1,4 +1,4 @@
-"""A ranking before and after, side by side: texts, LangChain's documents or LlamaIndex's nodes."""
+"""A comparison of a ranking with the one before it, of texts, LangChain documents or LlamaIndex nodes."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A ranking and where its documents stood before. Notebooks and rich show it as a table, `str` as lines."""
+    """A ranking with the previous rank of each document. Notebooks and rich show a table, `str` returns lines."""
 
     lines: tuple[Line, ...]
     """The documents, in their new order."""
     left_out: tuple[Line, ...]
-    """Those that are not there any more, as they stood; their `after` is one more than the others'."""
+    """The documents that left the ranking, in their old order. Their `after` is one more than the last rank."""
     title: str = ""
+    """The line above the table."""
     below: str = ""
+    """The line below the table."""
 
     def _repr_html_(self) -> str:
         return as_html(self.lines, self.title, self.below)
@@ -41,20 +43,23 @@ def compare(
     title: str = "",
     score_key: str = "relevance_score",
 ) -> Comparison:
-    """Return a ranking beside the one before it, as something that shows itself.
+    """Compare a ranking with the one before it.
 
     Args:
-        before: The candidates as they came: texts, LangChain documents or LlamaIndex nodes.
-        after: What a reranker made of them: the same kind, or the response of `Reranker.rerank`. Documents are found
-            again by id, or by text where they have none.
-        title: What stands above it, such as the question.
-        score_key: Where LangChain documents have their score.
+        before: The candidates in their original order: texts, LangChain documents or LlamaIndex nodes.
+        after: The reranked candidates: items of the same kind, or the response of `Reranker.rerank`. Items are matched
+            by id, or by text if they have no id.
+        title: The line above the table, such as the question.
+        score_key: The metadata key of the score in LangChain documents.
+
+    Returns:
+        The comparison, which notebooks and terminals can show.
 
     Raises:
-        TypeError: One of them is neither a text nor a document nor a node.
+        TypeError: `before` or `after` is not a list, or an item is not a text, a document or a node.
     """
     check_list("before", before, object)
-    shown = [_read(item, score_key) for item in before]
+    shown = [_read_item(item, score_key) for item in before]
     if isinstance(after, RerankResponse):
         kept = [shown[result.index] for result in after.results]
         places: list[int | None] = [result.index + 1 for result in after.results]
@@ -62,8 +67,8 @@ def compare(
         below = after.summary
     else:
         check_list("after", after, object)
-        kept = [_read(item, score_key) for item in after]
-        places = _find(shown, kept)
+        kept = [_read_item(item, score_key) for item in after]
+        places = _previous_ranks(shown, kept)
         scores = [(item.score, None) for item in kept]
         below = f"{len(kept)} of {len(shown)} kept"
     lines = [
@@ -76,16 +81,16 @@ def compare(
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """What is shown of a document, and what it is known by."""
+class _Item:
+    """The text, id and score of a document."""
 
     text: str
     id: str | None
     score: float | None
 
 
-def _find(before: Sequence[_Shown], after: Sequence[_Shown]) -> list[int | None]:
-    """The places, from 1, where documents stood: found by id, or by text where a step in between lost the id."""
+def _previous_ranks(before: Sequence[_Item], after: Sequence[_Item]) -> list[int | None]:
+    """Return the previous rank of each item, from 1, matched by id, or by text if the item has no id."""
     where: dict[tuple[str, str], deque[int]] = {}
     for place, item in enumerate(before, 1):
         if item.id is not None:
@@ -102,13 +107,13 @@ def _find(before: Sequence[_Shown], after: Sequence[_Shown]) -> list[int | None]
     return places
 
 
-def _read(item: Any, score_key: str) -> _Shown:
-    """A text, or what has the attributes of LangChain's `Document` or LlamaIndex's `NodeWithScore`."""
+def _read_item(item: Any, score_key: str) -> _Item:
+    """Return the item for a text or for an object with the attributes of a `Document` or a `NodeWithScore`."""
     if isinstance(item, str):
-        return _Shown(item, None, None)
+        return _Item(item, None, None)
     if hasattr(item, "page_content"):
         score = item.metadata.get(score_key)
-        return _Shown(item.page_content, item.id, score)
+        return _Item(item.page_content, item.id, score)
     if hasattr(item, "node") and hasattr(item.node, "get_content"):
-        return _Shown(item.node.get_content(), item.node.node_id, item.score)
-    raise TypeError(f"before and after hold texts, LangChain documents or LlamaIndex nodes, not {type(item).__name__}")
+        return _Item(item.node.get_content(), item.node.node_id, item.score)
+    raise TypeError(f"before and after must hold texts, documents or nodes, not {type(item).__name__}")

@@ -1,4 +1,4 @@
-"""Pictures of a rerank for a notebook, by matplotlib. They read without colour: by hatching, dashes and markers."""
+"""Plots of a rerank by matplotlib. Hatching, dashes and markers make them readable without colour."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _UP, _DOWN, _GONE = "#4269d0", "#b5651d", "#999999"
-_WORDS = 42
-"""Characters of a label."""
+_MAX_LABEL_CHARS = 42
+"""The largest number of characters of a label."""
 
 
 def plot_ranks(
@@ -21,20 +21,23 @@ def plot_ranks(
     top: int = 10,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw who moved where: places before on the left, after on the right.
+    """Draw how the documents moved: the old ranks on the left, the new ranks on the right.
 
     Args:
-        before: The candidates as they came, or a `Comparison`.
-        after: What a reranker made of them, as `compare` takes it.
-        top: Places to show on both sides; what comes from further down, or goes there, starts or ends at the edge.
-        ax: Where to draw; a new figure by default.
+        before: The candidates in their original order, or a `Comparison`.
+        after: The reranked candidates, as `compare` takes them; unused with a `Comparison`.
+        top: The number of ranks to show on both sides. A line from or to a lower rank starts or ends at the edge.
+        ax: The axes to draw on; `None` draws on a new figure.
+
+    Returns:
+        The axes with the plot.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
     drawn = before if isinstance(before, Comparison) else compare(before, () if after is None else after)
-    chosen = _axes(ax, height=0.42 * (top + 2))
-    axes: Any = chosen  # its own types are looser than what it takes
+    chosen = _axes_or_new(ax, height=0.42 * (top + 2))
+    axes: Any = chosen  # the types of matplotlib are incomplete
     for line in (*drawn.lines, *drawn.left_out):
         start = min(line.before or top + 1, top + 1)
         end = top + 1 if line in drawn.left_out else min(line.after, top + 1)
@@ -66,24 +69,27 @@ def plot_scores(
     bins: int = 30,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw how scores are distributed, and where a threshold would cut.
+    """Draw a histogram of scores, and the position of a threshold.
 
     Args:
-        scores: The scores, of one answer or of many; `None`s are left out.
-        relevant: For each score whether its document is relevant, if that is known.
-        threshold: What `score_threshold` would be.
-        bins: Columns of the histogram.
-        ax: Where to draw; a new figure by default.
+        scores: The scores of one response or of several; `None` is skipped.
+        relevant: For each score, whether its document is relevant; `None` if it is unknown.
+        threshold: The `score_threshold` to mark; `None` marks none.
+        bins: The number of bins of the histogram.
+        ax: The axes to draw on; `None` draws on a new figure.
+
+    Returns:
+        The axes with the plot.
 
     Raises:
         ImportError: matplotlib is not installed.
-        ValueError: There are not as many judgements as scores.
+        ValueError: `relevant` and `scores` differ in length.
     """
     given = [r.relevance_score for r in scores.results] if isinstance(scores, RerankResponse) else list(scores)
     if relevant is not None and len(relevant) != len(given):
-        raise ValueError(f"relevant must say it of each score: {len(given)} scores, {len(relevant)} judgements")
+        raise ValueError(f"relevant must have a value for each score: {len(given)} scores, {len(relevant)} judgements")
     judged = [(score, relevant[place] if relevant else False) for place, score in enumerate(given) if score is not None]
-    chosen = _axes(ax, height=3.2)
+    chosen = _axes_or_new(ax, height=3.2)
     axes: Any = chosen
     parts = [[score for score, is_relevant in judged if is_relevant == wanted] for wanted in (False, True)]
     names = ["irrelevant", "relevant"] if relevant is not None else ["documents", ""]
@@ -111,11 +117,11 @@ def plot_scores(
 
 
 def _label(words: str) -> str:
-    text = words if len(words) <= _WORDS else words[: _WORDS - 1] + "…"
-    return text.replace("$", r"\$")  # not a formula
+    text = words if len(words) <= _MAX_LABEL_CHARS else words[: _MAX_LABEL_CHARS - 1] + "…"
+    return text.replace("$", r"\$")  # a bare $ would start a formula
 
 
-def _axes(ax: "Axes | None", height: float) -> "Axes":
+def _axes_or_new(ax: "Axes | None", height: float) -> "Axes":
     if ax is not None:
         return ax
     try:

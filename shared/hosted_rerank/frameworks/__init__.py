@@ -1,1 +1,1 @@
-"""What the LangChain and the LlamaIndex class share: settings and serialization."""
+"""The settings, overrides and serialization that the LangChain and the LlamaIndex package share."""

@@ -1,5 +1,6 @@
-"""What of a reranker may be written down, as JSON: everything but secrets."""
+"""The JSON form of a provider, and headers and parameters without secrets."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,16 +10,23 @@ from hosted_rerank.providers.auth import AwsSignature, GoogleCredentials, IbmTok
 from hosted_rerank.providers.dialect import Dialect, Prompt
 from hosted_rerank.providers.json_path import is_object
 from hosted_rerank.providers.url import without_credentials
+from hosted_rerank.reranker import Reranker
 
-_AUTHS: dict[str, Any] = {kind.__name__: kind for kind in (KeyHeader, GoogleCredentials, AwsSignature, IbmToken)}
-_KINDS = {kind.__name__: kind for kind in (str, int, float, bool, dict, list)}
+_AUTH_CLASSES: dict[str, Any] = {kind.__name__: kind for kind in (KeyHeader, GoogleCredentials, AwsSignature, IbmToken)}
+_OPTION_TYPES = {kind.__name__: kind for kind in (str, int, float, bool, dict, list)}
 
 
-def dump_provider(provider: str | Provider) -> str | dict[str, Any]:
-    """Return a provider as JSON: its name if it is a row of ours, else the whole row.
+def serialize_provider(provider: str | Provider) -> str | dict[str, Any]:
+    """Return a provider as JSON.
+
+    Args:
+        provider: The name of a provider, or a `Provider`.
+
+    Returns:
+        The name if `PROVIDERS` has an equal provider; otherwise a mapping with every field of the provider.
 
     Raises:
-        ValueError: The row has an error class that is not of `hosted_rerank.errors`, so it could not be loaded again.
+        ValueError: The class of `auth` or of an error is not one of `hosted_rerank`, so the JSON could not be read.
     """
     if isinstance(provider, str):
         return provider
@@ -27,48 +35,82 @@ def dump_provider(provider: str | Provider) -> str | dict[str, Any]:
     row = asdict(provider)
     kinds = provider.dialect.options.items()
     row["dialect"]["options"] = {name: v.__name__ if isinstance(v, type) else list(v) for name, v in kinds}
-    if type(provider.auth) not in _AUTHS.values():
-        raise ValueError(f"provider {provider.name!r} cannot be dumped: {type(provider.auth).__name__} is not of ours")
+    if type(provider.auth) not in _AUTH_CLASSES.values():
+        raise ValueError(
+            f"provider {provider.name!r} cannot be serialized: auth is a {type(provider.auth).__name__}; "
+            f"use one of {', '.join(_AUTH_CLASSES)}"
+        )
     row["auth"]["kind"] = type(provider.auth).__name__
     for kind in provider.errors.values():
         if getattr(errors, kind.__name__, None) is not kind:
-            raise ValueError(f"provider {provider.name!r} cannot be dumped: {kind.__name__} is none of our errors")
+            raise ValueError(
+                f"provider {provider.name!r} cannot be serialized: errors has {kind.__name__}; "
+                "use a class of hosted_rerank.errors"
+            )
     row["errors"] = [[about, kind.__name__] for about, kind in provider.errors.items()]
     return row
 
 
-def load_provider(dumped: Any) -> Any:
-    """Return the provider that `dump_provider` dumped; anything but a mapping as it is.
+def deserialize_provider(dumped: Any) -> Any:
+    """Return a provider from the JSON of `serialize_provider`.
+
+    Args:
+        dumped: The mapping that `serialize_provider` returned. Any other value is returned unchanged.
+
+    Returns:
+        A `Provider`, or the value itself if it is not a mapping.
 
     Raises:
-        ValueError: The mapping is no such dump.
+        ValueError: The mapping does not describe a provider.
     """
     if not is_object(dumped):
         return dumped
     try:
-        return _load_row(dumped)
+        return _deserialize_row(dumped)
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise ValueError("provider is a mapping, but not one that a dump wrote: pass a name or a Provider") from None
+        raise ValueError("provider must be a name or a Provider, not a mapping that no dump wrote") from None
 
 
-def _load_row(dumped: dict[str, Any]) -> Provider:
+def _deserialize_row(dumped: dict[str, Any]) -> Provider:
     dialect: dict[str, Any] = dict(dumped["dialect"])
     kinds = dialect["options"].items()
-    dialect["options"] = {name: _KINDS[v] if isinstance(v, str) else tuple(v) for name, v in kinds}
+    dialect["options"] = {name: _OPTION_TYPES[v] if isinstance(v, str) else tuple(v) for name, v in kinds}
     dialect["prompt"] = dialect["prompt"] and Prompt(**dialect["prompt"])
     row: dict[str, Any] = {**dumped, "dialect": Dialect(**_with_tuples(dialect, "usage"))}
     auth: dict[str, Any] = dict(dumped["auth"])
-    row["auth"] = _AUTHS[auth.pop("kind")](**auth)
+    row["auth"] = _AUTH_CLASSES[auth.pop("kind")](**auth)
     row["errors"] = {about: getattr(errors, kind) for about, kind in dumped["errors"]}
     row["settings_env"] = {name: tuple(env) for name, env in dumped["settings_env"].items()}
     return Provider(**_with_tuples(row, "api_key_env", "request_id_headers", "listwise_models"))
 
 
 def _with_tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The fields with what JSON made lists of."""
+    """Return the fields with the named lists converted back to tuples."""
     return fields | {name: tuple(fields[name]) for name in names}
 
 
+def serialize_fallbacks(fallbacks: Sequence[str | Provider | Reranker]) -> list[Any]:
+    """Return fallbacks as JSON.
+
+    Args:
+        fallbacks: The fallbacks in the order of their turns.
+
+    Returns:
+        One JSON value for each provider. A `Reranker` is left out, because it has no JSON form.
+
+    Raises:
+        ValueError: `serialize_provider` cannot serialize one of the providers.
+    """
+    return [serialize_provider(fallback) for fallback in fallbacks if not isinstance(fallback, Reranker)]
+
+
 def serialize_without_secrets(values: dict[str, str] | None) -> dict[str, str] | None:
-    """Return headers or query parameters without those that may hold a secret."""
+    """Return headers or query parameters without secrets.
+
+    Args:
+        values: Headers or query parameters, by name.
+
+    Returns:
+        The entries whose names do not suggest a secret; `None` for `None`.
+    """
     return values and without_credentials(values)

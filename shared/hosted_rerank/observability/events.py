@@ -28,12 +28,12 @@ class CallObserver:
         """Reports the answer of the call."""
 
     def on_batch_start(self, documents: int) -> Any:
-        """Reports the start of one of several requests; `on_batch_end` and `trace_headers` get what this returns."""
+        """Reports the start of one of several requests; `on_batch_end` gets what this returns."""
 
     def on_batch_end(self, span: Any, attempts: int, error: RerankError | None) -> None:
         """Reports the end of one of several requests."""
 
-    def trace_headers(self, span: Any) -> Mapping[str, str]:  # noqa: ARG002 - a subclass needs it
+    def trace_headers(self) -> Mapping[str, str]:
         """Returns HTTP headers that carry the trace to the server."""
         return {}
 

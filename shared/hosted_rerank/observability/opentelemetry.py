@@ -8,8 +8,9 @@ with `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`, and then the que
 import os
 import time
 from collections.abc import Mapping
+from contextvars import Token
 from functools import cache
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from opentelemetry import context, metrics, trace
@@ -31,6 +32,14 @@ _KNOWN = {
 """What the conventions call providers, where it is not the row's name."""
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS = tuple(4.0**power for power in range(14))
+
+
+class _BatchSpan(NamedTuple):
+    """The span of one of several requests."""
+
+    span: Span
+    token: Token[context.Context]
+    """Restores the context before it."""
 
 
 class TracedCall(CallObserver):
@@ -96,22 +105,24 @@ class TracedCall(CallObserver):
             counted = {**self._about, "gen_ai.token.type": "input"}
             self._meters.tokens.record(tokens, counted, context=self._context)
 
-    def on_batch_start(self, documents: int) -> Span:
-        """Begin a span below the call's."""
+    def on_batch_start(self, documents: int) -> _BatchSpan:
+        """Starts a span below the call's, which is the current one until `on_batch_end`."""
         attributes = {**self._about, "hosted_rerank.documents": documents}
-        return _tracer().start_span("rerank request", self._context, SpanKind.CLIENT, attributes)
+        span = _tracer().start_span("rerank request", self._context, SpanKind.CLIENT, attributes)
+        return _BatchSpan(span, context.attach(trace.set_span_in_context(span, self._context)))
 
-    def on_batch_end(self, span: Span, attempts: int, error: RerankError | None) -> None:
-        """End it."""
-        span.set_attribute("hosted_rerank.requests", attempts)
+    def on_batch_end(self, span: _BatchSpan, attempts: int, error: RerankError | None) -> None:
+        """Ends the span of one of several requests."""
+        context.detach(span.token)
+        span.span.set_attribute("hosted_rerank.requests", attempts)
         if error is not None:
-            _failed(span, error)
-        span.end()
+            _failed(span.span, error)
+        span.span.end()
 
-    def trace_headers(self, span: Span | None) -> Mapping[str, str]:
+    def trace_headers(self) -> Mapping[str, str]:
         """Returns the headers of the propagators that are set up, `traceparent` by default."""
         headers: dict[str, str] = {}
-        inject(headers, self._context if span is None else trace.set_span_in_context(span, self._context))
+        inject(headers)
         return headers
 
     def on_request_start(self) -> None:

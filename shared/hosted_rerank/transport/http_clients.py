@@ -6,12 +6,12 @@ with one connection has nothing to look at, and `client_pool` keeps the free one
 
 import os
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from hosted_rerank.errors import ConfigurationError
@@ -25,7 +25,9 @@ C = TypeVar("C")
 KEEP_ALIVE = 90.0
 """Seconds that an idle connection is kept. Users pause for a minute, and a new connection costs several round trips."""
 
-_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+_PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+_LIKE = f"it must be like http://host:8080, with a host, a port up to 65535 and one of {', '.join(_PROXY_SCHEMES)}"
 
 
 def make_client(url: str) -> "httpx.Client":
@@ -53,38 +55,55 @@ def make_async_client(url: str) -> "httpx.AsyncClient":
 def _make(kind: Callable[..., C], url: str) -> C:
     import httpx  # noqa: PLC0415 - as above
 
-    settings: dict[str, Any] = {
-        "verify": _tls_context(),
-        "limits": httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE),
-        "headers": {"user-agent": USER_AGENT},
-        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),  # an account's cookies must not reach another's
-        "follow_redirects": False,
-    }
-    # A key that goes to this machine must not leave it by a proxy.
-    trust_env = urlsplit(url).hostname not in LOOPBACK
+    target = urlsplit(url)
+    trust_env = target.hostname not in LOOPBACK  # a key that goes to this machine must not leave it by a proxy
+    proxies = _proxies() if trust_env else {}
+    needs_tls = target.scheme == "https" or "https" in proxies.values()
+    context = _tls_context() if needs_tls else _trusts_nothing()
     try:
-        return kind(**settings, trust_env=trust_env)
-    except (ImportError, ValueError, httpx.InvalidURL) as problem:
-        raise _proxy_error(problem) from None
+        return kind(
+            verify=context,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE),
+            headers={"user-agent": USER_AGENT},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # cookies must not reach another account
+            follow_redirects=False,
+            trust_env=trust_env,
+        )
+    except ImportError:
+        name, scheme = next((pair for pair in proxies.items() if pair[1].startswith("socks")), ("ALL_PROXY", "socks5"))
+        problem = f"{name} names a {scheme} proxy, which needs socksio: pip install 'httpx[socks]'"
+        raise ConfigurationError(problem) from None
+    except (ValueError, httpx.InvalidURL) as error:
+        problem = f"the proxy settings of this system cannot be used ({type(error).__name__})"
+        raise ConfigurationError(problem) from None
 
 
-def _proxy_error(problem: Exception) -> ConfigurationError:
-    """Returns the error for a proxy setting, with the name of its variable and without its address' password."""
-    import httpx  # noqa: PLC0415 - as above
+def _proxies() -> dict[str, str]:
+    """Returns the scheme of each proxy that the environment names, by the name of its variable.
 
-    for name in (variable for proxy in _PROXIES for variable in (proxy.lower(), proxy)):
-        value = os.environ.get(name, "")
+    Raises:
+        ConfigurationError: One of them is not the address of a proxy. The message does not show its password.
+    """
+    found: dict[str, str] = {}
+    for name in (*_PROXY_VARIABLES, *map(str.lower, _PROXY_VARIABLES)):
+        value = os.environ.get(name, "").strip()
+        if not value:
+            continue
         try:
-            httpx.Client(proxy=value if "://" in value else f"http://{value}", verify=_tls_context()).close()
-        except ImportError:
-            return ConfigurationError(f"{name} names a SOCKS proxy, which needs socksio: pip install 'httpx[socks]'")
-        except (ValueError, httpx.InvalidURL):
-            if value:
-                return ConfigurationError(
-                    f"{name} is not the address of a proxy: it must be like http://host:8080, with http, https, socks5"
-                    " or socks5h, and a port that is a number"
-                )
-    return ConfigurationError(f"the proxy settings of this system cannot be used ({type(problem).__name__})")
+            proxy = urlsplit(value if "://" in value else f"http://{value}")
+            wrong = proxy.port == 0 or not proxy.hostname or proxy.scheme not in _PROXY_SCHEMES
+        except ValueError:  # the port is not a number, or too large
+            raise ConfigurationError(f"{name} is not the address of a proxy: {_LIKE}") from None
+        if wrong:
+            raise ConfigurationError(f"{name} names a proxy of the scheme {proxy.scheme!r}: {_LIKE}")
+        found[name] = proxy.scheme
+    return found
+
+
+@cache
+def _trusts_nothing() -> ssl.SSLContext:
+    """Returns the context of clients that never speak TLS; loading certificates takes 20 to 90 ms."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _tls_context() -> ssl.SSLContext:
@@ -105,7 +124,7 @@ def _load_tls_context(file: str | None, folder: str | None) -> ssl.SSLContext:
 
 
 @contextmanager
-def _certificates(file: str | None, folder: str | None) -> Iterator[None]:
+def _certificates(file: str | None, folder: str | None) -> Generator[None]:
     if file and not Path(file).is_file():
         raise ConfigurationError(f"SSL_CERT_FILE names {file}, which is not a file: correct it or unset it")
     if folder and not Path(folder).is_dir():

@@ -1,0 +1,166 @@
+"""The pydantic fields that `HostedRerank` has in both frameworks."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr
+
+from hosted_rerank.call.batching import CONCURRENCY
+from hosted_rerank.frameworks.serialization import (
+    deserialize_provider,
+    serialize_fallbacks,
+    serialize_provider,
+    serialize_without_secrets,
+)
+from hosted_rerank.providers import Provider
+from hosted_rerank.providers.endpoint import ScoreTransformChoice
+from hosted_rerank.reranker import Reranker
+
+Fallback = Annotated[str | Provider | Reranker, BeforeValidator(deserialize_provider)]
+ProviderField = Annotated[str | Provider, BeforeValidator(deserialize_provider), PlainSerializer(serialize_provider)]
+
+
+class RerankFields(BaseModel):
+    """The fields of `RerankSettings`, with their descriptions, and nothing else."""
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # an input may be a key
+        protected_namespaces=(),
+        validate_assignment=True,
+    )
+
+    provider: ProviderField = Field(
+        default="fireworks",
+        description=(
+            'The API: a name ("fireworks", "cohere", "vllm", "local", ...) or a custom `hosted_rerank.Provider`.'
+        ),
+    )
+    model: str | None = Field(
+        default=None,
+        description="The id of the model, sent unchanged; `None` selects the default model of the provider.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description=(
+            "The API key; `None` reads the environment variable of the provider at each call. Pickles and dumps "
+            "omit it."
+        ),
+    )
+    base_url: str | None = Field(
+        default=None,
+        description=(
+            "Another URL of the same API, with or without the path of the endpoint. The key is optional there."
+        ),
+    )
+    top_n: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        default=3, description="The largest number of documents to return, at least 1; `None` returns all."
+    )
+    score_threshold: Annotated[float, Field(allow_inf_nan=False, strict=True)] | None = Field(
+        default=None,
+        description=(
+            "The lowest relevance score to return. A threshold also drops blank documents, which have no score."
+        ),
+    )
+    instruction: str | None = Field(
+        default=None,
+        description='What "relevant" means, for models that take an instruction (Fireworks calls it `task`).',
+    )
+    instruction_in_query: bool = Field(
+        default=False, description="Whether the instruction is put before the query if the API has no field for it."
+    )
+    score_transform: ScoreTransformChoice = Field(
+        default="auto",
+        description=(
+            'The conversion of scores: "auto" applies the sigmoid if the provider returns logits, "sigmoid" '
+            'applies it always, "none" keeps the scores of the API. `score_threshold` applies to the converted '
+            "scores."
+        ),
+    )
+    timeout: float = Field(default=30.0, description="Seconds for one attempt.")
+    deadline: float | None = Field(
+        default=None, description="Seconds for a whole call, including retries and waits; `None` sets no limit."
+    )
+    max_retries: int = Field(
+        default=2, description="The number of attempts after the first one, for errors that are temporary."
+    )
+    batch_size: int | None = Field(
+        default=None,
+        description="The largest number of documents in one request; `None` uses the limit of the provider.",
+    )
+    max_concurrency: int = Field(
+        default=CONCURRENCY, description="The largest number of concurrent requests with the same host, model and key."
+    )
+    max_document_chars: int | None = Field(
+        default=None, description="The number of characters of a document to send; `None` sends all."
+    )
+    dedupe: bool = Field(default=True, description="Whether documents with equal text are sent only once.")
+    cache: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description=(
+            "The cache of scores, a `MutableMapping[str, float]`: a dict, `cachetools.TTLCache`, "
+            "`diskcache.Cache`. Pickles and dumps omit it."
+        ),
+    )
+    on_error: Literal["raise", "passthrough"] = Field(
+        default="raise",
+        description=(
+            'The reaction to an outage of the API. "raise" raises the error. "passthrough" logs it and returns '
+            "the affected documents without new scores, in input order after the scored ones, at most `top_n` in "
+            "all; their metadata names the error under `rerank_error`. A wrong request, a 401, a 403 and a "
+            "cancellation always raise."
+        ),
+    )
+    fallbacks: Annotated[list[Fallback], PlainSerializer(serialize_fallbacks)] | None = Field(
+        default=None,
+        description=(
+            "The rerankers to try in turn if the provider fails: names of providers, `Provider`s or `Reranker`s. "
+            "Dumps omit `Reranker`s."
+        ),
+    )
+    rate_limiter: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description=(
+            "LangChain's `BaseRateLimiter` or an equivalent; each request acquires it once. Pickles and dumps omit it."
+        ),
+    )
+    headers: Annotated[dict[str, str], PlainSerializer(serialize_without_secrets)] | None = Field(
+        default=None,
+        repr=False,
+        description="Additional HTTP headers. Pickles and dumps omit a header if its name suggests a secret.",
+    )
+    params: Annotated[dict[str, str], PlainSerializer(serialize_without_secrets)] | None = Field(
+        default=None,
+        repr=False,
+        description=(
+            "Additional query parameters, and parts of the URL such as Bedrock's `region`. Pickles and dumps omit "
+            "a parameter if its name suggests a secret."
+        ),
+    )
+    options: dict[str, Any] | None = Field(
+        default=None, description="Additional fields of the request body, from the options that the provider lists."
+    )
+    extra_body: dict[str, Any] | None = Field(
+        default=None,
+        description="Fields of the request body that the provider does not list, for APIs that ignore unknown fields.",
+    )
+    client: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="A custom `httpx.Client` for blocking calls; it is never closed here. Pickles and dumps omit it.",
+    )
+    async_client: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description=(
+            "A custom `httpx.AsyncClient` for async calls; it is never closed here. Pickles and dumps omit it."
+        ),
+    )

@@ -1,0 +1,136 @@
+"""Sends requests over the caller's own httpx or httpx2 clients, which are used as they are and never closed."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
+from math import inf
+from typing import Any, Protocol
+
+from hosted_rerank.errors import ConfigurationError
+from hosted_rerank.transport.httpx_exchange import aread, failures, read
+from hosted_rerank.transport.response_reader import ResponseReader
+from hosted_rerank.wire import Outcome, Request
+
+
+class HTTPClient(Protocol):
+    """What is needed of an `httpx.Client` or `httpx2.Client`."""
+
+    @property
+    def headers(self) -> Any: ...
+
+    def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def send(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class AsyncHTTPClient(Protocol):
+    """What is needed of an `httpx.AsyncClient` or `httpx2.AsyncClient`."""
+
+    @property
+    def headers(self) -> Any: ...
+
+    def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    async def send(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class CustomClientTransport:
+    """Sends requests over the caller's own clients.
+
+    Args:
+        client: For blocking calls.
+        async_client: For awaiting calls.
+    """
+
+    custom_client = True
+
+    def __init__(self, client: HTTPClient | None, async_client: AsyncHTTPClient | None) -> None:
+        self._client, self._async_client = client, async_client
+        self._used: set[str] = set()
+        """Ways of calling that had an answer, so that the client may hold a connection."""
+
+    def send(self, request: Request) -> Outcome:
+        """Sends a request over the blocking client; `check_way` has seen that there is one."""
+        reader = ResponseReader(request)
+        reader.reused_connection = "blocking" in self._used
+        client = self._client
+        try:
+            if request.deadline < inf:
+                _within_deadline(lambda: read(client, request, reader), request)
+            else:
+                read(client, request, reader)
+        except failures() as error:
+            return reader.failed(error)
+        self._used.add("blocking")
+        return reader.outcome()
+
+    async def asend(self, request: Request) -> Outcome:
+        """Sends a request over the awaiting client; `check_way` has seen that there is one."""
+        reader = ResponseReader(request)
+        reader.reused_connection = "awaiting" in self._used
+        try:
+            await aread(self._async_client, request, reader)
+        except failures() as error:
+            return reader.failed(error)
+        self._used.add("awaiting")
+        return reader.outcome()
+
+    def close(self) -> None:
+        """Does nothing: the clients are the caller's."""
+
+    async def aclose(self) -> None:
+        """Does nothing: the clients are the caller's."""
+
+
+def check_client(parameter: str, client: object, kind: str) -> None:
+    """Checks that a value is a client of httpx or httpx2, without importing either.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    classes = {(cls.__module__.partition(".")[0], cls.__name__) for cls in type(client).__mro__}
+    if client is not None and not classes & {("httpx", kind), ("httpx2", kind)}:
+        raise TypeError(f"{parameter} must be an httpx.{kind} or httpx2.{kind}, not {type(client).__name__}")
+
+
+def check_way(needed: str, client: object, async_client: object) -> None:
+    """Checks that a custom client serves a way of calling: where one is given, no call may leave by another.
+
+    Args:
+        needed: "client" for a blocking call, "async_client" for an awaiting one.
+        client: The custom client of blocking calls.
+        async_client: The custom client of awaiting calls.
+
+    Raises:
+        ConfigurationError: Only the other client is given.
+    """
+    if needed == "client" and client is None and async_client is not None:
+        raise ConfigurationError(
+            "async_client= is given and client= is not, and a blocking call would leave by another client:"
+            " pass client= too"
+        )
+    if needed == "async_client" and async_client is None and client is not None:
+        raise ConfigurationError(
+            "client= is given and async_client= is not, and an awaiting call would leave by another client:"
+            " pass async_client= too"
+        )
+
+
+def _within_deadline(work: Callable[[], None], request: Request) -> None:
+    """Runs blocking work in a thread, and abandons the thread at the request's deadline.
+
+    Raises:
+        TimeoutError: The deadline came first. The thread ends by itself, when the client gives up.
+    """
+    future, context = Future[None](), copy_context()
+
+    def run() -> None:
+        try:
+            future.set_result(context.run(work))
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="hosted-rerank-deadline", daemon=True).start()
+    future.result(max(0.0, request.deadline - time.monotonic()))
