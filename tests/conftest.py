@@ -5,13 +5,25 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hosted_rerank import Dialect, Provider, Reranker, RerankResponse
 from tests.hostile import HostileServer
+
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")  # the same examples each time, none kept on disk, no clock
 
 KEY = "sk-test-4f9d0b7a62c1e853"
 QUERY = "Which animal sleeps through the winter?"
@@ -21,12 +33,25 @@ Rerank: TypeAlias = Callable[..., RerankResponse]
 Acme: TypeAlias = Callable[..., Reranker]
 
 
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key and no proxy of whoever runs the tests."""
-    for name in ("FIREWORKS_API_KEY", "NEBIUS_API_KEY", "ACME_API_KEY", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
+KEPT = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP", "LANG", "LC_*", "TZ"),
+    *("PYTHON*", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "PYTEST*", "COVERAGE*", "COV_*", "RAY_*", "INFINITY"),
+    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS", "PROCESSOR_*"),
+    *("USERPROFILE", "USERNAME", "HOMEDRIVE", "HOMEPATH", "APPDATA", "LOCALAPPDATA", "PROGRAM*"),
+    *("__CF_USER_TEXT_ENCODING", "DYLD_*"),
+)
+"""Environment variables of whoever runs the tests that tests and their programs get to see: what Python and this
+repository's tools need, then what Windows and macOS do."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bare_environment() -> Iterator[None]:
+    """Nothing of the environment but what is needed: no key, no proxy, no certificates, no settings of telemetry."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in list(os.environ):
+            if not any(fnmatchcase(name, kept) for kept in KEPT):
+                monkeypatch.delenv(name)
+        yield
 
 
 @pytest.fixture

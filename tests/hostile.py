@@ -20,6 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
+from tests.bounded import patience
+
 End: TypeAlias = Literal["keep", "hang_up", "reset", "gone"]
 """What becomes of a connection: kept, ended in good order, ended with an RST, or held until the client ends it."""
 
@@ -225,7 +227,7 @@ def silence() -> Act:
 
 def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
     """Whether a condition came true in time; for what the server sees a moment after the client did it."""
-    ends = time.monotonic() + seconds
+    ends = time.monotonic() + patience(seconds)
     while not condition() and time.monotonic() < ends:
         time.sleep(0.005)
     return condition()

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.adapters.fixtures import FRAMEWORKS
+from tests.bounded import patience
 
 PACKAGES = {name: f"{name}_hosted_rerank" for name in FRAMEWORKS}
 NAMES = {
@@ -26,7 +27,9 @@ STRANGERS = {
 
 
 def python(code: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=patience(120), check=False
+    )
 
 
 def modules(code: str) -> set[str]:

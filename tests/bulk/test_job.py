@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from typer.testing import CliRunner
 from hosted_rerank.bulk import Columns, Job, JobError, run_job
 from hosted_rerank.bulk.job import Progress
 from hosted_rerank.cli.commands import commands
+from tests.bounded import patience
 from tests.bulk.conftest import serving
-from tests.hostile import HostileServer, Peer, ranking, reply
+from tests.hostile import HostileServer, Peer, eventually, ranking, reply
 
 Rows = Callable[..., Path]
 
@@ -279,12 +279,10 @@ def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
         for _ in range(2):
             with subprocess.Popen([*command, "--resume"], stderr=subprocess.DEVNULL) as driver:
                 done = len(list((tmp_path / "out" / "done").glob("*.json"))) if (tmp_path / "out").exists() else 0
-                end = time.monotonic() + 60
-                while time.monotonic() < end and len(list((tmp_path / "out" / "done").glob("*.json"))) < done + 3:
-                    time.sleep(0.02)
+                assert eventually(lambda: len(list((tmp_path / "out" / "done").glob("*.json"))) >= done + 3, 60)  # noqa: B023 - it is called at once
                 driver.send_signal(signal.SIGKILL)
         assert 0 < len(list((tmp_path / "out" / "done").glob("*.json"))) < 12
-        subprocess.run([*command, "--resume"], check=True, timeout=120, capture_output=True)
+        subprocess.run([*command, "--resume"], check=True, timeout=patience(120), capture_output=True)
         run_job(job(source, tmp_path / "whole", address))
     outputs = [
         [path.read_bytes() for path in sorted((tmp_path / name / "parts").glob("*.jsonl"))] for name in ("out", "whole")

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from hosted_rerank.bulk import Progress, RerankBatch, run_job
+from tests.bounded import patience
 from tests.bulk.conftest import serving
 from tests.bulk.test_job import job, read
+from tests.hostile import eventually
 
 on_ray = pytest.importorskip("hosted_rerank.bulk.on_ray", exc_type=ImportError)
 ray = on_ray.ray
@@ -88,13 +90,11 @@ def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
         command = [sys.executable, "-m", "hosted_rerank.cli", "bulk", str(source), str(tmp_path / "out"), *options]
         on_cluster = ["--engine", "ray", "--workers", "2", "--address", "auto"]
         with subprocess.Popen([*command, *on_cluster], stderr=subprocess.DEVNULL) as driver:
-            end = time.monotonic() + 60
-            while time.monotonic() < end and len(list((tmp_path / "out" / "done").glob("*.json"))) < 4:
-                time.sleep(0.05)
+            assert eventually(lambda: len(list((tmp_path / "out" / "done").glob("*.json"))) >= 4, 60)
             driver.send_signal(signal.SIGKILL)
         assert 4 <= len(list((tmp_path / "out" / "done").glob("*.json"))) < 30
         time.sleep(1)  # its workers notice
-        done = subprocess.run([*command], check=True, timeout=120, capture_output=True, text=True)
+        done = subprocess.run([*command], check=True, timeout=patience(120), capture_output=True, text=True)
         assert "1,500 rows in 30 parts" in done.stderr
         run_job(job(source, tmp_path / "whole", address))
     assert read(tmp_path / "out") == read(tmp_path / "whole")

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from hosted_rerank import DeadlineExceededError, InvalidRequestError, ServerError
+from tests.bounded import patience, within
 from tests.conftest import QUERY, Acme, Rerank
-from tests.core.bounded import within
 from tests.hostile import HostileServer, Peer, eventually, ranking, reply
 
 TEXTS = ["a", "b", "c"]
@@ -220,7 +220,7 @@ def test_deadline_of_who_waits(server: HostileServer, acme: Acme, way: str) -> N
     with pytest.raises(DeadlineExceededError, match="another call"):
         hasty.rerank(QUERY, ["a"]) if way == "blocking" else asyncio.run(hasty.arerank(QUERY, ["a"]))
     assert len(server.requests) == 1
-    thread.join(10)
+    thread.join(patience(10))
 
 
 def test_keys_are_as_documented(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

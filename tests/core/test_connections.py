@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -14,6 +16,7 @@ from hosted_rerank import RerankConnectionError, RerankError
 from hosted_rerank.transport.client_pool import ClientPool
 from hosted_rerank.transport.pool_manager import PoolManager
 from hosted_rerank.transport.response_reader import ResponseReader
+from tests.bounded import patience
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, Peer, eventually, ranking, raw, reply, silence
 
@@ -242,6 +245,51 @@ def test_twenty_event_loops_one_after_the_other(server: HostileServer, acme: Acm
     reranker.close()
     assert eventually(lambda: server.open == 0)
     gc.collect()  # what was left open would warn now, and warnings are errors
+
+
+def test_event_loops_of_one_call_each(server: HostileServer, acme: Acme) -> None:
+    """Ten calls, each in an event loop of its own, use the same connection, or two."""
+    reranker = acme()
+    for _ in range(10):
+        assert asyncio.run(reranker.arerank(QUERY, DOCUMENTS)).attempts == 1
+    assert (len(server.requests), server.connections <= 2) == (10, True)
+
+
+def test_event_loop_within_itself(server: HostileServer) -> None:
+    """In a notebook that patches its event loop to run within itself both ways work, and nothing is said."""
+    pytest.importorskip("nest_asyncio")
+    code = (
+        "import asyncio, nest_asyncio, sys\n"
+        "from hosted_rerank import Provider, Reranker\n"
+        "nest_asyncio.apply()\n"
+        "reranker = Reranker(Provider(name='acme', url=sys.argv[1]), max_retries=0)\n"
+        "async def cell():\n"
+        "    for _ in range(10):\n"
+        "        await reranker.arerank('q', ['a', 'b'])\n"
+        "        asyncio.run(reranker.arerank('q', ['a', 'b']))\n"
+        "        reranker.rerank('q', ['a', 'b'])\n"
+        "asyncio.run(cell())\n"
+        "print('done')\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "dev",
+            "-W",
+            "ignore::DeprecationWarning:nest_asyncio",
+            "-c",
+            code,
+            f"{server.url}/v1/rerank",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=patience(60),
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
+    assert len(server.requests) == 30
+    assert server.connections <= 4
 
 
 def test_event_loops_side_by_side(server: HostileServer, acme: Acme) -> None:

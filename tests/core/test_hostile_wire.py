@@ -18,8 +18,8 @@ from hosted_rerank import (
     RerankError,
     RerankTimeoutError,
 )
+from tests.bounded import ends_within, within
 from tests.conftest import KEY, QUERY, Acme, Rerank
-from tests.core.bounded import within
 from tests.hostile import Act, HostileServer, Peer, encoded, eventually, http, ranked, ranking, raw, silence
 
 BODY = encoded(ranked(0.1, 0.3, 0.2))
@@ -157,9 +157,9 @@ def test_slow_response(act: object, server: HostileServer, acme: Acme, rerank: R
     """`deadline` ends a call that is not done, however busy the server looks, and closes its connection."""
     server.play(act)
     began = time.monotonic()
-    with pytest.raises(DeadlineExceededError) as caught:
+    with ends_within(3.0), pytest.raises(DeadlineExceededError) as caught:
         rerank(acme(timeout=30.0, deadline=0.25))
-    assert 0.2 < time.monotonic() - began < 3.0
+    assert time.monotonic() - began > 0.2
     assert isinstance(caught.value, TimeoutError)
     assert (caught.value.status, len(server.requests)) == (None, 1)
     assert eventually(lambda: server.open == 0)
@@ -242,10 +242,8 @@ def test_nobody_accepts(rerank: Rerank) -> None:
             other.setblocking(False)
             other.connect_ex(busy.getsockname())
         row = Provider(name="acme", url=f"http://127.0.0.1:{busy.getsockname()[1]}/v1/rerank")
-        began = time.monotonic()
-        with pytest.raises(RerankTimeoutError):
+        with ends_within(3.0), pytest.raises(RerankTimeoutError):
             rerank(Reranker(row, api_key=KEY, max_retries=0, timeout=0.25))
-        assert time.monotonic() - began < 3.0
 
 
 def test_upload_that_nobody_reads(acme: Acme) -> None:

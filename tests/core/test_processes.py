@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hosted_rerank import Provider, Reranker, RerankResponse, RerankResult, Usage
+from tests.bounded import patience
 from tests.conftest import DOCUMENTS, KEY, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, eventually, ranking, silence
 
@@ -266,7 +267,7 @@ def test_event_loop_that_is_closed_within_calls(calls: int, way: str, server: Ho
     """
     with start(code, server.url) as program:
         try:
-            said, _ = program.communicate(timeout=20.0)
+            said, _ = program.communicate(timeout=patience(20.0))
         finally:
             program.kill()
     assert said == "1\n"

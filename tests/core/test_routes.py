@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from hosted_rerank import Provider, RequestTooLargeError, RerankConnectionError, Reranker, RerankTimeoutError
+from tests.bounded import within
 from tests.conftest import DOCUMENTS, KEY, QUERY, Rerank
-from tests.core.bounded import within
 from tests.hostile import Act, HostileServer, Peer, eventually, raw, reply
 
 HOST = "rerank.example"
@@ -155,6 +155,16 @@ def test_plain_request_through_a_proxy(proxy: HostileServer, rerank: Rerank) -> 
     seen = proxy.requests[0]
     assert (seen.target, seen.headers["host"]) == (f"http://{HOST}:8080/v1/rerank?a=1", f"{HOST}:8080")
     assert (seen.headers["proxy-authorization"], proxy.connections) == (BASIC, 1)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_asked_without_a_proxy(
+    host: str, proxy: HostileServer, server: HostileServer, rerank: Rerank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes to this machine does not leave it by a proxy, whatever the environment says."""
+    monkeypatch.setenv("ALL_PROXY", proxy.url)
+    assert len(rerank(asks(server.url.replace("127.0.0.1", host))).results) == 3
+    assert (len(server.requests), proxy.connections) == (1, 0)
 
 
 def test_name_that_takes_long(way: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from hosted_rerank import RerankError, ServerError
+from tests.bounded import patience
 from tests.conftest import DOCUMENTS, KEY, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, ranked, ranking, reply
 from tests.tracing import provider
@@ -204,7 +205,9 @@ def test_not_imported_where_the_program_does_not(server: HostileServer) -> None:
         f"Reranker('vllm', 'm', base_url='{server.url}', max_retries=1).rerank({QUERY!r}, {list(DOCUMENTS)!r})\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=patience(60)
+    )
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 

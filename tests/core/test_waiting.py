@@ -16,6 +16,7 @@ from hosted_rerank import (
     RerankTimeoutError,
     ServerError,
 )
+from tests.bounded import ends_within, patience
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer, ranking, raw, reply, silence
 
@@ -42,7 +43,7 @@ def test_wait_that_a_server_asks_for(
     server.play(reply(429, {"detail": "slow down"}, **headers), ranking())
     response = rerank(acme(max_retries=1))
     assert (response.attempts, len(server.requests)) == (2, 2)
-    assert least <= response.elapsed < least + 3.0
+    assert least <= response.elapsed < least + patience(3.0)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +102,9 @@ def test_deadline_in_an_attempt(server: HostileServer, acme: Acme, rerank: Reran
     """The deadline ends an attempt that has begun, and is named."""
     server.play(silence())
     began = time.monotonic()
-    with pytest.raises(DeadlineExceededError, match=r"0\.4 s") as caught:
+    with ends_within(3.0), pytest.raises(DeadlineExceededError, match=r"0\.4 s") as caught:
         rerank(acme(timeout=30.0, deadline=0.4, max_retries=5))
-    assert 0.3 < time.monotonic() - began < 3.0
+    assert time.monotonic() - began > 0.3
     assert isinstance(caught.value, (RerankTimeoutError, RerankConnectionError, TimeoutError))
     assert len(server.requests) == 1
 
@@ -111,10 +112,8 @@ def test_deadline_in_an_attempt(server: HostileServer, acme: Acme, rerank: Reran
 def test_deadline_over_several_attempts(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """The deadline counts all attempts and waits together."""
     server.play(silence())
-    began = time.monotonic()
-    with pytest.raises(RerankTimeoutError):
+    with ends_within(3.0), pytest.raises(RerankTimeoutError):
         rerank(acme(timeout=0.15, deadline=0.7, max_retries=50))
-    assert time.monotonic() - began < 3.0
     assert 1 <= len(server.requests) <= 4
 
 
@@ -124,10 +123,8 @@ def test_deadline_before_the_wait_would_be_over(
 ) -> None:
     """A wait beyond the deadline is not begun: what the server said is raised at once."""
     server.play(reply(429, {"detail": "slow down"}, **header))
-    began = time.monotonic()
-    with pytest.raises(RateLimitError, match="deadline"):
+    with ends_within(1.5), pytest.raises(RateLimitError, match="deadline"):
         rerank(acme(deadline=2.0, max_retries=2))
-    assert time.monotonic() - began < 1.5
     assert len(server.requests) == 1
 
 
@@ -144,7 +141,7 @@ def test_deadline_that_suffices(server: HostileServer, acme: Acme, rerank: Reran
     server.play(reply(503, "", retry_after_ms="20"), ranking(after=0.05))
     response = rerank(acme(deadline=20.0, max_retries=1))
     assert response.attempts == 2
-    assert 0.07 <= response.elapsed < 20.0
+    assert response.elapsed >= 0.07
 
 
 def test_failure_after_retries_is_the_last_one(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

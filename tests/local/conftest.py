@@ -13,6 +13,7 @@ import pytest
 from hosted_rerank.local.faq import Faq, load_faq
 from hosted_rerank.local.model import Model, load_model
 from hosted_rerank.local.server import running
+from tests.bounded import patience
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +37,7 @@ def wait_for_scoring() -> Callable[[bool], None]:
     """Waits until some thread scores, or until none does; fails after a minute, which no test comes near."""
 
     def wait(wanted: bool) -> None:  # noqa: FBT001 - reads well: wait_for_scoring(False)
-        end = time.monotonic() + 60
+        end = time.monotonic() + patience(60)
         while any("ThreadPoolExecutor" in thread.name for thread in threading.enumerate()) != wanted:
             assert time.monotonic() < end
             time.sleep(0.01)
@@ -57,7 +58,7 @@ def run_python(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str
             env={**os.environ, "PYTHONPATH": path},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=patience(120),
             check=False,
         )
 

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hosted_rerank.cli.commands import commands
+from tests.bounded import patience
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 MAIN = ("-m", "hosted_rerank.cli")
@@ -48,7 +49,7 @@ def test_serve_runs_until_it_is_told_to_stop(number: signal.Signals, status: int
     with serving() as (process, url):
         assert httpx.get(url + "/health").status_code == 200
         process.send_signal(number)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=patience(60))
         assert process.returncode == status
     assert "GET /health" in output
     assert "Traceback" not in errors
@@ -62,7 +63,7 @@ def test_serve_asks_for_the_key_it_is_given(monkeypatch: pytest.MonkeyPatch) -> 
             assert httpx.get(url + "/v1/models").status_code == 401
             assert httpx.get(url + "/v1/models", headers={"authorization": f"Bearer {key}"}).status_code == 200
             process.send_signal(signal.SIGINT)
-            assert key not in "".join(process.communicate(timeout=60))
+            assert key not in "".join(process.communicate(timeout=patience(60)))
 
 
 def test_a_taken_port_is_one_line_with_the_remedy(run_python: Run) -> None:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hosted_rerank.cli.commands import commands
+from tests.bounded import patience
 from tests.conftest import DOCUMENTS, KEY, QUERY
 from tests.hostile import HostileServer, reply
 
@@ -112,7 +113,9 @@ def test_table_on_a_terminal(lines: str) -> None:
     )
     file = Path(__file__).with_name("conftest.py")
     arguments = [*ASK, str(file), "--top-n", "2"]
-    done = subprocess.run([sys.executable, "-c", code % arguments], capture_output=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code % arguments], capture_output=True, check=True, timeout=patience(60)
+    )
     assert b"rank" in done.stdout
     assert "▲".encode() in done.stdout
 

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from hosted_rerank import InvalidRequestError, NotFoundError, Reranker
 from hosted_rerank.cli.commands import commands
 from hosted_rerank.local.conditions import Conditions, score_by_hash
 from hosted_rerank.local.server import running
+from tests.bounded import patience
 from tests.conftest import Acme
-from tests.hostile import HostileServer, ranking, reply
+from tests.hostile import HostileServer, eventually, ranking, reply
 
 evaluation = pytest.importorskip("hosted_rerank.evaluation", exc_type=ImportError)
 ir_measures = pytest.importorskip("ir_measures")
@@ -207,11 +207,9 @@ def test_interrupted_and_resumed(slow: str, tmp_path: Path, monkeypatch: pytest.
         [*command, "--concurrency", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     file = tmp_path / "out" / "here.jsonl"
-    end = time.monotonic() + 60
-    while not (file.exists() and len(file.read_bytes().splitlines()) > 3) and time.monotonic() < end:
-        time.sleep(0.05)
+    assert eventually(lambda: file.exists() and len(file.read_bytes().splitlines()) > 3, 60)
     begun.send_signal(signal.SIGINT)
-    _, errors = begun.communicate(timeout=30)
+    _, errors = begun.communicate(timeout=patience(30))
     assert "Traceback" not in errors
     done = len(file.read_bytes().splitlines()) - 1
     assert 0 < done < 172
@@ -227,7 +225,7 @@ def test_interrupted_and_resumed(slow: str, tmp_path: Path, monkeypatch: pytest.
         "report.html",
     }
     assert len(file.read_bytes().splitlines()) == 173
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=patience(60), check=False)
     assert refused.returncode == 1
     assert "exists" in refused.stderr.splitlines()[-1].lower()
 

@@ -19,6 +19,7 @@ import pytest
 from hosted_rerank.local import MODEL
 from hosted_rerank.local.faq import Faq
 from hosted_rerank.local.model import MAX_PIECES, WORKERS, Model, ScoringCancelled, load_model
+from tests.bounded import patience
 
 QUERY = "How do I sort a list?"
 DOCUMENTS = [
@@ -152,7 +153,7 @@ def test_ctrl_c_stops_a_long_list() -> None:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
         try:
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=patience(60))
         finally:
             process.kill()
     assert errors.rstrip().endswith("KeyboardInterrupt")

@@ -18,6 +18,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.integrations.httpx import HttpxIntegration
 from sentry_sdk.transport import Transport
 
+from tests.bounded import patience
 from tests.conftest import DOCUMENTS, QUERY
 from tests.hostile import HostileServer, Seen
 from tests.mocks.conftest import Ask
@@ -131,7 +132,7 @@ def test_nothing_is_injected_without_a_trace(server: HostileServer, loaded: str,
         f"{call}({QUERY!r}, {list(DOCUMENTS)!r}){')' if way == 'awaiting' else ''}"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=patience(60))
     assert not {"traceparent", "tracestate", "baggage"} & set(server.requests[0].headers)
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import pytest
 import trustme
 
+from tests.bounded import patience
 from tests.conftest import KEY
 from tests.hostile import HostileServer
 from tests.mocks import proxies
@@ -102,7 +103,7 @@ def program(way: str, tmp_path: Path) -> Program:
             env={**bare, **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patience(60),
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -128,7 +129,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
                 start_new_session=True,
             )
         )
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + patience(30)
         while not (file.exists() and file.read_text().strip()):
             assert running[-1].poll() is None, "the proxy did not start"
             assert time.monotonic() < ends, "the proxy took too long to start"

@@ -14,6 +14,7 @@ import pytest
 
 from hosted_rerank import PROVIDERS, Reranker, RerankError
 from hosted_rerank.response import RerankResponse
+from tests.bounded import patience
 
 INFINITY = os.environ.get("INFINITY")
 """The command of an environment that has it; it needs torch, and older packages than ours."""
@@ -31,7 +32,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of a running infinity server."""
     command, folder = Path(INFINITY or ""), tmp_path_factory.mktemp("model")
     writer = Path(__file__).with_name("tiny_bert.py")
-    subprocess.run([str(command.with_name("python")), str(writer), str(folder)], check=True, timeout=300)
+    subprocess.run([str(command.with_name("python")), str(writer), str(folder)], check=True, timeout=patience(300))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     arguments = ["v2", "--model-id", str(folder), "--served-model-name", "tiny", "--host", "127.0.0.1"]
@@ -48,7 +49,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _wait(url: str, server: "subprocess.Popen[bytes]") -> None:
     """Waits until it answers, two minutes at most."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + patience(120)
     while time.monotonic() < end and server.poll() is None:
         try:
             httpx.get(url).raise_for_status()
