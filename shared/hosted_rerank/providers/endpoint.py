@@ -145,20 +145,12 @@ class Endpoint:
             )
 
     def secrets(self, key: str | None) -> list[str]:
-        """Returns the secrets of a request: the key, and the values of headers and parameters that may be secret.
-
-        Args:
-            key: The key; `None` for none.
-        """
+        """Returns the secrets of a request: the key, and the values of headers and parameters that may be secret."""
         values = [v for n, v in (*self.headers.items(), *self.params.items()) if is_credential(n)]
         return [*([key] if key else []), *(word for value in values for word in value.split() if len(word) >= 8)]
 
     def request_headers(self, key: str | None) -> dict[str, str]:
-        """Returns the headers of a request; the caller's headers replace the defaults.
-
-        Args:
-            key: The key; `None` for none.
-        """
+        """Returns the headers of a request; the caller's headers replace the defaults."""
         auth = self.provider.auth
         key_header = auth.headers(key) if key and isinstance(auth, KeyHeader) else {}
         return {**_HEADERS, **self.provider.headers, **key_header, **self._lower_headers}
