@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from hosted_rerank import Provider, RerankError, RerankResponse
-from hosted_rerank.call.batching import Batch, CallOptions, Plan, plan
+from hosted_rerank.call.batching import Batch, Plan, plan
+from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.merge import merge
 from hosted_rerank.call.request_encoding import BatchResult

@@ -6,7 +6,7 @@ from types import EllipsisType
 from typing import Any, Literal, Self, TypeAlias
 
 from hosted_rerank._context_manager import ContextManagerMixin
-from hosted_rerank.call.batching import CONCURRENCY, CallOptions
+from hosted_rerank.call.call_options import MAX_CONCURRENCY, CallOptions
 from hosted_rerank.call.drivers import adrive, drive
 from hosted_rerank.call.endpoint_transport import open_endpoint_transport
 from hosted_rerank.call.fallback_chain import FallbackChain, Stage
@@ -90,7 +90,7 @@ class Reranker(ContextManagerMixin):
         deadline: float | None = None,
         max_retries: int = 2,
         batch_size: int | None = None,
-        max_concurrency: int = CONCURRENCY,
+        max_concurrency: int = MAX_CONCURRENCY,
         max_document_chars: int | None = None,
         dedupe: bool = True,
         cache: Cache | None = None,

@@ -20,7 +20,7 @@ from tests.bounded import patience
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, Peer, eventually, ranking, raw, reply, silence
 
-OURS = ("hosted_rerank", "httptools")
+OURS = ("hosted_rerank",)
 
 
 def test_connection_is_kept(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosted_rerank import RerankResult, Usage
-from hosted_rerank.call.batching import CallOptions, Plan
+from hosted_rerank.call.batching import Plan
+from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.call.request_encoding import BatchResult
 from hosted_rerank.wire import TextIndex
 from tests.byhand import ACME, answered, body_of, joined, planned, walk

@@ -1,6 +1,7 @@
 """Requests that a cloud's own library signs: the real libraries, against token services on loopback.
 
-The requests go to made-up hosts, through a custom client whose proxy is the server: what stays on loopback is not signed.
+The requests go to made-up hosts, through a custom client whose proxy is the server: what stays on loopback is not
+signed.
 """
 
 import asyncio

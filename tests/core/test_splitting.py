@@ -16,7 +16,7 @@ from hosted_rerank import (
     Reranker,
     ServerError,
 )
-from hosted_rerank.call.batching import CallOptions
+from hosted_rerank.call.call_options import CallOptions
 from tests.bounded import ends_within
 from tests.byhand import ACME, answered, planned, walk
 from tests.conftest import QUERY, Acme, Rerank

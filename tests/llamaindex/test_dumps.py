@@ -99,7 +99,10 @@ def test_pickle_with_a_function() -> None:
 def test_pickle_says_nothing(asking: Asking, do: Do, caplog: pytest.LogCaptureFixture) -> None:
     """Of a reranker that was used, with its callbacks and a custom client, LlamaIndex finds nothing to leave out."""
     with httpx.Client() as client:
-        clients = {"client": client, "async_client": httpx.AsyncClient()}
+        clients = {
+            "client": client,
+            "async_client": httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0)),
+        }
         reranker = asking(FireworksRerank, callback_manager=CallbackManager([]), **clients)
         do(reranker, "postprocess_nodes", nodes(), query_str=QUERY)
         pickle.loads(pickle.dumps(reranker))

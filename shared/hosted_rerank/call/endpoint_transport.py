@@ -3,9 +3,9 @@
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.providers.servers import LOCAL
+from hosted_rerank.transport.custom_client import AsyncHTTPClient, HTTPClient
 from hosted_rerank.transport.rate_limiter import RateLimitedTransport, RateLimiter
 from hosted_rerank.transport.signing import SigningTransport
-from hosted_rerank.transport.custom_client import AsyncHTTPClient, HTTPClient
 from hosted_rerank.transport.transport import open_transport
 from hosted_rerank.wire import Transport
 

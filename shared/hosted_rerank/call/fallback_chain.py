@@ -5,7 +5,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from hosted_rerank.call.batching import CallOptions, plan
+from hosted_rerank.call.batching import plan
+from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.merge import merge
 from hosted_rerank.call.score_cache import Cache

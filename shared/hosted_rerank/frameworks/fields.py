@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr
 
-from hosted_rerank.call.batching import CONCURRENCY
+from hosted_rerank.call.call_options import MAX_CONCURRENCY
 from hosted_rerank.frameworks.serialization import (
     deserialize_provider,
     serialize_fallbacks,
@@ -91,7 +91,8 @@ class RerankFields(BaseModel):
         description="The largest number of documents in one request; `None` uses the limit of the provider.",
     )
     max_concurrency: int = Field(
-        default=CONCURRENCY, description="The largest number of concurrent requests with the same host, model and key."
+        default=MAX_CONCURRENCY,
+        description="The largest number of concurrent requests with the same host, model and key.",
     )
     max_document_chars: int | None = Field(
         default=None, description="The number of characters of a document to send; `None` sends all."

@@ -27,7 +27,7 @@ try:
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
     from starlette.types import Receive, Scope, Send
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 except ModuleNotFoundError as missing:
     raise ImportError(f"the local server needs {missing.name}: {INSTALL}", name=missing.name) from missing
 
@@ -177,7 +177,7 @@ class Apis:
         return (FIREWORKS if api_request.path.startswith("/inference/") else NEBIUS), api_request
 
 
-class _Protocol(HttpToolsProtocol):
+class _Protocol(H11Protocol):
     """uvicorn's protocol that gives the application the connection of each request, to break it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -32,6 +32,7 @@ class BackgroundLoop:
         try:
             self._loop.run_until_complete(self._stopped.wait())
             self._loop.run_until_complete(self._end())
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             self._loop.close()  # unlike asyncio.run, it does not wait for a name that resolves slowly
 
