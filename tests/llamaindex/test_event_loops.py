@@ -18,6 +18,16 @@ from tests.hostile import HostileServer
 from tests.llamaindex.shelf import TEXTS, Shelf, nodes
 
 
+def by_itself(call: Callable[[], int]) -> int:
+    """LlamaIndex runs the thread's event loop, and would leave one of its own unclosed."""
+    asyncio.set_event_loop(loop := asyncio.new_event_loop())
+    try:
+        return call()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
 def in_a_thread(call: Callable[[], int]) -> int:
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(call).result()
@@ -30,7 +40,7 @@ def within_a_loop(call: Callable[[], int]) -> int:
     return asyncio.run(cell())
 
 
-PLACES = {"by itself": lambda call: call(), "in a thread": in_a_thread, "within a loop": within_a_loop}
+PLACES = {"by itself": by_itself, "in a thread": in_a_thread, "within a loop": within_a_loop}
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
