@@ -141,7 +141,7 @@ class SharedRate:
 
 
 class LeasedRate:
-    """A worker's share of a `SharedRate`: the `RateController` that the worker's own queue follows, in one event loop."""
+    """A worker's share of a `SharedRate`: the `RateController` that the worker's queue follows, in one event loop."""
 
     def __init__(self) -> None:
         self.in_flight = 0

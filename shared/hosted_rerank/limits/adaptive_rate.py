@@ -131,7 +131,8 @@ class AdaptiveRate:
     def estimated_wait(self, now: float, waiting: int) -> float:
         """Returns the minimum seconds that the last of so many queued requests waits, as far as it is known."""
         turns = (waiting - self._tokens) / self.rate if self.rate < math.inf else 0.0
-        return max(0.0, self.blocked_until - now, turns)
+        used_up = self._quota_left is not None and self._quota_left <= 0
+        return max(0.0, self.blocked_until - now, turns, self._quota_reset - now if used_up else 0.0)
 
     def on_success(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:
         """Records a response that is not throttled, and the quota that it states."""
