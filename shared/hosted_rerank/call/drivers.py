@@ -1,7 +1,7 @@
 """The two drivers of a call, blocking and awaiting. They send the batches of a `CallState`, and decide nothing.
 
 A single batch is sent in the caller's own thread or task. Several batches are sent in tasks, of the caller's event loop
-or of a background loop that all blocking calls share, because one thread serves a hundred connections with less state
+or of a background loop that all blocking calls share, because one thread serves a hundred connections with less work
 than a hundred threads. When a batch fails, or the caller is cancelled or interrupted, the others are cancelled at once.
 """
 

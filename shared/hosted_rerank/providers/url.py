@@ -6,7 +6,9 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from hosted_rerank.providers import Provider
 
-_CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|session", re.IGNORECASE)
+_CREDENTIAL = re.compile(
+    r"auth|key|token|secret|cookie|password|session|jwt|assertion|credential|bearer|signature", re.IGNORECASE
+)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _URL = re.compile(r"[\x21-\x7e]+")
