@@ -37,12 +37,15 @@ class BackgroundLoop:
             self._loop.close()  # unlike asyncio.run, it does not wait for a name that resolves slowly
 
     async def _end(self) -> None:
-        running = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in running:
+        requests = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in requests:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*requests, return_exceptions=True)
         for client in self.clients.empty():
             await client.aclose()
+        await asyncio.sleep(0)  # a response that was not read whole leaves generators, which asyncio closes in tasks
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(tasks)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine and blocks until it ends; cancels it if the wait is interrupted."""
