@@ -107,11 +107,14 @@ def batch_result(
 ) -> BatchResult:
     """Returns the result of a batch, whose scores are in the last page."""
     ranking, text_indices = pages[-1], batch.text_indices
+    everything = len(text_indices) == len(plan.texts)  # then a text has the same number in the request
     scores = cast("Mapping[RequestIndex, float]", ranking.scores)
     usage = ranking.usage if len(pages) == 1 else sum((page.usage for page in pages), Usage())
     secrets = Sensitive(plan.endpoint.secrets(key), ())
     return BatchResult(
-        {text_indices[index]: score for index, score in scores.items()},
+        cast("Mapping[TextIndex, float]", scores)
+        if everything
+        else {text_indices[index]: score for index, score in scores.items()},
         usage,
         ranking.model,
         request_id(response, plan.endpoint, secrets) or ranking.id,
