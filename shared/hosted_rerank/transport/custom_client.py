@@ -2,10 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextvars import copy_context
-from dataclasses import replace
 from math import inf
 from typing import Any, Protocol
 
@@ -13,6 +12,8 @@ from hosted_rerank.errors import ConfigurationError
 from hosted_rerank.transport.httpx_exchange import HEADERS, aread, failures, read
 from hosted_rerank.transport.response_reader import ResponseReader
 from hosted_rerank.wire import Outcome, Request
+
+_WITHOUT_USER_AGENT = {name: value for name, value in HEADERS.items() if name != "user-agent"}
 
 
 class HTTPClient(Protocol):
@@ -62,12 +63,12 @@ class CustomClientTransport:
         """Sends a request over the blocking client; `check_way` has seen that there is one."""
         reader = ResponseReader(request)
         reader.reused_connection = "blocking" in self._used
-        client, request = self._client, _with_default_headers(self._client, request)
+        client, defaults = self._client, _default_headers(self._client)
         try:
             if request.deadline < inf:
-                _within_deadline(lambda: read(client, request, reader), request)
+                _within_deadline(lambda: read(client, request, reader, defaults), request)
             else:
-                read(client, request, reader)
+                read(client, request, reader, defaults)
         except failures() as error:
             return reader.failed(error)
         self._used.add("blocking")
@@ -78,7 +79,7 @@ class CustomClientTransport:
         reader = ResponseReader(request)
         reader.reused_connection = "awaiting" in self._used
         try:
-            await aread(self._async_client, _with_default_headers(self._async_client, request), reader)
+            await aread(self._async_client, request, reader, _default_headers(self._async_client))
         except failures() as error:
             return reader.failed(error)
         self._used.add("awaiting")
@@ -125,12 +126,9 @@ def check_way(needed: str, client: object, async_client: object) -> None:
         )
 
 
-def _with_default_headers(client: Any, request: Request) -> Request:
-    """Returns a request with our default headers. The client's own `User-Agent` stands, httpx' default does not."""
-    headers = {**HEADERS, **request.headers}
-    if "user-agent" not in request.headers and not client.headers.get("user-agent", "python-").startswith("python-"):
-        del headers["user-agent"]
-    return replace(request, headers=headers)
+def _default_headers(client: Any) -> Mapping[str, str]:
+    """Returns our default headers for a client. Its own `User-Agent` stands, httpx' default does not."""
+    return HEADERS if client.headers.get("user-agent", "python-").startswith("python-") else _WITHOUT_USER_AGENT
 
 
 def _within_deadline(work: Callable[[], None], request: Request) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from math import inf
 from typing import Any
@@ -12,11 +13,19 @@ from hosted_rerank.wire import ENCODINGS, USER_AGENT, Request
 
 HEADERS = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": ", ".join(ENCODINGS)}
 """The headers that a client sends with every request."""
+NO_HEADERS: Mapping[str, str] = {}
 
 
-def read(client: Any, request: Request, reader: ResponseReader) -> None:
-    """Sends a request and reads the response, up to its bound."""
-    response = client.send(_message(client, request), stream=True, follow_redirects=False)
+def read(client: Any, request: Request, reader: ResponseReader, defaults: Mapping[str, str] = NO_HEADERS) -> None:
+    """Sends a request and reads the response, up to its bound.
+
+    Args:
+        client: The client.
+        request: The request.
+        reader: Collects the response.
+        defaults: Headers that the client does not send by itself; the request's own replace them.
+    """
+    response = client.send(_message(client, request, defaults), stream=True, follow_redirects=False)
     try:
         if reader.on_headers(response.status_code, _headers(response)):
             for chunk in response.iter_bytes():
@@ -26,11 +35,13 @@ def read(client: Any, request: Request, reader: ResponseReader) -> None:
         response.close()
 
 
-async def aread(client: Any, request: Request, reader: ResponseReader) -> None:
+async def aread(
+    client: Any, request: Request, reader: ResponseReader, defaults: Mapping[str, str] = NO_HEADERS
+) -> None:
     """Sends a request and reads the response as `read` does, awaiting, until the deadline."""
     left = None if request.deadline == inf else max(0.0, request.deadline - time.monotonic())
     async with asyncio.timeout(left):
-        response = await client.send(_message(client, request), stream=True, follow_redirects=False)
+        response = await client.send(_message(client, request, defaults), stream=True, follow_redirects=False)
         try:
             if reader.on_headers(response.status_code, _headers(response)):
                 async for chunk in response.aiter_bytes():
@@ -40,10 +51,11 @@ async def aread(client: Any, request: Request, reader: ResponseReader) -> None:
             await response.aclose()
 
 
-def _message(client: Any, request: Request) -> Any:
+def _message(client: Any, request: Request, defaults: Mapping[str, str]) -> Any:
     """Returns the request as httpx has it."""
     url = _parse_url(client.base_url.__class__, request.url)
-    return client.build_request("POST", url, headers=request.headers, content=request.content, timeout=request.timeout)
+    headers = {**defaults, **request.headers}
+    return client.build_request("POST", url, headers=headers, content=request.content, timeout=request.timeout)
 
 
 @lru_cache(maxsize=256)
