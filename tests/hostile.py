@@ -220,6 +220,24 @@ def ranking(*scores: float, after: float = 0.0, **headers: str) -> Act:
     return act
 
 
+NUMBERS = [f"text {number}" for number in range(10)]
+"""Documents for `by_number`."""
+
+
+def by_number(most: int | None = None, refusal: Act | None = None) -> Act:
+    """An act that scores "text 7" with 0.7, and refuses more than `most` documents."""
+
+    async def act(peer: Peer) -> None:
+        documents = peer.seen.body["documents"]
+        if most is not None and len(documents) > most:
+            await (refusal or reply(413))(peer)
+            return
+        scores = [int(text.split()[1]) / 10 for text in documents]
+        await ranking(*scores, x_request_id="r-1")(peer)
+
+    return act
+
+
 def silence() -> Act:
     """Say nothing until the client gives up."""
     return raw(end="gone")

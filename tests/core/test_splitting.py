@@ -1,7 +1,6 @@
 """Any number of documents: cutting into requests, halving, lists that are judged as a whole, over-long documents."""
 
 import asyncio
-import threading
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -19,24 +18,8 @@ from hosted_rerank import (
 from hosted_rerank.call.call_options import CallOptions
 from tests.bounded import ends_within
 from tests.byhand import ACME, answered, planned, walk
-from tests.conftest import QUERY, Acme, Rerank
-from tests.hostile import Act, HostileServer, Peer, eventually, ranking, reply, silence
-
-NUMBERS = [f"text {number}" for number in range(10)]
-
-
-def by_number(most: int | None = None, refusal: Act | None = None) -> Act:
-    """An act that scores "text 7" with 0.7, and refuses more than `most` documents."""
-
-    async def act(peer: Peer) -> None:
-        documents = peer.seen.body["documents"]
-        if most is not None and len(documents) > most:
-            await (refusal or reply(413))(peer)
-            return
-        scores = [int(text.split()[1]) / 10 for text in documents]
-        await ranking(*scores, x_request_id="r-1")(peer)
-
-    return act
+from tests.conftest import Acme, Rerank
+from tests.hostile import NUMBERS, Act, HostileServer, Peer, by_number, eventually, ranking, reply, silence
 
 
 def sizes(server: HostileServer) -> list[int]:
@@ -216,62 +199,6 @@ def test_text_that_cannot_be_sent_stops_all(server: HostileServer, acme: Acme, r
     with pytest.raises(InvalidRequestError, match=r"documents\[9\]"):
         rerank(acme(batch_size=2), documents=[*NUMBERS[:9], "\ud800"])
     assert server.requests == []
-
-
-def test_lent_client(server: HostileServer, acme: Acme) -> None:
-    """Over a custom client the parts go out in threads, and a failure ends the call."""
-    import httpx  # noqa: PLC0415 - custom_client
-
-    server.play(by_number())
-    with httpx.Client() as client:
-        reranker = acme(batch_size=2, client=client)
-        assert [result.index for result in reranker.rerank(QUERY, NUMBERS).results] == list(range(9, -1, -1))
-        server.play(reply(400))
-        with pytest.raises(InvalidRequestError):
-            reranker.rerank(QUERY, NUMBERS)
-        # What was on its way ends by itself, and the client is needed so long.
-        assert eventually(lambda: not any(each.name.startswith("hosted-rerank_") for each in threading.enumerate()))
-
-
-def test_lent_client_has_no_sleepers(server: HostileServer, acme: Acme) -> None:
-    """When a call over a custom client has failed, no thread of it sleeps until a retry that nobody wants."""
-    import httpx  # noqa: PLC0415 - custom_client
-
-    async def act(peer: Peer) -> None:
-        if peer.seen.body["documents"] == ["a"]:
-            await asyncio.sleep(0.2)  # the other one waits by now
-            await reply(400, "")(peer)
-        else:
-            await reply(500, "", retry_after="10")(peer)
-
-    server.play(act)
-    with httpx.Client() as client:
-        with pytest.raises(InvalidRequestError):
-            acme(batch_size=1, client=client, max_retries=2).rerank(QUERY, ["a", "b"])
-        assert len(server.requests) == 2
-        assert eventually(lambda: not any(each.name.startswith("hosted-rerank_") for each in threading.enumerate()), 2)
-
-
-def test_blocking_call_within_a_running_loop(server: HostileServer, acme: Acme) -> None:
-    """A blocking call of several requests works in a thread that runs an event loop, as in a notebook."""
-    server.play(by_number())
-
-    async def main() -> int:
-        return len(acme(batch_size=2).rerank(QUERY, NUMBERS).results)
-
-    assert asyncio.run(main()) == 10
-
-
-def test_nothing_stays(server: HostileServer, acme: Acme) -> None:
-    """When the last reranker lets go, the shared event loop ends with its thread and connections."""
-    server.play(by_number())
-    reranker = acme(batch_size=2)
-    reranker.rerank(QUERY, NUMBERS)
-    assert any(thread.name == "hosted-rerank" for thread in threading.enumerate())
-    reranker.close()
-    assert not any(thread.name == "hosted-rerank" for thread in threading.enumerate())
-    assert eventually(lambda: server.open == 0)
-    assert len(reranker.rerank(QUERY, NUMBERS).results) == 10
 
 
 def test_equal_documents_are_sent_once(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
