@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.clients import CLIENTS, Client, make, texts
+from benchmarks.client import Client, texts
+from benchmarks.clients import CLIENTS, make
 
 
 def instructions(client: Client, count: int, *, awaiting: bool) -> dict[str, Any]:
