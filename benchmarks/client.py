@@ -40,7 +40,7 @@ _METADATA = {
     "total_pages": 1000,
     "start_index": 0,
 }
-"""What a PDF loader and a splitter of LangChain's leave on a document, with its page; what is returned carries it."""
+"""The metadata of a document from LangChain's PDF loader and splitter; the page is added. Results carry it."""
 
 
 def through_langchain(reranker: Any, documents: Sequence[str]) -> Client:

@@ -8,13 +8,13 @@ class Finding:
     """One figure."""
 
     group: str
-    """What was run for it."""
+    """The work that produced it."""
     work: str
     who: str
     says: str
     value: float
     goal: float | None = None
-    """What it should not exceed; `None` where it only stands beside others."""
+    """The upper bound; `None` for a figure that only stands beside others."""
     at_least: bool = False
     """Whether the goal is a floor instead."""
 

@@ -1,4 +1,4 @@
-"""What is measured beside instructions: storms, distance, splitting, rate limits, memory, bulk jobs."""
+"""The measurements beside instructions: storms, distance, splitting, rate limits, memory, bulk jobs."""
 
 import tempfile
 from collections.abc import Callable
@@ -146,7 +146,7 @@ def footprint(quick: bool) -> None:
 
 
 def bulk(quick: bool) -> None:
-    """A job on Ray with more and more actors, each with eight requests under way, against a server that takes 100 ms."""
+    """A job on Ray with more and more actors, each with eight requests in flight, against a server that takes 100 ms."""
     rates = dict[int, float]()
     for workers in (1, 2) if quick else (1, 2, 4):
         with stub(latency=0.1) as url:

@@ -1,4 +1,4 @@
-"""Jobs over files: every row once, whatever is killed; bad rows set aside; the same result in the end."""
+"""Jobs over files: every row once, also after a kill; bad rows set aside; the same result in the end."""
 
 import json
 import signal
@@ -36,7 +36,7 @@ def test_bad_rows_and_a_large_one(rows: Rows, address: str, tmp_path: Path) -> N
 
 
 def test_resume(rows: Rows, address: str, tmp_path: Path) -> None:
-    """What is done is not done again; another job's folder, and a job's own without asking, are refused."""
+    """A finished part is not done again; another job's folder, and a job's own without asking, are refused."""
     source = rows(200)
     first = job(source, tmp_path / "out", address)
     run_job(first)
@@ -60,7 +60,7 @@ def test_what_somebody_moved_away_is_done_again(rows: Rows, address: str, tmp_pa
 
 
 def test_folder_of_a_first_try(server: HostileServer, rows: Rows, address: str, tmp_path: Path) -> None:
-    """A job that came to nothing does not hold the folder against another one; one that is under way does."""
+    """A job that came to nothing does not hold the folder against another one; a running one does."""
     source, out = rows(100), tmp_path / "out"
     server.play(reply(401, "no"))
     with pytest.raises(JobError):
@@ -132,7 +132,7 @@ def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
 
 
 def test_a_refused_key_ends_it(server: HostileServer, rows: Rows, tmp_path: Path) -> None:
-    """What no row is at fault for ends the job, keeps what is done, and fills no dead-letter file."""
+    """A failure that no row causes ends the job, keeps finished parts, and fills no dead-letter file."""
     server.play(reply(401, "no"))
     with pytest.raises(JobError, match="AuthenticationError"):
         run_job(job(rows(10), tmp_path / "out", server.url))

@@ -1,4 +1,4 @@
-"""What jobs read and write: JSONL, Parquet, BEIR folders, TREC runs; rows keep their types and their form."""
+"""Input and output of jobs: JSONL, Parquet, BEIR folders, TREC runs; rows keep their types and their form."""
 
 import json
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_beir_folder_and_run(address: str, tmp_path: Path) -> None:
 
 
 def test_a_line_goes_on_as_it_is(address: str, tmp_path: Path) -> None:
-    """What a row has besides is kept to the byte: long numbers, their form, odd letters, a mark at the file's start."""
+    """Other fields of a row are kept to the byte: long numbers, their form, odd letters, a mark at the file's start."""
     source = tmp_path / "odd.jsonl"
     line = '{"id": 123456789012345678901234567890, "x": 1.10, "y": "\\u00e4 \u00e4",  "query": "q?", "documents": ["a"]'
     source.write_text(f"{line}}}\n", encoding="utf-8-sig")

@@ -25,7 +25,7 @@ def test_lent_client(server: HostileServer, acme: Acme) -> None:
 
 
 def test_lent_client_has_no_sleepers(server: HostileServer, acme: Acme) -> None:
-    """When a call over a custom client has failed, no thread of it sleeps until a retry that nobody wants."""
+    """When a call over a custom client has failed, no thread of it sleeps until a useless retry."""
 
     async def act(peer: Peer) -> None:
         if peer.seen.body["documents"] == ["a"]:

@@ -1,4 +1,4 @@
-"""Promise 5: connections are kept between calls, replaced when dead, and closed with whoever needed them."""
+"""Promise 5: connections are kept between calls, replaced when dead, and closed with their last reranker."""
 
 import asyncio
 import gc
@@ -125,7 +125,7 @@ def test_quiet_retry_is_no_retry_of_a_timeout(server: HostileServer, acme: Acme,
 
 
 def test_connection_with_an_unread_rest_is_not_used_again(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """What is left of a reply that was refused is never read as the answer to the next call."""
+    """The unread rest of a refused reply is never read as the answer to the next call."""
     server.play(reply(200, b" " * 300_000), ranking())
     reranker = acme(row={"max_response_bytes": 1000})
     with pytest.raises(RerankError, match="longer"):
@@ -135,7 +135,7 @@ def test_connection_with_an_unread_rest_is_not_used_again(server: HostileServer,
 
 
 def test_connection_with_an_unasked_reply_is_not_used_again(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """A second reply to one request, which lies unread while nobody looks, is not the answer to the next request."""
+    """A second reply to one request, which waits unread in the socket, is not the answer to the next request."""
 
     async def twice(peer: Peer) -> None:
         await ranking(0.1, 0.3, 0.2)(peer)
@@ -192,7 +192,7 @@ def test_context_managers(server: HostileServer, acme: Acme) -> None:
 
 
 def test_closing_what_was_never_opened(acme: Acme) -> None:
-    """ContextManagerMixin an unused reranker, or one twice, does nothing."""
+    """Closing an unused reranker, or one twice, does nothing."""
     reranker = acme()
     reranker.close()
     asyncio.run(reranker.aclose())

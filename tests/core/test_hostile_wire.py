@@ -62,7 +62,7 @@ def test_broken_reply(act: object, server: HostileServer, acme: Acme, rerank: Re
 
 @pytest.mark.parametrize("act", ["reset at once", "closed in the body", "no HTTP"])
 def test_broken_reply_is_asked_for_again(act: str, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """What broke once may be whole the second time."""
+    """A broken reply is retried, and the second one counts."""
     server.play(BROKEN[act], ranking())
     response = rerank(acme(max_retries=1))
     assert (len(response.results), response.attempts) == (3, 2)
@@ -100,14 +100,14 @@ def test_long_header(length: int, server: HostileServer, acme: Acme, rerank: Rer
 
 
 def test_switch_of_protocols(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """A server that switches to a protocol that nobody asked for has not replied."""
+    """A server that switches to another protocol unasked has not replied."""
     server.play(raw(b"HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", end="hang_up"))
     with pytest.raises(RerankConnectionError):
         rerank(acme())
 
 
 def test_trailers_are_no_headers(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """What follows a body changes neither the id of its request nor the pace."""
+    """Trailers change neither the request id nor the pace."""
     trailers = b"x-request-id: t-1\r\nx-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 30s\r\n\r\n"
     server.play(raw(chunked(BODY).replace(b"\r\n", b"\r\nx-request-id: r-1\r\n", 1) + b"0\r\n" + trailers))
     reranker = acme(deadline=5.0)
@@ -208,7 +208,7 @@ def test_reply_that_goes_on_byte_by_byte(start: bytes, server: HostileServer, ac
     ],
 )
 def test_endless_reply(act: Act, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """What surrounds a body has a bound as well, and its connection is closed."""
+    """The bytes around a body have a bound as well, and their connection is closed."""
     server.play(act)
     with pytest.raises(RerankConnectionError) as caught:
         within(10.0, lambda: rerank(acme()))

@@ -20,7 +20,7 @@ FORK = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # 3.12 wa
 
 
 def in_child(work: Callable[[], object]) -> str:
-    """What a forked child got, or what went wrong there, as text."""
+    """The result of `work` in a forked child, or its exception, as text."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -73,7 +73,7 @@ def test_fork_within_an_event_loop(server: HostileServer, acme: Acme) -> None:
 
 @FORK
 def test_fork_while_a_pair_is_asked_for(way: str, server: HostileServer, acme: Acme) -> None:
-    """A child asks by itself for what its parent was asking for, whose answer nobody would bring it."""
+    """A child sends its own request for a pair that its parent waits for, as no thread would bring it the score."""
     server.play(ranking(after=0.3), ranking())
     reranker = acme(cache={})
     with ThreadPoolExecutor(1) as threads:
@@ -159,7 +159,7 @@ CALLS = {
 def test_key_for_loopback_does_not_go_to_a_proxy(
     way: str, host: str, server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What goes to this machine in the clear does not go over a proxy first: a key is for the configured host."""
+    """A plain request to this machine does not go through a proxy: a key is for the configured host."""
     with HostileServer() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
@@ -186,9 +186,9 @@ def test_threads_of_a_program_that_ends(server: HostileServer) -> None:
     assert (said, complaints, program.returncode) == (f"{[1] * 8}\n", "", 0)
 
 
-@pytest.mark.parametrize("calls", [1, 2], ids=["under way", "in the line too"])
+@pytest.mark.parametrize("calls", [1, 2], ids=["in flight", "queued too"])
 def test_event_loop_that_is_closed_within_calls(calls: int, way: str, server: HostileServer) -> None:
-    """Calls whose loop was closed under them hold no later call up, where one may be under way at a time."""
+    """Calls whose loop was closed under them hold no later call up, where one may be in flight at a time."""
     server.play(silence(), ranking())
     code = f"""
         reranker = Reranker(Provider(name="acme", url={server.url!r}), api_key="k", timeout=5, max_concurrency=1)

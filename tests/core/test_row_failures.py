@@ -30,7 +30,7 @@ from tests.byhand import answered, planned, walk
     ],
 )
 def test_failures_that_do_not_pass(name: str, status: int, body: Any, kind: type[RerankError]) -> None:
-    """What a row or the status calls lasting is raised at once, whatever the server's words look like."""
+    """A failure that the row or the status calls lasting is raised at once, whatever the server's message is."""
     _, error = walk(planned(name, model="m"), answered(status, body))
     assert type(error) is kind
 

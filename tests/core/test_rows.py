@@ -1,4 +1,4 @@
-"""What a row can say of an API: its items, its pages, its prompts, its scale, its fields."""
+"""A row describes an API: its items, its pages, its prompts, its scale, its fields."""
 
 import math
 from dataclasses import replace
@@ -17,7 +17,7 @@ from tests.hostile import HostileServer, ranked, reply
 
 
 def test_items_with_fields_and_ids() -> None:
-    """A document may be an object, with fixed fields and with an id of ours; the results then repeat the id."""
+    """A document may be an object, with fixed fields and with a generated id; the results then repeat the id."""
     dialect = Dialect(
         document="inline.text", document_fields={"type": "T", "inline.kind": "K"}, document_id="id", index="id"
     )
@@ -76,7 +76,7 @@ def page(*indices: int, more: str | None = None) -> dict[str, Any]:
 
 
 def test_pages_are_fetched_to_the_end() -> None:
-    """An answer in pages is asked for until it is whole, with the token of the next one; usage adds up."""
+    """A paged answer is requested until it is complete, with the token of the next one; usage adds up."""
     steps, answer = walk(
         planned(PAGED),
         answered(200, page(2, more="a")),
@@ -196,7 +196,7 @@ def test_counts_in_headers(acme: Acme, server: HostileServer, rerank: Rerank) ->
 
 @pytest.mark.parametrize("parameter", ["env", "request_ids", "listwise"])
 def test_single_str_for_several_is_refused(parameter: str) -> None:
-    """A str is a sequence of its characters, which nobody means."""
+    """A str is a sequence of its characters, which is never meant."""
     with pytest.raises(TypeError, match=parameter):
         Provider(**{"name": "mine", "url": "https://h.example", parameter: "X"})  # type: ignore[arg-type]
 

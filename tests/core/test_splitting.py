@@ -36,7 +36,7 @@ def test_batches_of_a_size(server: HostileServer, acme: Acme, rerank: Rerank) ->
 
 
 def test_top_n_over_batches(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """The best of all are the best of the parts, and no part is asked for more than it has."""
+    """The best of all are the best of the parts, and no request has a `top_n` above its documents."""
     server.play(by_number())
     response = rerank(acme(batch_size=4), documents=NUMBERS, top_n=4)
     assert [result.index for result in response.results] == [9, 8, 7, 6]
@@ -92,7 +92,7 @@ LISTWISE = {"listwise_models": ("list-",), "max_documents": 4}
 
 
 def test_listwise_models_are_not_split(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """What scores only within one request is not cut into several, and the error says why."""
+    """A model whose scores compare only within one request is not split, and the error says why."""
     with pytest.raises(InvalidRequestError, match=r"listwise.*batch_size"):
         rerank(acme(row=LISTWISE, model="list-1"), documents=NUMBERS)
     assert server.requests == []
@@ -178,7 +178,7 @@ def test_deadline_in_the_middle(server: HostileServer, acme: Acme, rerank: Reran
 
 
 def test_bound_on_requests_under_way(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """`max_concurrency` holds for all that is under way."""
+    """`max_concurrency` bounds all requests in flight."""
     under_way, most = 0, 0
 
     async def act(peer: Peer) -> None:
@@ -229,6 +229,6 @@ def test_equal_documents_are_sent_once(server: HostileServer, acme: Acme, rerank
     ],
 )
 def test_wrong_settings(settings: dict[str, Any], kind: type[Exception]) -> None:
-    """What cannot be right is refused at once, by name."""
+    """A wrong setting is refused at once, by name."""
     with pytest.raises(kind, match=next(iter(settings)) if settings.get("fallbacks") != ["nobody"] else "nobody"):
         Reranker(Provider(name="acme", url="https://h.example"), **settings)

@@ -1,4 +1,4 @@
-"""What these tests share: own connections or a custom client, both ways of calling, the core and both frameworks."""
+"""Fixtures: own connections or a custom client, both ways of calling, the core and both frameworks."""
 
 import asyncio
 import importlib
@@ -89,7 +89,7 @@ def ask(request: pytest.FixtureRequest, make: Make, way: str, loop: asyncio.Runn
 
 @pytest.fixture
 def nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nobody looks up a name: no request leaves this machine."""
+    """No name is looked up: no request leaves this machine."""
     sought: list[Any] = []
 
     def unknown(host: Any, *arguments: Any, **more: Any) -> Any:

@@ -16,7 +16,7 @@ NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", 
 Program: TypeAlias = Callable[..., dict[str, Any]]
 
 RANKED = [2, 1, 0]
-"""What the program prints for three documents."""
+"""The indices that the program prints for three documents."""
 
 CODE = """
 import asyncio, json, logging, sys

@@ -41,7 +41,7 @@ def test_fault_of_the_environment(
 @pytest.mark.parametrize("fault", ["port", "certificates"])
 @pytest.mark.parametrize("more", [{"batch_size": 1}, {"on_error": "passthrough"}, {"fallbacks": ["local"]}], ids=str)
 def test_fault_of_the_environment_is_not_hidden(fault: str, more: dict[str, Any], program: Program) -> None:
-    """It is raised once, of several requests too; it is not passed through, and no fallback is asked."""
+    """It is raised once, of several requests too; it is not passed through, and no fallback is tried."""
     environment, _, named = FAULTS[fault]
     told = program(f"https://{HOST}", environment, **more)
     assert told.get("kinds", [])[:1] == ["ConfigurationError"], told
@@ -59,5 +59,5 @@ def test_certificates_that_are_none(tmp_path: Path, program: Program) -> None:
 
 
 def test_fault_of_the_certificates_does_not_matter_for_plain_http(server: HostileServer, program: Program) -> None:
-    """Where no TLS is spoken, a missing file of certificates stands in nobody's way."""
+    """Where no TLS is spoken, a missing file of certificates does not matter."""
     assert program(server.url, {"SSL_CERT_FILE": "/nowhere/ca.pem"})["indices"] == RANKED

@@ -181,7 +181,7 @@ def test_wrong_password_for_socks(server: HostileServer, socks_proxy: str, whose
 
 @pytest.mark.parametrize("no_proxy", [HOST, ".test", "*"])
 def test_no_proxy(server: HostileServer, http_proxy: str, program: Program, no_proxy: str) -> None:
-    """A host that `NO_PROXY` names is asked without the proxy: nobody else can find it, so there is no reply."""
+    """A host that `NO_PROXY` names is reached without the proxy: only the proxy can find it, so there is no reply."""
     environment = {"HTTP_PROXY": f"http://{USER}:{PASSWORD}@{http_proxy}", "NO_PROXY": no_proxy}
     told = program(at_host(server), environment, max_retries=0)
     assert "RerankConnectionError" in told["kinds"]
@@ -191,7 +191,7 @@ def test_no_proxy(server: HostileServer, http_proxy: str, program: Program, no_p
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY", "http_proxy"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_loopback_is_never_proxied(name: str, host: str, server: HostileServer, program: Program) -> None:
-    """What goes to this machine does not leave it, whatever the environment says."""
+    """A request to this machine does not leave it, whatever the environment says."""
     with HostileServer() as proxy:
         told = program(server.url.replace("127.0.0.1", host), {name: proxy.url})
         assert told["indices"] == RANKED

@@ -29,7 +29,7 @@ ANSWERS = {
 
 @pytest.fixture(autouse=True)
 def _no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nobody's own credentials: no variable, no file, no service of a cloud's machines."""
+    """No credentials from outside: no variable, no file, no service of a cloud's machines."""
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "WATSONX_APIKEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))

@@ -38,7 +38,7 @@ def signature(seen: Seen, secret: str) -> str:
 def test_aws_signature_is_right(
     ask: Callable[..., Any], server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What arrives bears the signature of exactly what arrived, made with the caller's keys, for the region."""
+    """The request that arrives bears a signature of its exact bytes, made with the caller's keys, for the region."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
     ask(BEDROCK)

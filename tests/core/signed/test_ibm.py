@@ -68,7 +68,7 @@ def test_ibm_refuses_the_key(ask: Callable[..., Any], server: HostileServer, tok
 
 
 def test_ibm_token_that_is_none(ask: Callable[..., Any], tokens: HostileServer) -> None:
-    """What IAM says need not be a token."""
+    """A reply of IAM that holds no token is an error."""
     tokens.play(reply(200, {"access_token": "not a token"}))
     with pytest.raises(RerankConnectionError, match="no token"):
         ask(ibm(tokens), api_key=f"{KEY}-3{tokens.url[-5:]}")

@@ -28,7 +28,7 @@ def test_no_credentials_is_an_error_with_the_remedy(
 
 
 def test_own_token_needs_no_library(ask: Callable[..., Any], server: HostileServer) -> None:
-    """A header of the caller's stands, and nobody is asked for credentials."""
+    """The caller's own header is sent, and no credentials are looked up."""
     ask(VERTEX, headers={"Authorization": "Bearer my-own"})
     assert server.requests[0].headers["authorization"] == "Bearer my-own"
 
