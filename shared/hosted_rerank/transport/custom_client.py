@@ -5,17 +5,21 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
+from dataclasses import replace
 from math import inf
 from typing import Any, Protocol
 
 from hosted_rerank.errors import ConfigurationError
-from hosted_rerank.transport.httpx_exchange import aread, failures, read
+from hosted_rerank.transport.httpx_exchange import HEADERS, aread, failures, read
 from hosted_rerank.transport.response_reader import ResponseReader
 from hosted_rerank.wire import Outcome, Request
 
 
 class HTTPClient(Protocol):
     """What is needed of an `httpx.Client` or `httpx2.Client`."""
+
+    @property
+    def base_url(self) -> Any: ...
 
     @property
     def headers(self) -> Any: ...
@@ -27,6 +31,9 @@ class HTTPClient(Protocol):
 
 class AsyncHTTPClient(Protocol):
     """What is needed of an `httpx.AsyncClient` or `httpx2.AsyncClient`."""
+
+    @property
+    def base_url(self) -> Any: ...
 
     @property
     def headers(self) -> Any: ...
@@ -55,7 +62,7 @@ class CustomClientTransport:
         """Sends a request over the blocking client; `check_way` has seen that there is one."""
         reader = ResponseReader(request)
         reader.reused_connection = "blocking" in self._used
-        client = self._client
+        client, request = self._client, _with_default_headers(self._client, request)
         try:
             if request.deadline < inf:
                 _within_deadline(lambda: read(client, request, reader), request)
@@ -71,7 +78,7 @@ class CustomClientTransport:
         reader = ResponseReader(request)
         reader.reused_connection = "awaiting" in self._used
         try:
-            await aread(self._async_client, request, reader)
+            await aread(self._async_client, _with_default_headers(self._async_client, request), reader)
         except failures() as error:
             return reader.failed(error)
         self._used.add("awaiting")
@@ -116,6 +123,14 @@ def check_way(needed: str, client: object, async_client: object) -> None:
             "client= is given and async_client= is not, and an awaiting call would leave by another client:"
             " pass async_client= too"
         )
+
+
+def _with_default_headers(client: Any, request: Request) -> Request:
+    """Returns a request with our default headers. The client's own `User-Agent` stands, httpx' default does not."""
+    headers = {**HEADERS, **request.headers}
+    if "user-agent" not in request.headers and not client.headers.get("user-agent", "python-").startswith("python-"):
+        del headers["user-agent"]
+    return replace(request, headers=headers)
 
 
 def _within_deadline(work: Callable[[], None], request: Request) -> None:

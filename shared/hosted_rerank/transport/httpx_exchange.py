@@ -3,11 +3,15 @@
 import asyncio
 import sys
 import time
+from functools import lru_cache
 from math import inf
 from typing import Any
 
 from hosted_rerank.transport.response_reader import ResponseReader
-from hosted_rerank.wire import USER_AGENT, Request
+from hosted_rerank.wire import ENCODINGS, USER_AGENT, Request
+
+HEADERS = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": ", ".join(ENCODINGS)}
+"""The headers that a client sends with every request."""
 
 
 def read(client: Any, request: Request, reader: ResponseReader) -> None:
@@ -37,11 +41,15 @@ async def aread(client: Any, request: Request, reader: ResponseReader) -> None:
 
 
 def _message(client: Any, request: Request) -> Any:
-    """Returns the request as httpx has it. A custom client's own `User-Agent` stands, httpx' default does not."""
-    headers = dict(request.headers)
-    if client.headers.get("user-agent", "python-").startswith("python-"):
-        headers.setdefault("user-agent", USER_AGENT)
-    return client.build_request("POST", request.url, headers=headers, content=request.content, timeout=request.timeout)
+    """Returns the request as httpx has it."""
+    url = _parse_url(client.base_url.__class__, request.url)
+    return client.build_request("POST", url, headers=request.headers, content=request.content, timeout=request.timeout)
+
+
+@lru_cache(maxsize=256)
+def _parse_url(kind: type, url: str) -> Any:
+    """Returns a URL as httpx or httpx2 has it; all requests of a reranker go to the same one."""
+    return kind(url)
 
 
 def _headers(response: Any) -> dict[str, str]:
