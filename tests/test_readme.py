@@ -46,6 +46,8 @@ def test_example_runs(
     """Each Python block of the pages runs on its own, against a free port in place of 8787."""
     if "import ray" in example:
         request.getfixturevalue("ray_cluster")
+    if "import HttpxAiohttpClient" in example:
+        pytest.importorskip("httpx_aiohttp")
     exec(compile(example.replace("http://127.0.0.1:8787", address), README.name, "exec"), {})
     assert ("print(" in example and "except" not in example) == bool(capsys.readouterr().out)
 
