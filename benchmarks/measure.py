@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.clients import CLIENTS, Client, make, texts
+from benchmarks.client import Client, texts
+from benchmarks.clients import CLIENTS, make
 
 
 def instructions(client: Client, count: int, *, awaiting: bool) -> dict[str, Any]:
@@ -155,7 +156,7 @@ def _is_socket(fd: str) -> bool:
 
 
 def bulk(url: str, documents: int, workers: int) -> dict[str, Any]:
-    """Rerank rows with actors on Ray, eight requests of each under way; measured once all of them work."""
+    """Rerank rows with actors on Ray, eight requests of each in flight; measured once all of them work."""
     from hosted_rerank.bulk import Job, run_job
     from hosted_rerank.bulk.on_ray import RayEngine, ray
 

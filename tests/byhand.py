@@ -53,7 +53,7 @@ class Sent:
 
 
 class Clock:
-    """What time it is: it goes on with what is waited, and with what outcomes say."""
+    """A clock that advances by the waits, and by the durations of the outcomes."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -115,7 +115,7 @@ def request_of(todo: Plan) -> Request:
 
 
 def joined(todo: Plan, *answers: BatchResult, elapsed: float = 0.0) -> RerankResponse:
-    """What answers make together."""
+    """The response that the answers make together."""
     work = CallState(todo, 0.0)
     for answer in answers:
         work.record_result(Batch(()), answer)

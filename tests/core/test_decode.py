@@ -72,7 +72,7 @@ def test_count_is_what_was_asked_for(sent: int, top_n: int | None, came: int, *,
     ],
 )
 def test_extras_are_best_effort(more: dict[str, Any]) -> None:
-    """Usage, id and model of any kind, and keys nobody knows, cost no ranking."""
+    """Usage, id and model of any kind, and unknown keys, cost no ranking."""
     results = [{"index": 0, "relevance_score": 0.5, "document": 7, "extra": None}]
     ranking = Dialect().decode(orjson.dumps({"results": results} | more), sent=1, top_n=None)
     assert ranking.scores == {0: 0.5}

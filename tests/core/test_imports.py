@@ -1,4 +1,4 @@
-"""What an import costs: the core brings neither a framework, nor a model, nor an HTTP stack before it is needed."""
+"""The cost of an import: the core brings neither a framework, nor a model, nor an HTTP stack before it is needed."""
 
 import socket
 import subprocess

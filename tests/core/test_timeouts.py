@@ -58,7 +58,7 @@ def test_deadline_ends_a_reply_that_drips(server: HostileServer, ask: Ask) -> No
 
 
 def test_deadline_ends_the_search_for_a_host(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody says what address a host has, the call ends at the deadline."""
+    """When the resolver does not answer, the call ends at the deadline."""
     over, real = threading.Event(), socket.getaddrinfo
 
     def silent(host: Any, *arguments: Any, **more: Any) -> Any:
