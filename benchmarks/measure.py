@@ -216,6 +216,7 @@ def main() -> None:
     parser.add_argument("--waves", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--pause", type=float, default=0.0)
+    parser.add_argument("--nofile", type=int, help="the most file descriptors (ulimit -n)")
     parser.add_argument("--settings", type=json.loads, default={})
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -225,6 +226,8 @@ def main() -> None:
     if asked.work == "bulk":
         print(json.dumps(bulk(asked.url, asked.documents, asked.workers)))
         return
+    if asked.nofile:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (asked.nofile, asked.nofile))
     documents = texts(asked.documents, asked.size)
     client = make(asked.client, asked.url, documents, asked.top_n or None, **asked.settings)
     works: dict[str, Callable[[], dict[str, Any]]] = {

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from statistics import median
 
 from benchmarks.clients import OURS
+from benchmarks.faults import faults
 from benchmarks.findings import found
 from benchmarks.instructions import instructions
 from benchmarks.peers import ON_AIOHTTP, PEERS
@@ -164,6 +165,7 @@ WORKS: dict[str, Callable[[bool], None]] = {
     "storms": storms,
     "split": split,
     "limits": limits,
+    "faults": faults,
     "footprint": footprint,
     "far": far,
     "bulk": bulk,

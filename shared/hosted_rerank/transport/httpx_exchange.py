@@ -69,7 +69,10 @@ def _headers(response: Any) -> dict[str, str]:
 
 
 def failures() -> tuple[type[BaseException], ...]:
-    """Returns the exceptions that mean that no response came; httpx and httpx2 have their own classes."""
+    """Returns the exceptions that mean that no response came; httpx and httpx2 have their own classes.
+
+    Another thread may be importing httpx2, so that it has no classes yet, and has raised none of them.
+    """
     loaded = [sys.modules[library] for library in ("httpx", "httpx2") if library in sys.modules]
-    kinds = [kind for library in loaded for kind in (library.RequestError, library.InvalidURL)]
+    kinds = [getattr(library, name, OSError) for library in loaded for name in ("RequestError", "InvalidURL")]
     return (OSError, UnicodeError, *kinds)  # a TimeoutError is an OSError
