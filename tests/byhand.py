@@ -90,7 +90,7 @@ def walk(
                 step = steps.send(replace(outcome, at=clock.now))
     except StopIteration as done:
         answer: BatchResult = done.value
-        return sent, answer
+        return sent, answer.error or answer  # a call raises it, unless it passes through what has no score
     except RerankError as error:
         return sent, error
     finally:

@@ -190,16 +190,14 @@ class CallState:
         """Fails a document that is too long by itself, and longer ones; returns the batches of the others."""
         unit, (text,) = refusal.unit, batch.text_indices
         longer = [each for each in batch.deferred if self._sizes.of_text(unit, each) >= self._sizes.of_text(unit, text)]
+        others_too_large = sum(isinstance(failure, RequestTooLargeError) for failure in self.failed.values())
+        nothing_left = 1 + len(longer) + others_too_large == len(self.plan.texts)
         for each in (text, *longer):
             named = copy.copy(error)
             named.add_hint(self._describe(each, refusal))
-            if self.plan.call_options.on_error == "raise":
+            if self.plan.call_options.on_error == "raise" or nothing_left:
                 raise named
             self._leave_unscored([each], named)
-        if len(self.failed) == len(self.plan.texts) and all(
-            isinstance(failure, RequestTooLargeError) for failure in self.failed.values()
-        ):
-            raise self.failed[text]
         return self._cut([each for each in batch.deferred if each not in self.failed])
 
     def _describe(self, text: TextIndex, refusal: SizeRefusal) -> str:

@@ -213,6 +213,8 @@ class Dialect:
         next_page = _text_or_none(at(body, self.next_page)) if self.next_page and results and not complete else None
         fine = complete or next_page
         incomplete = None if fine else f"{len(scores)} results came back, {requested} of {sent} were requested"
+        if incomplete and self.index is None:  # nobody knows which documents the scores belong to
+            raise MalformedResponseError(incomplete)
         model, response_id = _text_or_none(at(body, self.served_model)), _text_or_none(at(body, self.id))
         return Ranking(scores, self._decode_usage(body), model, response_id, next_page, incomplete)
 
