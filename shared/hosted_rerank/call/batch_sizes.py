@@ -6,6 +6,7 @@ a refusal for another reason costs one more request, and a limit is learned only
 """
 
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -135,13 +136,16 @@ def split(sizes: RequestSizes, batch: Batch, refusal: SizeRefusal, learned: Limi
 def _limits(plan: Plan, learned: Limits) -> dict[SizeUnit, float]:
     """Returns all limits on the size of a request."""
     provider = plan.endpoint.provider
-    stated: dict[SizeUnit, int | None] = {
-        "documents": plan.call_options.batch_size or provider.max_documents,
-        "bytes": provider.max_bytes,
-        "tokens": provider.max_tokens,
-    }
-    limits = {unit: min(limit or math.inf, learned.get(unit, math.inf)) for unit, limit in stated.items()}
-    return {unit: limit for unit, limit in limits.items() if limit < math.inf}
+    stated: tuple[tuple[SizeUnit, int | None], ...] = (
+        ("documents", plan.call_options.batch_size or provider.max_documents),
+        ("bytes", provider.max_bytes),
+        ("tokens", provider.max_tokens),
+    )
+    limits = dict[SizeUnit, float](learned)
+    for unit, limit in stated:
+        if limit is not None:
+            limits[unit] = min(limit, limits.get(unit, limit))
+    return limits
 
 
 def _exceeds(sizes: RequestSizes, texts: Sequence[TextIndex], limits: Limits) -> bool:
@@ -159,14 +163,14 @@ def _parts(
 
 def _parts_within(sizes: RequestSizes, texts: Sequence[TextIndex], limits: Limits) -> Iterator[Sequence[TextIndex]]:
     """Yields texts in parts within the limits; a longer text is a part of its own."""
-    empty = {unit: sizes.fixed(unit) for unit in limits}
-    start, used = 0, dict[SizeUnit, float](empty)
+    empty = [sizes.fixed(unit) for unit in limits]
+    start, used = 0, list[float](empty)
     for position, text in enumerate(texts):
-        added = {unit: sizes.of_text(unit, text) for unit in limits}
-        if position > start and any(used[unit] + added[unit] > limit for unit, limit in limits.items()):
+        added = [sizes.of_text(unit, text) for unit in limits]
+        used = list(map(operator.add, used, added))
+        if position > start and any(map(operator.gt, used, limits.values())):
             yield texts[start:position]
-            start, used = position, dict[SizeUnit, float](empty)
-        used = {unit: used[unit] + added[unit] for unit in limits}
+            start, used = position, list(map(operator.add, empty, added))
     yield texts[start:]
 
 

@@ -39,7 +39,7 @@ class LearnedSizes:
 
     def current(self) -> Mapping[SizeUnit, int]:
         """Returns the limits by unit; empty if none is learned."""
-        return {unit: limit.value for unit, limit in self._limits.items()} if self._limits else {}
+        return {limit.unit: limit.value for limit in self._limits.values()} if self._limits else {}
 
     def learn(self, limit: SizeLimit, now: float) -> list[SizeChange]:
         """Records a limit, unless a known one explains the refusal too.
@@ -71,13 +71,14 @@ class LearnedSizes:
         Args:
             now: The time, in seconds.
         """
-        expired = [unit for unit, limit in self._limits.items() if now - limit.learned_at >= EXPIRY]
+        expired: list[SizeUnit] = [limit.unit for limit in self._limits.values() if now - limit.learned_at >= EXPIRY]
         return [change for unit in expired for change in self._set(unit, None)]
 
     def _set(self, unit: SizeUnit, limit: SizeLimit | None) -> list[SizeChange]:
         """Replaces a limit; the limits are copied, because other threads read them."""
         known = self._limits.get(unit)
-        others = {other: kept for other, kept in self._limits.items() if other != unit}
-        self._limits = others if limit is None else {**others, unit: limit}
+        limits = [each for each in self._limits.values() if each.unit != unit]
+        limits += [] if limit is None else [limit]
+        self._limits = {each.unit: each for each in limits}
         old, new = (None if each is None else each.value for each in (known, limit))
         return [SizeChange(unit, old, new)]
