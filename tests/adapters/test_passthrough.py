@@ -11,7 +11,7 @@ import pytest
 from hosted_rerank import AuthenticationError, InvalidRequestError, PermissionDeniedError
 from tests.adapters.fixtures import Asking, Rank
 from tests.conftest import KEY, QUERY
-from tests.hostile import Act, HostileServer, eventually, ranked, ranking, raw, reply, silence
+from tests.hostile import Act, HostileServer, eventually, ranking, raw, reply, silence
 
 TEXTS = ("swift", "salmon", "", "dormouse")
 OUTAGES: dict[str, tuple[Act, str]] = {
@@ -22,7 +22,7 @@ OUTAGES: dict[str, tuple[Act, str]] = {
     "503": (reply(503), "ServerError"),
     "reset": (raw(end="reset"), "RerankConnectionError"),
     "silence": (silence(), "RerankTimeoutError"),
-    "malformed": (reply(200, ranked(0.5)), "MalformedResponseError"),
+    "malformed": (reply(200, {"results": None}), "MalformedResponseError"),
 }
 
 

@@ -15,6 +15,7 @@ from hosted_rerank import (
     Reranker,
     ServerError,
 )
+from hosted_rerank.call.batch_sizes import RequestSizes, cut
 from hosted_rerank.call.call_options import CallOptions
 from tests.bounded import ends_within
 from tests.byhand import ACME, answered, planned, walk
@@ -47,8 +48,10 @@ def test_top_n_over_batches(server: HostileServer, acme: Acme, rerank: Rerank) -
     ("row", "documents", "expected"),
     [
         ({"max_documents": 4}, NUMBERS, [3, 3, 4]),
-        ({"max_bytes": 60}, ["x" * 10] * 6, [3, 3]),
-        ({"max_bytes": 110}, [f"{n}" + "x" * 9 for n in range(6)], [1, 5]),
+        ({"max_bytes": 71}, ["x" * 10] * 6, [3, 3]),  # 33 of {"query":"which?","documents":[]}, less a comma
+        ({"max_bytes": 70}, ["x" * 10] * 6, [2, 2, 2]),
+        ({"max_bytes": 97}, [f"{n}" + "x" * 9 for n in range(6)], [1, 5]),
+        ({"max_bytes": 81}, ["\n" * 5 + "x" * 5] * 6, [2, 2, 2]),  # escaped
         ({"max_tokens": 16}, [f"{n}" + "x" * 9 for n in range(6)], [2, 2, 2]),
         ({"max_bytes": 5}, [f"{n}" + "x" * 9 for n in range(3)], [1, 1, 1]),
     ],
@@ -56,35 +59,47 @@ def test_top_n_over_batches(server: HostileServer, acme: Acme, rerank: Rerank) -
 def test_limits_of_a_row(row: dict[str, Any], documents: list[str], expected: list[int]) -> None:
     """A row's documents, bytes and tokens bound a request; a document that is too much alone goes alone."""
     todo = planned(replace(ACME, **row), documents=documents, limits=CallOptions(dedupe=False))
-    assert sorted(len(batch.text_indices) for batch in todo.cut(range(len(documents)))) == expected
+    assert sorted(len(batch.text_indices) for batch in cut(RequestSizes(todo), todo.all_texts, {})) == expected
 
 
+TOO_LONG = {
+    "type": "too_long",
+    "loc": ["body", "documents"],
+    "msg": "List should have at most 3 items after validation, not 10",
+    "input": ["long and secret", "batch size 10 > maximum allowed batch size 1"],
+}
 REFUSALS = {
-    "413": reply(413),
-    "422 of TEI": reply(422, {"error": "batch size 10 > maximum allowed batch size 3", "error_type": "Validation"}),
-    "400 too many": reply(400, {"message": "too many documents: at most 3 are allowed"}),
-    "422 of FastAPI": reply(422, {"detail": [{"type": "too_long", "msg": "List should have at most 3 items"}]}),
+    "413": (reply(413), 7),
+    "413 of TEI": (reply(413, {"error": "batch size 10 > maximum allowed batch size 3"}), 5),
+    "422 of TEI": (reply(422, {"error": "batch size 10 > maximum allowed batch size 3", "error_type": "X"}), 5),
+    "400 too many": (reply(400, {"message": "too many documents: at most 3 are allowed"}), 5),
+    "422 of FastAPI": (reply(422, {"detail": [TOO_LONG]}), 5),
 }
 
 
-@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
-def test_too_many_documents_are_halved(server: HostileServer, acme: Acme, rerank: Rerank, refusal: Act) -> None:
-    """A request that is too large goes again in halves, until they are taken; the next call knows what is taken."""
+@pytest.mark.parametrize(("refusal", "requests"), REFUSALS.values(), ids=REFUSALS)
+def test_too_many_documents(server: HostileServer, acme: Acme, rerank: Rerank, refusal: Act, requests: int) -> None:
+    """A request that is too large goes again in parts: of the size that is said, or halved until one is taken.
+
+    One part goes first, then the others; the next call knows what is taken.
+    """
     server.play(by_number(3, refusal))
     reranker = acme()
     response = rerank(reranker, documents=NUMBERS)
     assert [result.index for result in response.results] == list(range(9, -1, -1))
-    assert response.attempts == len(server.requests) == 7
+    assert response.attempts == len(server.requests) == requests
     server.requests.clear()
     assert len(rerank(acme(), documents=NUMBERS).results) == 10
     assert max(sizes(server)) <= 3
 
 
 def test_one_document_that_is_too_large(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """Halving ends with one document, and the error."""
+    """A document that is too much alone is the end, with its name in the error."""
     server.play(reply(413))
-    with pytest.raises(RequestTooLargeError) as caught:
-        rerank(acme(), documents=["a"])
+    with pytest.raises(
+        RequestTooLargeError, match=r"documents\[1\] is too long by itself: it has 4 characters"
+    ) as caught:
+        rerank(acme(), documents=["", "long"])
     assert (caught.value.status, len(server.requests)) == (413, 1)
 
 
