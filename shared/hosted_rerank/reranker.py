@@ -47,8 +47,8 @@ class Reranker(ContextManagerMixin):
             and for a custom client; `None` for no bound.
         max_retries: Attempts after the first, after no response or a status of 408, 409, 425, 429, 500, 502 to 504, 520
             to 524, or 529.
-        batch_size: The largest number of documents in a request, whatever the process learned; `None` for the provider's
-            `max_documents` and what the API accepts. More documents are sent in several requests at once.
+        batch_size: The largest number of documents in a request, whatever the process learned; `None` for the
+            provider's `max_documents` and what the API accepts. More documents are sent in several requests at once.
         max_concurrency: The largest number of requests in flight to the same model of the same host with the same key.
         max_document_chars: The number of characters of a document to send; `None` for all.
         dedupe: Whether to send equal documents once.

@@ -70,6 +70,14 @@ def test_one_document_too_long_and_a_fallback(server: HostileServer, acme: Acme,
     assert (response.provider, response.results[-1].error) == ("acme", "RequestTooLargeError")
 
 
+def test_one_document_too_long_for_a_fallback(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """The call's `on_error` holds for a fallback too."""
+    server.play(reply(500), behind_nginx())
+    fallback = acme(row={"name": "other"})
+    response = rerank(acme(on_error="passthrough", fallbacks=[fallback]), documents=[LONG, *SHORT])
+    assert (response.provider, response.results[-1].error) == ("other", "RequestTooLargeError")
+
+
 def test_later_calls_are_not_cut_small(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A later call of usual documents is one request, and with the long one two: nothing goes one by one."""
     server.play(behind_nginx())
@@ -128,6 +136,27 @@ def test_batch_size_comes_first(server: HostileServer, acme: Acme, rerank: Reran
     server.requests.clear()
     rerank(acme(batch_size=50), documents=SHORT)
     assert sorted(sizes(server)) == [49, 50]
+
+
+def test_batch_size_that_is_too_large(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """After a refusal the rest of the call keeps to what was accepted: what is refused comes first."""
+    server.play(behind_nginx(400))
+    rerank(acme(batch_size=99), documents=SHORT)
+    refused = [len(seen.content) > 400 for seen in server.requests]
+    assert refused == sorted(refused, reverse=True)
+    assert 2 <= sum(refused) <= 3
+
+
+def test_listwise_models_are_sent_whole(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
+    """What was learned from calls with `batch_size` does not keep a listwise model from being asked."""
+    model, row = f"list-{way}-sizes", {"listwise_models": ("list-",)}
+    server.play(behind_nginx(1_000))
+    with pytest.warns(UserWarning, match="listwise"):
+        rerank(acme(row=row, model=model, batch_size=98), documents=SHORT)
+    server.play(ranking())
+    server.requests.clear()
+    assert len(rerank(acme(row=row, model=model), documents=SHORT).results) == 99
+    assert sizes(server) == [99]
 
 
 def test_success_of_a_larger_request(
