@@ -213,6 +213,6 @@ class LeasedRate:
         self.in_flight -= 1
         self._reports.append(UsageReport(self._request_numbers.pop(ticket), **outcome))
 
-    def estimated_wait(self, now: float, waiting: int) -> float:  # noqa: ARG002 - of the protocol
+    def estimated_wait(self, now: float, ahead: int) -> float:  # noqa: ARG002 - of the protocol
         """Return 0, because future grants are not known here."""
         return 0.0

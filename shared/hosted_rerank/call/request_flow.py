@@ -162,7 +162,7 @@ class Exchange:
                 return left
             if (blocked := queue.blocked_for(now)) > options.retry.backoff_max:
                 raise self._retry_after_error(blocked)
-            if first and left < (needed := queue.estimated_wait(now)):
+            if first and left < (needed := queue.estimated_wait(now, self.ticket)):
                 raise self._deadline_error(f"its turn would come in {needed:.2g} s, at the rate that the API allows")
             first = False
             yield Wait(min(wait, left, QUEUE_CHECK_INTERVAL), self.ticket)

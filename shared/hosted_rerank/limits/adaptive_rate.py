@@ -12,8 +12,9 @@ and lowers no limit unless many requests are throttled.
 """
 
 import math
+from dataclasses import replace
 
-from hosted_rerank.limits.concurrency_window import ConcurrencyWindow
+from hosted_rerank.limits.concurrency_window import ConcurrencyWindow, max_connections
 from hosted_rerank.limits.rate_settings import RATE_SETTINGS, RateSettings
 from hosted_rerank.limits.request_queue import Ticket
 from hosted_rerank.limits.retry import Quota
@@ -25,10 +26,12 @@ class AdaptiveRate:
     """Learns how many requests may be sent; a `RateController`. It is not thread-safe: the queue holds a lock.
 
     Args:
-        settings: The constants.
+        settings: The constants; `None` for the defaults, with a window that the open files of the process allow.
     """
 
-    def __init__(self, settings: RateSettings = RATE_SETTINGS) -> None:
+    def __init__(self, settings: RateSettings | None = None) -> None:
+        if settings is None:
+            settings = replace(RATE_SETTINGS, max_window=min(RATE_SETTINGS.max_window, max_connections()))
         self._settings = settings
         self._bucket = TokenBucket(settings)
         self._window = ConcurrencyWindow(settings)

@@ -1,9 +1,21 @@
 """The concurrency window: how many requests may be in flight."""
 
 import math
+import sys
 
 from hosted_rerank.limits.learned_limit import LearnedLimit
 from hosted_rerank.limits.rate_settings import RateSettings
+
+if sys.platform != "win32":
+    import resource
+
+
+def max_connections() -> int:
+    """Returns how many connections the process may have: half of its open files, so that the rest has room too."""
+    if sys.platform == "win32":
+        return sys.maxsize
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft // 2)
 
 
 class ConcurrencyWindow:

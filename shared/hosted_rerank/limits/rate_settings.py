@@ -13,12 +13,12 @@ class RateSettings:
 
     initial_burst: int = 4
     """Requests that may be sent together before anything is learned; chosen by simulation."""
-    initial_window: int = 14
+    initial_window: int = 13
     """Requests in flight before anything is learned; chosen by simulation."""
     initial_interval: float = 0.004
     """Seconds between two requests after the initial burst; refusals of a small limit come meanwhile."""
     spread: float = 0.5
-    window_growth: float = 5.0
+    window_growth: float = 6.0
     """Factor by which the window grows when a full window of requests succeeded; chosen by simulation."""
     doubling_timeout: float = 0.35
     """Seconds without a response after which the window grows all the same; refusals come faster than that."""
@@ -30,9 +30,9 @@ class RateSettings:
     """Seconds over which requests are counted to measure the rate; chosen by simulation."""
     estimate_factor: float = 3.5
     """First estimate of the rate per second, as a multiple of the burst that was accepted; chosen by simulation."""
-    estimate_weight: float = 0.2
+    estimate_weight: float = 0.15
     """Seconds of measurement that outweigh the estimate; chosen by simulation."""
-    estimate_decrease: float = 0.25
+    estimate_decrease: float = 0.5
     burst_share: float = 0.5
     """Share of the accepted burst that is used; the rest lets a rate that is too high show late and few refusals."""
     safety_factor: float = 0.95
