@@ -40,9 +40,10 @@ class AdaptiveRate:
         """When each request in flight was sent."""
         self._throttled_share = 0.0
         """Share of the last requests that was throttled, a moving average."""
-        self._known_at = math.inf
+        self._known_at = -math.inf
         """When the last throttled request that was no echo of an earlier one was known."""
         self._window_before = 0.0
+        """The window at that time."""
 
     @property
     def in_flight(self) -> int:
@@ -70,8 +71,7 @@ class AdaptiveRate:
         return wait if wait < math.inf else 0.0
 
     def _wait(self, now: float, ahead: int) -> float:
-        full = self._window.is_full
-        self._bucket.refill(now, growing=not full)
+        self._bucket.refill(now, growing=not self._window.is_full)
         return max(self._quota.wait(now, ahead, self.in_flight), self._bucket.wait(ahead))
 
     def on_sent(self, ticket: Ticket, now: float) -> None:
@@ -117,18 +117,17 @@ class AdaptiveRate:
         self._bucket.forget(sent)
         self._quota.on_response(now, quota, self.in_flight)
         self._throttled_share += (1 - self._throttled_share) / 20
-        first = self._known_at == math.inf
-        echo = not first and sent < self._known_at
+        first, echo = self._known_at == -math.inf, sent < self._known_at
         if not echo:
             self._known_at, self._window_before = now, before
-        filled = self._quota.blocked_until
-        learn = retry_after is not None or first or self._throttled_share >= self._settings.tolerated_share
+            self._bucket.start_round(sent, self._quota.blocked_until)
         if retry_after is not None:
             self._quota.hold(now, retry_after)
-        if not overloaded:
-            self._bucket.on_throttled(sent, now, filled, retry_after, echo=echo, learn=learn)
-        if not learn:
+            retry_after = min(retry_after, self._settings.max_hold)
+        elif not first and self._throttled_share < self._settings.tolerated_share:
             return
         if overloaded or (full and not first and not echo):
             least = 1.0 if first else self._window_before * self._settings.window_decrease
             self._window.lower(max(least, min(self._window.value, self.in_flight)), self._window_before)
+        if not overloaded:
+            self._bucket.on_throttled(sent, now, retry_after)

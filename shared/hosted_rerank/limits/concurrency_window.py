@@ -23,7 +23,7 @@ class ConcurrencyWindow:
 
     It starts gently, so that a small limit refuses few requests: a few together, then one by one. When nearly all
     requests of a full window succeeded, the window grows by a factor, until a request is throttled. What a wider window
-    admits is spread over half of the latency, so that the first throttled request stops the last ones. After that, it
+    admits is spread over a part of the latency, so that the first throttled request stops the last ones. After that, it
     is lowered where it was too wide, and grows as a `LearnedLimit`.
 
     Args:
@@ -35,7 +35,9 @@ class ConcurrencyWindow:
         self.latency = 0.0
         """Seconds that a response takes, a moving average."""
         self._settings = settings
-        self._limit = LearnedLimit(settings.initial_window, settings)
+        self._limit = LearnedLimit(min(settings.initial_window, settings.max_window), settings)
+        self._full_at = math.inf
+        """The time up to which the growth of a full window is counted."""
         self._throttled = False
         """Whether any request was throttled, which ends the start."""
         self._next_at = -math.inf
@@ -45,7 +47,8 @@ class ConcurrencyWindow:
         self._round_until = math.inf
         """The time at which the window was full: requests that were sent until then are one round."""
         self._round_left = 0
-        self._blind = settings.initial_interval
+        self._interval = settings.initial_interval
+        """Seconds between two requests until a response comes."""
         """Requests of the round that are in flight."""
 
     @property
@@ -63,11 +66,11 @@ class ConcurrencyWindow:
         if self._throttled:
             return math.inf if self.is_full else 0.0
         if self.is_full:
-            if (left := self._progress_at + self._settings.doubling_timeout - now) > 0:
+            if (left := self._progress_at + self._settings.response_timeout - now) > 0:
                 return left
-            self._widen(now)
-            self._progress_at = now - self._settings.doubling_timeout * 0.7
-            self._blind = 0.1 / self._limit.value
+            self._widen()
+            pause = self._settings.typical_latency / 2
+            self._progress_at, self._interval = now + pause - self._settings.response_timeout, pause / self._limit.value
         return max(0.0, self._next_at - now)
 
     def estimated_wait(self, ahead: int) -> float:
@@ -83,11 +86,14 @@ class ConcurrencyWindow:
             self._progress_at = now
         self.in_flight += 1
         if self._throttled:
+            if self.is_full:
+                self._full_at = now
             return
         if self.latency:
-            interval, burst = self._settings.spread * min(self.latency, 0.15) / self._limit.value, self._settings.burst_interval
+            spread = min(self._settings.spread * self.latency, self._settings.max_spread)
+            interval, burst = spread / self._limit.value, self._settings.burst_interval
         else:
-            interval = self._blind
+            interval = self._interval
             burst = interval * (self._settings.initial_burst - 1)
         self._next_at = max(self._next_at, now - burst) + interval
         if self.is_full and self._round_until == math.inf:
@@ -95,6 +101,10 @@ class ConcurrencyWindow:
 
     def on_success(self, sent: float, now: float) -> None:
         """Records the response to a request that was sent at a time."""
+        if self._throttled and self.is_full:
+            self._limit.grow(max(0.0, now - self._full_at))
+            self._limit.value = min(self._limit.value, self._settings.max_window)
+            self._full_at = now
         self.in_flight -= 1
         if not self.latency:
             self.latency = now - sent
@@ -106,28 +116,24 @@ class ConcurrencyWindow:
         if sent <= self._round_until < math.inf:
             self._round_left -= 1
             if self._round_left <= self._limit.value / 8:
-                self._widen(now)
+                self._widen()
 
     def on_dropped(self) -> None:
         """Records that a request ended without a response that says anything about the limits."""
         self.in_flight -= 1
 
-    def _widen(self, now: float) -> None:
-        growth = min(16.0, self._settings.window_growth * max(1.0, (self.latency or 0.16) / 0.1))
-        self._limit.value = min(self._limit.value * growth, self._settings.max_window)
+    def _widen(self) -> None:
+        settings = self._settings
+        faster = max(1.0, self.latency / settings.typical_latency) if self.latency else math.inf
+        growth = min(settings.window_growth * faster, settings.max_window_growth)
+        self._limit.value = min(self._limit.value * growth, settings.max_window)
         self._round_until = math.inf
 
     def on_throttled(self) -> None:
         """Records a throttled request: the start is over."""
         self.in_flight -= 1
-        if not self._throttled:
-            self._throttled = self._limit.is_estimate = True
+        self._throttled = True
 
     def lower(self, value: float, refused: float) -> None:
         """Lowers the window; `refused` is the value that proved too wide."""
         self._limit.lower(max(1.0, value), refused)
-
-    def grow(self, seconds: float) -> None:
-        """Raises the window by the growth of so many seconds."""
-        self._limit.grow(seconds)
-        self._limit.value = min(self._limit.value, self._settings.max_window)

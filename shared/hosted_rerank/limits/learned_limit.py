@@ -39,6 +39,8 @@ class LearnedLimit:
             recovered = (self._refused - self._lowered_to) * seconds / settings.recovery_time
             self.value = min(self._refused, self.value + recovered)
             return
-        start, delay = (settings.initial_growth, settings.delay) if self.is_estimate else (settings.min_growth, 0.0)
+        start, delay = settings.min_growth, 0.0
+        if self.is_estimate:
+            start, delay = settings.initial_growth, settings.growth_delay
         doublings = min(max(0.0, self._growing_for - delay) / settings.growth_doubling, 10.0)
         self.value *= 1 + min(settings.max_growth, start * 2**doublings) * min(seconds, 1.0)

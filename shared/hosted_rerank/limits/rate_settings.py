@@ -16,11 +16,18 @@ class RateSettings:
     initial_window: int = 13
     """Requests in flight before anything is learned; chosen by simulation."""
     initial_interval: float = 0.004
-    """Seconds between two requests after the initial burst; refusals of a small limit come meanwhile."""
+    """Seconds between two requests after the initial burst, until a response comes; chosen by simulation."""
+    typical_latency: float = 0.1
+    """Seconds that a response takes while it is unknown; a longer latency widens the window faster."""
     spread: float = 0.5
+    """Share of the latency over which the requests that a wider window admits are spread; chosen by simulation."""
+    max_spread: float = 0.075
+    """Maximum seconds over which they are spread; chosen by simulation."""
     window_growth: float = 6.0
     """Factor by which the window grows when a full window of requests succeeded; chosen by simulation."""
-    doubling_timeout: float = 0.35
+    max_window_growth: float = 16.0
+    """The maximum of that factor, if the latency is long or unknown; chosen by simulation."""
+    response_timeout: float = 0.35
     """Seconds without a response after which the window grows all the same; refusals come faster than that."""
     max_window: int = 1000
     """Maximum number of requests in flight; the default of `max_concurrency`."""
@@ -33,6 +40,7 @@ class RateSettings:
     estimate_weight: float = 0.15
     """Seconds of measurement that outweigh the estimate; chosen by simulation."""
     estimate_decrease: float = 0.5
+    """Minimum share of an estimated rate that one throttled request leaves; chosen by simulation."""
     burst_share: float = 0.5
     """Share of the accepted burst that is used; the rest lets a rate that is too high show late and few refusals."""
     safety_factor: float = 0.95
@@ -45,7 +53,8 @@ class RateSettings:
     """Growth per second, as a share of the limit, while the limit is an estimate; chosen by simulation."""
     max_growth: float = 1.5
     """Maximum growth per second, as a share of the limit; chosen by simulation."""
-    delay: float = 4.0
+    growth_delay: float = 4.0
+    """Seconds after which the growth of an estimate begins to double; chosen by simulation."""
     min_growth: float = 0.02
     """Growth per second, as a share of the limit, just above the value that was refused; chosen by simulation."""
     recovery_time: float = 5.0

@@ -1,8 +1,8 @@
 """The queue in which the requests to one endpoint wait: first come, first served, as fast as a controller allows.
 
 A retried request returns to its old position. A request whose caller has as many requests in flight as its own limit
-allows is parked beside the queue, so that it delays no other. A `RequestQueue` has no clock and starts no thread: callers pass the
-time, `time.monotonic()` in seconds, and sleep until they are notified.
+allows is parked beside the queue, so that it delays no other. A `RequestQueue` has no clock and starts no thread:
+callers pass the time, `time.monotonic()` in seconds, and sleep until they are notified.
 """
 
 import heapq

@@ -91,30 +91,35 @@ class TokenBucket:
         if growing and seconds > 0 and spare < 1 + 2 * interval * self.rate:
             self._limit.grow(seconds)
 
-    def on_throttled(self, sent: float, now: float, filled: float, retry_after: float | None, *, echo: bool, learn: bool) -> None:
-        """Lowers the rate, or the burst, to what the server accepted.
+    def start_round(self, sent: float, filled: float) -> None:
+        """Records a throttled request that was sent after all earlier ones were known.
+
+        Args:
+            sent: When it was sent.
+            filled: When the last hold ended.
+        """
+        self._round = _Round(sent, self._emptied, filled, self.rate, self._burst, self._limit.is_estimate)
+
+    def on_throttled(self, sent: float, now: float, retry_after: float | None) -> None:
+        """Lowers the rate, or the burst, to what the server accepted until the round of throttled requests.
 
         Args:
             sent: When the throttled request was sent.
             now: When its response came.
-            filled: When the last hold ended.
-            retry_after: Seconds of the hold that follows.
-            echo: Whether the request was sent before the response of an earlier throttled request came.
+            retry_after: Seconds of the hold that follows; `None` without one.
         """
-        if self._round is None or not echo:
-            self._round = _Round(sent, self._emptied, filled, self.rate, self._burst, self._limit.is_estimate)
+        last = self._round
+        if last is None:  # pragma: no cover - a round was started
+            raise AssertionError
         self._emptied = max(self._emptied, sent)
-        if not learn:
-            return
-        if self._round.rate == math.inf:
-            self._learn_first(self._round, retry_after)
+        if sent == last.sent:
+            self._tokens, self._refilled_at = 0.0, now
+        if last.rate == math.inf:
+            self._learn_first(last, retry_after)
         else:
-            self._learn_again(self._round, now, retry_after or 0.0)
-        if not echo:
-            self._tokens = 0.0
-            self._refilled_at = now
-        if retry_after is not None:
-            self._tokens = max(self._tokens, 1.0 - retry_after * self.rate)  # one request may be sent after the hold
+            self._learn_again(last, now, retry_after or 0.0)
+        if retry_after is not None:  # one request may be sent after the hold
+            self._tokens = max(self._tokens, 1.0 - retry_after * self.rate)
 
     def _learn_first(self, last: _Round, retry_after: float | None) -> None:
         """Estimates the rate and the burst from what was accepted before the first throttled request."""
@@ -124,7 +129,7 @@ class TokenBucket:
         first = max(start, self._times[0]) if self._times else last.sent
         least = 1.0 if retry_after is None else max(retry_after, 1.0) / settings.estimate_factor
         span = max(last.sent - first, least)
-        weight, measured = settings.estimate_weight, self._emptied - last.sent
+        weight, measured = settings.estimate_weight, max(0.0, self._emptied - last.sent)
         estimate = max(1, accepted) / span
         later = self._count(last.sent, self._emptied)
         self._limit.value = settings.safety_factor * (later + estimate * weight) / (measured + weight)
