@@ -37,6 +37,8 @@ class RateSettings:
     """Seconds over which requests are counted to measure the rate; chosen by simulation."""
     estimate_factor: float = 3.5
     """First estimate of the rate per second, as a multiple of the burst that was accepted; chosen by simulation."""
+    estimate_excess: float = 25.0
+    """Maximum requests per second by which that estimate exceeds the burst; chosen by simulation."""
     estimate_weight: float = 0.15
     """Seconds of measurement that outweigh the estimate; chosen by simulation."""
     estimate_decrease: float = 0.5

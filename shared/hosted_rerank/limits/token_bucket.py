@@ -127,10 +127,12 @@ class TokenBucket:
         start = last.sent - settings.measurement_window
         accepted = self._count(start, last.sent)
         first = max(start, self._times[0]) if self._times else last.sent
-        least = 1.0 if retry_after is None else max(retry_after, 1.0) / settings.estimate_factor
-        span = max(last.sent - first, least)
+        hold = settings.measurement_window if retry_after is None else max(retry_after, settings.measurement_window)
+        factor = 1.0 if retry_after is None else settings.estimate_factor
+        accepted = max(1, accepted)
+        span = max(last.sent - first, hold / factor)
+        estimate = min(accepted / span, accepted / hold + settings.estimate_excess)
         weight, measured = settings.estimate_weight, max(0.0, self._emptied - last.sent)
-        estimate = max(1, accepted) / span
         later = self._count(last.sent, self._emptied)
         self._limit.value = settings.safety_factor * (later + estimate * weight) / (measured + weight)
         self._limit.is_estimate = True
