@@ -75,7 +75,7 @@ class SharedRate:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._rate = AdaptiveRate(RateSettings(max_window=MAX_IN_FLIGHT))
+        self._rate = AdaptiveRate(RateSettings(max_window=MAX_IN_FLIGHT, window_growth=2.0))
         self._lease_times: deque[float] = deque(maxlen=100_000)
         self._in_flight: dict[int, tuple[Ticket, float]] = {}
         """The requests in flight, and the time at which each may start."""

@@ -19,11 +19,11 @@ class RateSettings:
     """Seconds between two requests after the initial burst, until a response comes; chosen by simulation."""
     typical_latency: float = 0.1
     """Seconds that a response takes while it is unknown; a longer latency widens the window faster."""
-    spread: float = 0.5
+    spread: float = 0.6
     """Share of the latency over which the requests that a wider window admits are spread; chosen by simulation."""
     max_spread: float = 0.075
     """Maximum seconds over which they are spread; chosen by simulation."""
-    window_growth: float = 6.0
+    window_growth: float = 5.0
     """Factor by which the window grows when a full window of requests succeeded; chosen by simulation."""
     max_window_growth: float = 16.0
     """The maximum of that factor, if the latency is long or unknown; chosen by simulation."""
@@ -47,8 +47,8 @@ class RateSettings:
     """Share of the accepted burst that is used; the rest lets a rate that is too high show late and few refusals."""
     safety_factor: float = 0.95
     """Share of a measured rate that is used; chosen by simulation."""
-    rate_decrease: float = 0.7
-    """Minimum share of the rate and the burst that one throttled request leaves; CUBIC's factor (RFC 9438, 4.6)."""
+    rate_decrease: float = 0.5
+    """Minimum share of the rate and the burst that one throttled request leaves; that of TCP Reno (RFC 5681)."""
     window_decrease: float = 0.5
     """Minimum share of the window that one throttled request leaves; the factor of TCP Reno (RFC 5681)."""
     initial_growth: float = 0.1
