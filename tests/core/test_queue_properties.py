@@ -17,10 +17,10 @@ PLACES = 4
 class Places(AdaptiveRate):
     """A controller with a fixed number of places, which only an end frees."""
 
-    def wait(self, now: float) -> float:  # noqa: ARG002 - a RateController gets it
+    def wait(self, now: float) -> float:
         return 0.0 if self.in_flight < PLACES else math.inf
 
-    def on_success(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:  # noqa: ARG002 - likewise
+    def on_success(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:
         self.on_dropped(ticket)
 
 

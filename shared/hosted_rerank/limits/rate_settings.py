@@ -1,7 +1,8 @@
 """The constants of the adaptive rate.
 
 "Chosen by simulation" means that no standard gives the value: `tests/core/rate_simulation.py` simulates limits and
-measures how much of them is used. `tests/core/test_adaptive_rate.py` fails where a value is halved or doubled.
+measures how much of them is used. `tests/core/test_adaptive_rate.py` fails where a value that it measures is
+halved or doubled.
 """
 
 from dataclasses import dataclass

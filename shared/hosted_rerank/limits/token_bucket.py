@@ -133,7 +133,7 @@ class TokenBucket:
         span = max(last.sent - first, hold / factor)
         estimate = min(accepted / span, accepted / hold + settings.estimate_excess)
         weight, measured = settings.estimate_weight, max(0.0, self._emptied - last.sent)
-        later = self._count(last.sent, self._emptied)
+        later = self._count(math.nextafter(last.sent, math.inf), self._emptied)
         self._limit.value = settings.safety_factor * (later + estimate * weight) / (measured + weight)
         self._limit.is_estimate = True
         self._burst = max(1.0, accepted)
