@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from hosted_rerank.limits.request_queue import RequestQueue, Ticket
+from hosted_rerank.limits.rate_controller import Ticket
+from hosted_rerank.limits.request_queue import RequestQueue
 
 
 @dataclass

@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 import pytest
 
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.rate_settings import RATE_SETTINGS, RateSettings
-from hosted_rerank.limits.request_queue import Ticket
 from hosted_rerank.limits.retry import Quota
 
 STEP = 0.01

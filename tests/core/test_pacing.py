@@ -22,8 +22,9 @@ from hosted_rerank import (
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
 from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
 from hosted_rerank.limits.endpoint_state import EndpointRegistry, EndpointState
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.rate_settings import RATE_SETTINGS
-from hosted_rerank.limits.request_queue import ABANDONED_CHECK_INTERVAL, RequestQueue, Ticket
+from hosted_rerank.limits.request_queue import ABANDONED_CHECK_INTERVAL, RequestQueue
 from hosted_rerank.limits.retry import Quota, quota
 from tests.bounded import ends_within, patience, within
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
-from hosted_rerank.limits.request_queue import RequestQueue, Ticket
+from hosted_rerank.limits.rate_controller import Ticket
+from hosted_rerank.limits.request_queue import RequestQueue
 from hosted_rerank.limits.retry import Quota
 
 LIMITS = (1.0, 2.0, math.inf)

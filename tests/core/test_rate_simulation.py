@@ -5,7 +5,8 @@ import math
 import pytest
 
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
-from hosted_rerank.limits.request_queue import RequestQueue, Ticket
+from hosted_rerank.limits.rate_controller import Ticket
+from hosted_rerank.limits.request_queue import RequestQueue
 from hosted_rerank.limits.retry import Quota
 from tests.core.rate_simulation import Bucket, Caller, Latency, Simulation
 

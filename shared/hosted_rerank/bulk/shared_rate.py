@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.rate_settings import RateSettings
-from hosted_rerank.limits.request_queue import RequestQueue, Ticket
+from hosted_rerank.limits.request_queue import RequestQueue
 from hosted_rerank.limits.retry import Quota
 
 GRANT_HORIZON = 0.5

@@ -24,7 +24,7 @@ from hosted_rerank.errors import (
 )
 from hosted_rerank.limits.classification import Verdict, classify, is_overlong
 from hosted_rerank.limits.endpoint_state import EndpointState
-from hosted_rerank.limits.request_queue import Ticket
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.observability.events import NULL_OBSERVER, CallObserver
 from hosted_rerank.providers.dialect import Ranking
 from hosted_rerank.wire import Outcome, Request, Response, TransportFailure

@@ -15,8 +15,8 @@ import math
 from dataclasses import replace
 
 from hosted_rerank.limits.concurrency_window import ConcurrencyWindow, max_connections
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.rate_settings import RATE_SETTINGS, RateSettings
-from hosted_rerank.limits.request_queue import Ticket
 from hosted_rerank.limits.retry import Quota
 from hosted_rerank.limits.server_quota import ServerQuota
 from hosted_rerank.limits.token_bucket import TokenBucket
