@@ -24,7 +24,7 @@ from hosted_rerank.errors import (
 )
 from hosted_rerank.limits.classification import Verdict, classify, is_overlong
 from hosted_rerank.limits.endpoint_state import EndpointState
-from hosted_rerank.limits.request_queue import Ticket
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.observability.events import NULL_OBSERVER, CallObserver
 from hosted_rerank.providers.dialect import Ranking
 from hosted_rerank.wire import Outcome, Request, Response, TransportFailure
@@ -186,7 +186,7 @@ class Exchange:
                 return left
             if (blocked := queue.blocked_for(now)) > options.retry.backoff_max:
                 raise self._retry_after_error(blocked)
-            if first and left < (needed := queue.estimated_wait(now)):
+            if first and left < (needed := queue.estimated_wait(now, self.ticket)):
                 raise self._deadline_error(f"its turn would come in {needed:.2g} s, at the rate that the API allows")
             first = False
             yield Wait(min(wait, left, QUEUE_CHECK_INTERVAL), self.ticket)

@@ -50,6 +50,8 @@ def classify(outcome: Outcome, provider: Provider) -> Verdict:
         provider: The provider, whose errors may have other meanings than their statuses.
     """
     if isinstance(outcome, TransportFailure):
+        if outcome.no_descriptors:  # fewer requests at once succeed
+            return Verdict(False, "too many open files", retryable=True, throttled=True, overloaded=True)
         reason = "a timeout" if outcome.timed_out else "no response"
         return Verdict(False, reason, retryable=outcome.retryable, outage=reason if outcome.retryable else None)
     status, reason = outcome.status, f"status {outcome.status}"

@@ -11,7 +11,8 @@ from hosted_rerank.limits.adaptive_rate import AdaptiveRate
 from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
 from hosted_rerank.limits.classification import Verdict
 from hosted_rerank.limits.learned_sizes import LearnedSizes
-from hosted_rerank.limits.request_queue import RequestQueue, Ticket
+from hosted_rerank.limits.rate_controller import Ticket
+from hosted_rerank.limits.request_queue import RequestQueue
 from hosted_rerank.providers.endpoint import Endpoint
 
 _MAX_ENDPOINTS = 1000
