@@ -127,7 +127,7 @@ class AdaptiveRate:
         elif not first and self._throttled_share < self._settings.tolerated_share:
             return
         if overloaded or (full and not first and not echo):
-            least = 1.0 if first else self._window_before * self._settings.window_decrease
-            self._window.lower(max(least, min(self._window.value, self.in_flight)), self._window_before)
+            least = 1.0 if first else self._window_before / 2
+            self._window.lower(max(least, min(self._window.value, self.in_flight)))
         if not overloaded:
             self._bucket.on_throttled(sent, now, retry_after)
