@@ -26,8 +26,8 @@ class LearnedLimit:
         self._growing_for = 0.0
 
     def grow(self, seconds: float) -> None:
-        """Raises the limit by the growth of so many seconds; a small limit slowly, since it is refused soon."""
-        seconds = min(seconds, 1.0)
+        """Raises the limit by the growth of so many seconds: a small limit slowly, a large one faster."""
+        settings, seconds = self._settings, min(seconds, 1.0)
         self._growing_for += seconds
-        share = min(1.0, self.value / self._settings.small_limit) ** 2
-        self.value += self._settings.growth * share * self._growing_for * seconds
+        factor = min((self.value / settings.small_limit) ** 2, max(1.0, self.value / settings.large_limit))
+        self.value += settings.growth * factor * self._growing_for * seconds

@@ -1,8 +1,7 @@
 """The constants of the adaptive rate.
 
 "Chosen by simulation" means that no standard gives the value: `tests/core/rate_simulation.py` simulates limits and
-measures how much of them is used. `tests/core/test_adaptive_rate.py` fails where a value that it measures is
-halved or doubled.
+measures how much of them is used. `tests/core/test_adaptive_rate.py` fails where a value is halved or doubled.
 """
 
 from dataclasses import dataclass
@@ -35,15 +34,15 @@ class RateSettings:
     burst_interval: float = 0.005
     """Seconds of requests that may be sent together; half of it is the shortest sleep. Chosen by simulation."""
     estimate_excess: float = 25.0
-    """Maximum requests per second by which that estimate exceeds the burst; chosen by simulation."""
+    """Requests by which the first estimate of the rate exceeds the burst that was accepted; chosen by simulation."""
     pause_burst: float = 0.1
     """Seconds of requests that may be sent together after a hold; chosen by simulation."""
     growth: float = 3.0
     """Growth per second, one second after the last decrease; it rises in proportion to the time. Chosen by simulation."""
-    decrease: float = 0.5
-    """Share of the rate that a throttled request leaves; chosen by simulation."""
-    small_limit: float = 9.0
-    """The limit below which the growth is less; chosen by simulation."""
+    small_limit: float = 6.0
+    """The limit below which the growth is less, by the square of the share; chosen by simulation."""
+    large_limit: float = 50.0
+    """The limit above which the growth is more, in proportion; chosen by simulation."""
     tolerated_share: float = 0.15
     """Share of throttled requests without `Retry-After` that are taken for chance; chosen by simulation."""
     max_hold: float = 60.0

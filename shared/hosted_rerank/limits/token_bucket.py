@@ -111,20 +111,16 @@ class TokenBucket:
         elif 0 <= last.sent - last.filled < pause and self._count(last.filled, last.sent) < last.burst:
             self._burst = max(1.0, last.burst / 2)  # too many at once after a hold, which says nothing about the rate
         else:
-            self._limit.lower(last.rate * self._settings.decrease)
+            self._limit.lower(last.rate / 2)
         if sent == last.sent:
             self._refilled_at, self._grows_from = now, now + hold
             self._tokens = min(self.capacity, max(1.0, pause * self.rate)) - hold * self.rate if hold else 0.0
 
     def _learn_first(self, last: _Round, retry_after: float | None) -> None:
         """Estimates the rate and the burst from what was accepted before the first throttled request."""
-        settings = self._settings
-        start = last.sent - 1.0
-        accepted = max(1, self._count(start, last.sent))
-        self._burst = float(accepted)
-        if retry_after is not None:
-            accepted += settings.estimate_excess
-        self._limit.value = accepted / max(1.0, retry_after or 0.0)
+        self._burst = max(1.0, self._count(last.sent - 1.0, last.sent))
+        excess = 0.0 if retry_after is None else self._settings.estimate_excess
+        self._limit.value = (self._burst + excess) / max(1.0, retry_after or 0.0)
 
     def _count(self, start: float, end: float) -> int:
         """Returns the number of requests sent from `start` to `end`, that were not throttled so far."""
