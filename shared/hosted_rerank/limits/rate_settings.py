@@ -40,7 +40,7 @@ class RateSettings:
     growth: float = 3.0
     """Growth per second, one second after the last decrease; it rises in proportion to the time. Chosen by simulation."""
     small_limit: float = 6.0
-    """The limit below which the growth is less, by the square of the share; chosen by simulation."""
+    """The limit below which the growth is less, by the cube of the share; chosen by simulation."""
     large_limit: float = 50.0
     """The limit above which the growth is more, in proportion; chosen by simulation."""
     tolerated_share: float = 0.15
