@@ -82,6 +82,8 @@ class TransportFailure:
     """Whether the server closed a reused connection before the first byte of a response."""
     retryable: bool = True
     """Whether another attempt may succeed."""
+    unsent: bool = False
+    """Whether it was not sent, for want of file descriptors or credentials, which says nothing of the service."""
 
 
 Outcome: TypeAlias = Response | TransportFailure

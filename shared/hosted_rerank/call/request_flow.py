@@ -6,6 +6,7 @@ decides nothing, so blocking and awaiting calls share every decision, and each o
 (`httpx.Auth.auth_flow` and psycopg's `generators.py` are built so.)
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Generator
@@ -25,6 +26,10 @@ from hosted_rerank.wire import Outcome, Request, Response, TransportFailure
 
 QUEUE_CHECK_INTERVAL = 10.0
 """Seconds after which a queued request asks for its turn without a notification, which a closed event loop may lose."""
+HOLD_CHECK_INTERVAL = 1.0
+"""Seconds after which a queued request checks whether a fallback could be asked sooner."""
+PATIENCE = 0.5
+"""Seconds that a request waits although a fallback could be asked sooner; about as long as the first backoff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,11 @@ class Wait:
 
 
 Step: TypeAlias = Wait | Request
+
+
+def no_fallback(now: float) -> float:  # noqa: ARG001 - as the function of a call with fallbacks
+    """Returns the seconds until a fallback could be asked, where there is none."""
+    return math.inf
 
 
 @dataclass(slots=True)
@@ -55,12 +65,21 @@ class Exchange:
     jitter: Callable[[], float] = random.random
     """Random numbers from 0 to 1, for the jitter of waits."""
     observer: CallObserver = NULL_OBSERVER
+    fallback_wait: Callable[[float], float] = no_fallback
+    """Returns the seconds until a fallback could be asked, at a time; infinite if no fallback is left."""
     ticket: Ticket = field(default_factory=Ticket, init=False)
     attempts: int = field(default=0, init=False)
     outcome: Outcome | None = field(default=None, init=False)
     """The outcome of the last attempt."""
     is_probe: bool = field(default=False, init=False)
     """Whether the request in flight is the probe of a half-open circuit."""
+    retries: int = field(default=0, init=False)
+    """Retries that count; `refusals` are throttled attempts that cost none."""
+    refusals: int = field(default=0, init=False)
+    first_sent: float = field(default=math.inf, init=False)
+    """When the first attempt was sent."""
+    refused_at: float = field(default=math.inf, init=False)
+    """When the first throttled response came."""
 
     def steps(self) -> Generator[Step, Any, BatchResult]:
         """Yields the steps of the request: waits and attempts.
@@ -81,21 +100,19 @@ class Exchange:
             raise
         finally:
             self.state.queue.drop(self.ticket)
-            if self.is_probe:
-                self.state.breaker.cancel_probe(self.clock())
+            self._end_probe()
             if several:
                 self.observer.on_batch_end(span, self.attempts, failed)
 
     def _attempts(self) -> Generator[Step, Any, BatchResult]:
         """Yields the waits and requests until an attempt succeeds, and returns its result."""
-        retries, waited = 0, 0.0
         request: Request | None = None
         pages: list[Ranking] = []
         while True:
             left = yield from self._wait_for_turn()
             request = request or self._encode()
             outcome = yield from self._send(request, left)
-            self.is_probe = False
+            self._end_probe()
             verdict = classify(outcome, self.plan.endpoint.provider)
             if verdict.success and isinstance(outcome, Response):
                 self.state.record(verdict, self.ticket, outcome.at)
@@ -105,15 +122,20 @@ class Exchange:
                 dialect = self.plan.endpoint.provider.dialect
                 request = replace(request, content=dialect.next_page_request(request.content, page))
                 continue
-            delay = self._retry_delay(outcome, verdict, retries, waited)
+            delay = self._retry_delay(outcome, verdict)
             late = self._time_left(outcome.at) <= (delay or 0.0)
-            if delay is None or late:
+            is_held = verdict.retry_after is not None and (delay or 0.0) > self.fallback_wait(outcome.at) + PATIENCE
+            if delay is None or late or is_held:
                 raise self._error(late=late)
             self.observer.on_retry(self.plan.endpoint.provider.name, self.attempts, delay, verdict.reason)
             if not (verdict.throttled and verdict.retry_after is not None):  # else all requests wait in the queue
                 yield Wait(delay)
-            retries += 1
-            waited += delay
+
+    def _end_probe(self) -> None:
+        """Lets another request be the probe of a half-open circuit, if this one was."""
+        if self.is_probe:
+            self.is_probe = False
+            self.state.breaker.end_probe()
 
     def _encode(self) -> Request:
         """Returns the HTTP request, with the headers of the trace."""
@@ -146,7 +168,7 @@ class Exchange:
     def _wait_for_turn(self) -> Generator[Wait, None, float]:
         """Waits until the request may be sent; returns the seconds that the call has left."""
         options, queue, breaker = self.plan.call_options, self.state.queue, self.state.breaker
-        first = True
+        since: float | None = None
         while True:
             now = self.clock()
             left = self._time_left(now)
@@ -154,36 +176,72 @@ class Exchange:
                 raise self._deadline_error(
                     "it waited in the queue until then" if self.ticket.queued else "there is no time for an attempt"
                 )
-            if seconds := breaker.open_for(now):
+            has_fallback = self.fallback_wait(now) < math.inf
+            if has_fallback and self.outcome is None and (seconds := breaker.open_for(now)):
                 raise self._circuit_open_error(seconds)
             wait = queue.admit(self.ticket, now, options.max_concurrency)
             if not wait:
                 self.is_probe = breaker.start_probe(now, options.timeout)
+                self.first_sent = min(self.first_sent, now)
                 return left
-            if (blocked := queue.blocked_for(now)) > options.retry.backoff_max:
-                raise self._retry_after_error(blocked)
-            if first and left < (needed := queue.estimated_wait(now)):
-                raise self._deadline_error(f"its turn would come in {needed:.2g} s, at the rate that the API allows")
-            first = False
-            yield Wait(min(wait, left, QUEUE_CHECK_INTERVAL), self.ticket)
+            is_new = since is None and self.outcome is None
+            since = now if since is None else since
+            self._check_hold(queue.estimated_wait(now) if is_new else queue.blocked_for(now), since, now, left)
+            yield Wait(min(wait, left, HOLD_CHECK_INTERVAL if has_fallback else QUEUE_CHECK_INTERVAL), self.ticket)
+
+    def _check_hold(self, needed: float, since: float, now: float, left: float) -> None:
+        """Raises an error if it is of no use to wait for the request's turn.
+
+        Args:
+            needed: The minimum seconds until its turn.
+            since: When the wait began.
+            now: The time.
+            left: The seconds until the deadline.
+        """
+        fallback_wait = self.fallback_wait(now)
+        if needed > min(left, fallback_wait + PATIENCE) and fallback_wait < math.inf:
+            raise self._held_error(needed)
+        if needed > left:
+            raise self._deadline_error(f"its turn would come in {needed:.2g} s, at the rate that the API allows")
+        if asked := self.state.refused_for(since, now):  # the answer to this request would be the same
+            raise self._held_error(asked)
 
     def _time_left(self, now: float) -> float:
         """Returns the seconds until the deadline."""
         return self.plan.call_options.time_left(now - self.started)
 
-    def _retry_delay(self, outcome: Outcome, verdict: Verdict, retries: int, waited: float) -> float | None:
+    def _retry_delay(self, outcome: Outcome, verdict: Verdict) -> float | None:
         """Records a failure, and returns the seconds until the next attempt; `None` to give up."""
-        policy, breaker = self.plan.call_options.retry, self.state.breaker
-        delay = policy.delay(outcome, retries, waited, self.jitter()) if verdict.retryable else None
+        policy, state = self.plan.call_options.retry, self.state
+        free = verdict.throttled and self._is_free(verdict, outcome.at)
+        delay = None
+        if verdict.retryable:
+            retries = 0 if free else self.retries
+            delay = policy.delay(outcome, retries, self.jitter(), refusals=self.refusals)
         blocked = verdict.retry_after if delay is None or verdict.retry_after is None else delay
-        was_open = breaker.open_for(outcome.at) > 0
-        if self.state.record(verdict, self.ticket, outcome.at, blocked):
-            if not was_open:
-                self.observer.on_circuit_open(self.plan.endpoint.provider.name, breaker.reason)
+        if state.record(verdict, self.ticket, outcome.at, blocked):
+            self.observer.on_circuit_open(self.plan.endpoint.provider.name, state.breaker.reason)
+        if delay is None:
             return None
-        if delay is None or verdict.throttled or self.state.budget.withdraw(outcome.at):
+        if free:
+            self.refusals += 1
             return delay
-        return None
+        if not (verdict.throttled or state.budget.withdraw(outcome.at, self.retries)):
+            return None
+        self.retries += 1
+        return delay
+
+    def _is_free(self, verdict: Verdict, now: float) -> bool:
+        """Returns whether a throttled attempt costs no retry, because it teaches the queue when to send the next one.
+
+        A 503 or 529 without `Retry-After` from an endpoint that answers nobody is an outage and teaches nothing. With a
+        fallback, the retries of the call are few, so that it falls back soon.
+        """
+        self.refused_at = min(self.refused_at, now)
+        waited = now - self.refused_at + (verdict.retry_after or 0.0)
+        teaches = not verdict.overloaded or verdict.retry_after is not None or self.state.answered_at > self.first_sent
+        within = waited <= self.plan.call_options.retry.max_total_backoff
+        return teaches and within and self.fallback_wait(now) == math.inf
 
     def _error(self, *, late: bool = False) -> RerankError:
         """Returns the error for the outcome of the last attempt."""
@@ -212,18 +270,16 @@ class Exchange:
             return self._error(late=True)
         return self._mapped(TransportFailure(reason, self.clock(), timed_out=True), late=True)
 
-    def _circuit_open_error(self, seconds: float) -> RerankError:
-        """Returns the error for an open circuit; the last attempt's error, if there was one."""
-        if self.outcome is not None:
-            return self._error()
+    def _circuit_open_error(self, seconds: float) -> CircuitOpenError:
+        """Returns the error for an open circuit, with a fallback that can be asked at once."""
         name, reason = self.plan.endpoint.provider.name, self.state.breaker.reason
-        message = f"circuit breaker open for {name}: {reason}; the next request is sent in {seconds:.2g} s"
+        message = f"circuit breaker open for {name}: {reason}; the next probe is sent in {seconds:.2g} s"
         return CircuitOpenError(message, provider=name, retry_after=seconds)
 
-    def _retry_after_error(self, seconds: float) -> RerankError:
-        """Returns the error for a wait that the API asks of all requests, if the wait is too long."""
-        if self.outcome is not None:
+    def _held_error(self, seconds: float) -> RerankError:
+        """Returns the error for a wait of all requests that is too long; the last attempt's, if that was refused."""
+        if isinstance(self.outcome, Response) and self.outcome.status == 429:
             return self._error()
         name = self.plan.endpoint.provider.name
-        message = f"rate limit of {name}: it asks all requests to wait {seconds:.3g} s more, so this one was not sent"
+        message = f"rate limit of {name}: all requests wait {seconds:.3g} s more, so this one was not sent"
         return RateLimitError(message, provider=name, retry_after=seconds)

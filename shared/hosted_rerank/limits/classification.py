@@ -25,8 +25,12 @@ class Verdict:
     """Whether the API gets too many requests, from this account or from all."""
     overloaded: bool = False
     """Whether the service as a whole is overloaded, which says nothing about the account's rate."""
+    answered: bool = False
+    """Whether the service works: it responded, if only that the request is wrong."""
     outage: str | None = None
-    """The sign of an outage, in words; `None` without one."""
+    """The sign of an outage, in words; `None` without one. A throttled request is none: the queue handles it."""
+    timed_out: bool = False
+    """Whether there was no response within the caller's `timeout` or `deadline`."""
     too_large: bool = False
     """Whether a request with fewer documents may succeed."""
     retry_after: float | None = None
@@ -44,19 +48,22 @@ def classify(outcome: Outcome, provider: Provider) -> Verdict:
     """
     if isinstance(outcome, TransportFailure):
         reason = "a timeout" if outcome.timed_out else "no response"
-        return Verdict(False, reason, retryable=outcome.retryable, outage=reason if outcome.retryable else None)
+        outage = reason if outcome.retryable and not outcome.unsent else None
+        return Verdict(False, reason, retryable=outcome.retryable, outage=outage, timed_out=outcome.timed_out)
     status, reason = outcome.status, f"status {outcome.status}"
     if 200 <= status < 300:
-        return Verdict(True, reason, quota=quota(outcome.headers))
+        return Verdict(True, reason, answered=True, quota=quota(outcome.headers))
     error = provider_error(outcome, provider)
     permanent = error is not None and not issubclass(error, (RateLimitError, ServerError))
-    outage = (status >= 500 or status == 408) and not permanent
+    throttled = status in THROTTLING_STATUSES and not permanent
+    outage = (status >= 500 or status == 408) and not (permanent or throttled)
     return Verdict(
         False,
         reason,
         retryable=not permanent and is_retryable(outcome),
-        throttled=not permanent and status in THROTTLING_STATUSES,
+        throttled=throttled,
         overloaded=status != 429,
+        answered=not (throttled or outage),
         outage=reason if outage else None,
         too_large=error is RequestTooLargeError
         or (error is None and (status == 413 or is_too_many_documents(outcome))),
