@@ -10,24 +10,19 @@ from typing import Any
 import pytest
 
 from hosted_rerank import (
-    CircuitOpenError,
     DeadlineExceededError,
-    InvalidRequestError,
     RateLimitError,
     Reranker,
     RerankError,
     RerankResponse,
-    ServerError,
 )
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
-from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
-from hosted_rerank.limits.endpoint_state import EndpointRegistry, EndpointState
 from hosted_rerank.limits.rate_settings import RATE_SETTINGS
 from hosted_rerank.limits.request_queue import ABANDONED_CHECK_INTERVAL, RequestQueue, Ticket
 from hosted_rerank.limits.retry import Quota, quota
-from tests.bounded import ends_within, patience, within
+from tests.bounded import ends_within, within
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
-from tests.hostile import Act, HostileServer, Peer, ranking, reply, silence
+from tests.hostile import Act, HostileServer, Peer, ranking, reply
 
 
 def go(queue: RequestQueue, now: float) -> Ticket:

@@ -151,6 +151,13 @@ def test_waits_stay_within_their_bounds(
         assert (hint or 0.0) <= wait <= longest
 
 
+def test_hints_that_are_too_short_are_not_trusted() -> None:
+    """A server that refuses again and again, and each time asks for no wait, is asked after a backoff."""
+    retry, refusal = RetryPolicy(max_retries=1, backoff_initial=0.5), answered(429, retry_after="0")
+    assert [retry.delay(refusal, 0, 1.0, refusals=number) for number in range(5)] == [0.0, 0.0, 0.0, 2.0, 2.0]
+    assert retry.delay(answered(429, retry_after="20"), 0, 0.0, refusals=9) == 20
+
+
 def test_refusals_slow_the_next_attempt() -> None:
     """Throttled attempts that cost no retry lengthen the wait as well, up to four times the first one."""
     retry = RetryPolicy(max_retries=1, backoff_initial=0.5)

@@ -20,6 +20,7 @@ from hosted_rerank.errors import CircuitOpenError, RateLimitError, RerankError
 from hosted_rerank.limits.classification import Verdict, classify, is_overlong
 from hosted_rerank.limits.endpoint_state import EndpointState
 from hosted_rerank.limits.request_queue import Ticket
+from hosted_rerank.limits.retry import HINT_JITTER
 from hosted_rerank.observability.events import NULL_OBSERVER, CallObserver
 from hosted_rerank.providers.dialect import Ranking
 from hosted_rerank.wire import Outcome, Request, Response, TransportFailure
@@ -128,7 +129,8 @@ class Exchange:
             if delay is None or late or is_held:
                 raise self._error(late=late)
             self.observer.on_retry(self.plan.endpoint.provider.name, self.attempts, delay, verdict.reason)
-            if not (verdict.throttled and verdict.retry_after is not None):  # else all requests wait in the queue
+            hint = verdict.retry_after if verdict.throttled else None
+            if hint is None or delay > hint * (1 + HINT_JITTER):  # else all requests wait in the queue
                 yield Wait(delay)
 
     def _end_probe(self) -> None:
@@ -218,7 +220,9 @@ class Exchange:
         if verdict.retryable:
             retries = 0 if free else self.retries
             delay = policy.delay(outcome, retries, self.jitter(), refusals=self.refusals)
-        blocked = verdict.retry_after if delay is None or verdict.retry_after is None else delay
+        blocked = verdict.retry_after
+        if delay is not None and blocked is not None:
+            blocked = min(delay, blocked * (1 + HINT_JITTER))
         if state.record(verdict, self.ticket, outcome.at, blocked):
             self.observer.on_circuit_open(self.plan.endpoint.provider.name, state.breaker.reason)
         if delay is None:

@@ -111,7 +111,7 @@ class RerankFields(BaseModel):
         default="raise",
         description=(
             'The reaction to an outage of the API. "raise" raises the error. "passthrough" logs it and returns '
-            "the affected documents without new scores, in input order after the scored ones, at most `top_n` in "
+            "the affected documents without scores, in input order after the scored ones, at most `top_n` in "
             "all; their metadata names the error under `rerank_error`. A wrong request, a 401, a 403 and a "
             "cancellation always raise."
         ),

@@ -1,6 +1,6 @@
 """A circuit breaker and a retry budget, which keep an outage from getting worse.
 
-After several rounds of failures the circuit opens: calls that have a fallback use it at once instead of waiting in vain.
+After several rounds of failures the circuit opens: calls that have a fallback use it at once and do not wait in vain.
 After a pause the circuit is half open and lets one probe through, whose success closes it. A call without a fallback is
 sent in any case, so an open circuit never costs an answer. The budget bounds the retries beyond the first two of a
 request, so that many of them do not multiply the load of a service that fails.

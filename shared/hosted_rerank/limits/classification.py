@@ -48,8 +48,8 @@ def classify(outcome: Outcome, provider: Provider) -> Verdict:
     """
     if isinstance(outcome, TransportFailure):
         reason = "a timeout" if outcome.timed_out else "no response"
-        outage = reason if outcome.retryable and not outcome.unsent else None
-        return Verdict(False, reason, retryable=outcome.retryable, outage=outage, timed_out=outcome.timed_out)
+        sign = reason if outcome.retryable and not outcome.unsent else None
+        return Verdict(False, reason, retryable=outcome.retryable, outage=sign, timed_out=outcome.timed_out)
     status, reason = outcome.status, f"status {outcome.status}"
     if 200 <= status < 300:
         return Verdict(True, reason, answered=True, quota=quota(outcome.headers))

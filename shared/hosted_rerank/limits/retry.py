@@ -19,6 +19,11 @@ RETRYABLE_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(5
 THROTTLING_STATUSES = frozenset({429, 503, 529})
 """Statuses that mean too many requests, from this account or from all."""
 
+HINT_JITTER = 0.1
+"""Maximum share of a wait that the API states by which the wait is lengthened."""
+MAX_TRUSTED_HINTS = 3
+"""Refusals after which a request waits for its backoff at least, because the waits that the API states are too short."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -45,11 +50,13 @@ class RetryPolicy:
         if retries >= self.max_retries or not is_retryable(outcome):
             return None
         hint = None if isinstance(outcome, TransportFailure) else retry_after(outcome.headers)
+        backoff = self.backoff(retries + min(refusals, 2), jitter)
         if hint is None:
-            return self.backoff(retries + min(refusals, 2), jitter)
+            return backoff
         if hint > self.backoff_max:
             return None
-        return min(hint * (1 + jitter / 10), self.backoff_max)  # never earlier than asked, and not all at once
+        wait = min(hint * (1 + HINT_JITTER * jitter), self.backoff_max)  # never earlier than asked, and not all at once
+        return wait if refusals < MAX_TRUSTED_HINTS else max(wait, backoff)
 
     def backoff(self, retries: int, jitter: float) -> float:
         """Returns the seconds to wait if the API states no wait: exponential backoff with jitter.
