@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from hosted_rerank.call.batching import Batch, Plan
-from hosted_rerank.call.error_mapping import error_for
-from hosted_rerank.call.request_encoding import BatchResult, batch_result, decode_page, encode_request, sensitive
-from hosted_rerank.errors import CircuitOpenError, RateLimitError, RerankError
-from hosted_rerank.limits.classification import Verdict, classify, is_overlong
+from hosted_rerank.call.request_encoding import BatchResult, batch_result, decode_page, encode_request
+from hosted_rerank.call.request_errors import RequestErrors
+from hosted_rerank.errors import RerankError
+from hosted_rerank.limits.classification import Verdict, classify
 from hosted_rerank.limits.endpoint_state import EndpointState
 from hosted_rerank.limits.request_queue import Ticket
 from hosted_rerank.limits.retry import HINT_JITTER
@@ -127,7 +127,7 @@ class Exchange:
             late = self._time_left(outcome.at) <= (delay or 0.0)
             is_held = verdict.retry_after is not None and (delay or 0.0) > self.fallback_wait(outcome.at) + PATIENCE
             if delay is None or late or is_held:
-                raise self._error(late=late)
+                raise self._errors.failed(outcome, self.attempts, late=late)
             self.observer.on_retry(self.plan.endpoint.provider.name, self.attempts, delay, verdict.reason)
             hint = verdict.retry_after if verdict.throttled else None
             if hint is None or delay > hint * (1 + HINT_JITTER):  # else all requests wait in the queue
@@ -180,7 +180,7 @@ class Exchange:
                 )
             has_fallback = self.fallback_wait(now) < math.inf
             if has_fallback and self.outcome is None and (seconds := breaker.open_for(now)):
-                raise self._circuit_open_error(seconds)
+                raise self._errors.circuit_open(breaker.reason, seconds)
             wait = queue.admit(self.ticket, now, options.max_concurrency)
             if not wait:
                 self.is_probe = breaker.start_probe(now, options.timeout)
@@ -238,52 +238,23 @@ class Exchange:
     def _is_free(self, verdict: Verdict, now: float) -> bool:
         """Returns whether a throttled attempt costs no retry, because it teaches the queue when to send the next one.
 
-        A 503 or 529 without `Retry-After` from an endpoint that answers nobody is an outage and teaches nothing. With a
+        A 503 or 529 without a wait from an endpoint that answers nobody is an outage and teaches nothing. With a
         fallback, the retries of the call are few, so that it falls back soon.
         """
         self.refused_at = min(self.refused_at, now)
         waited = now - self.refused_at + (verdict.retry_after or 0.0)
-        teaches = not verdict.overloaded or verdict.retry_after is not None or self.state.answered_at > self.first_sent
+        teaches = not verdict.overloaded or bool(verdict.retry_after) or self.state.answered_at > self.first_sent
         within = waited <= self.plan.call_options.retry.max_total_backoff
         return teaches and within and self.fallback_wait(now) == math.inf
 
-    def _error(self, *, late: bool = False) -> RerankError:
-        """Returns the error for the outcome of the last attempt."""
-        outcome = self.outcome
-        if outcome is None:  # pragma: no cover - an attempt was made
-            raise AssertionError
-        error = self._mapped(outcome, late=late)
-        if isinstance(outcome, Response) and is_overlong(outcome):
-            longest = max(self.batch.text_indices, key=lambda index: len(self.plan.texts[index]))
-            document, length = self.plan.document_indices[longest], len(self.plan.texts[longest])
-            error.add_hint(
-                f"the longest document of the request is documents[{document}], with {length} characters: shorten it,"
-                " or set max_document_chars"
-            )
-        return error
-
-    def _mapped(self, outcome: Outcome, *, late: bool) -> RerankError:
-        """Returns the error for an outcome; `late` says that the deadline ended the retries."""
-        secret = sensitive(self.plan, self.batch, self.key)
-        deadline = self.plan.call_options.deadline if late else None
-        return error_for(outcome, self.plan.endpoint, sensitive=secret, attempts=self.attempts, late=deadline)
+    @property
+    def _errors(self) -> RequestErrors:
+        return RequestErrors(self.plan, self.batch, self.key)
 
     def _deadline_error(self, reason: str) -> RerankError:
-        """Returns the error for a deadline before the next attempt; the last attempt's error, if there was one."""
-        if self.outcome is not None:
-            return self._error(late=True)
-        return self._mapped(TransportFailure(reason, self.clock(), timed_out=True), late=True)
-
-    def _circuit_open_error(self, seconds: float) -> CircuitOpenError:
-        """Returns the error for an open circuit, with a fallback that can be asked at once."""
-        name, reason = self.plan.endpoint.provider.name, self.state.breaker.reason
-        message = f"circuit breaker open for {name}: {reason}; the next probe is sent in {seconds:.2g} s"
-        return CircuitOpenError(message, provider=name, retry_after=seconds)
+        """Returns the error for a deadline before the next attempt."""
+        return self._errors.late(self.outcome, self.attempts, reason, self.clock())
 
     def _held_error(self, seconds: float) -> RerankError:
-        """Returns the error for a wait of all requests that is too long; the last attempt's, if that was refused."""
-        if isinstance(self.outcome, Response) and self.outcome.status == 429:
-            return self._error()
-        name = self.plan.endpoint.provider.name
-        message = f"rate limit of {name}: all requests wait {seconds:.3g} s more, so this one was not sent"
-        return RateLimitError(message, provider=name, retry_after=seconds)
+        """Returns the error for a wait of all requests that is too long."""
+        return self._errors.held(self.outcome, self.attempts, seconds)

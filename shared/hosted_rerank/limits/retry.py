@@ -22,7 +22,7 @@ THROTTLING_STATUSES = frozenset({429, 503, 529})
 HINT_JITTER = 0.1
 """Maximum share of a wait that the API states by which the wait is lengthened."""
 MAX_TRUSTED_HINTS = 3
-"""Refusals after which a request waits for its backoff at least, because the waits that the API states are too short."""
+"""Refusals after which a request waits at least for its backoff, because the API states too short waits."""
 
 
 @dataclass(frozen=True, slots=True)
