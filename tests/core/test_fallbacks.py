@@ -82,7 +82,8 @@ def test_instruction_that_a_fallback_cannot_take(server: HostileServer, acme: Ac
 
 def with_spare(acme: Acme, spare: HostileServer, **settings: Any) -> Reranker:
     """A reranker whose fallback is another server."""
-    return acme(fallbacks=[acme(row={"name": "spare", "url": f"{spare.url}/rerank"})], **settings)
+    second = acme(row={"name": "spare", "url": f"{spare.url}/rerank"}, max_retries=settings.get("max_retries", 0))
+    return acme(fallbacks=[second], **settings)
 
 
 def errors(response: RerankResponse) -> list[str]:

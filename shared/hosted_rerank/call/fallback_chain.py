@@ -91,8 +91,6 @@ class FallbackChain:
             self._current = self._next()
             (self._waiting or self._held).remove(self._current)
             self._may_be_held = first_turn and bool(self._remaining)
-            if self._remaining and not self._time_left():
-                continue  # only the last one is asked, which says that the time is over
             yield self._state(self._current), self._current.connect()
 
     @property
