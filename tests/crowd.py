@@ -1,4 +1,4 @@
-"""Many calls at once, blocking or awaiting, and servers that fail some of their attempts."""
+"""Many calls at once, blocking or awaiting, servers that fail some of them, and a breaker that opens soon."""
 
 import asyncio
 from collections import Counter
@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from hosted_rerank import Reranker, RerankError, RerankResponse
+from hosted_rerank.limits.circuit_breaker import BreakerSettings
+from hosted_rerank.limits.endpoint_state import EndpointRegistry, EndpointState
 from tests.conftest import DOCUMENTS
 from tests.hostile import Act, Peer, ranking
 
@@ -58,3 +60,12 @@ def once(failure: Act, after: float = 0.02) -> Act:
 def names(count: int) -> list[str]:
     """So many queries."""
     return [f"query {number}" for number in range(count)]
+
+
+def alarmed(reranker: Reranker, **settings: float) -> Reranker:
+    """A reranker with a circuit breaker of its own, which opens after five failures however short the time."""
+    settings_ = BreakerSettings(**{"min_outage": 0.0} | settings)  # type: ignore[arg-type]
+    registry = EndpointRegistry(lambda: EndpointState(breaker_settings=settings_))
+    for each in (reranker, *reranker._fallbacks):
+        each._endpoints = registry
+    return reranker

@@ -1,4 +1,4 @@
-"""What each constant of the adaptive rate does, in simulated time."""
+"""The effect of each constant of the adaptive rate, in simulated time."""
 
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -182,7 +182,7 @@ MEASURED: dict[str, tuple[Callable[[AdaptiveRate], float], float]] = {
     "tolerated_share": (measure_tolerated_share, 0.185),
     "max_quota_reset": (measure_max_quota_reset, 60.0),
 }
-"""What each setting does, measured from outside, and the value that is expected."""
+"""The effect of each setting, measured from outside, and the expected value."""
 
 
 def test_every_setting_is_measured() -> None:

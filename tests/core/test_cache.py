@@ -95,7 +95,7 @@ def test_equal_documents_in_an_outage(server: HostileServer, acme: Acme, rerank:
 def test_text_that_is_no_unicode(
     query: str, documents: list[str], wrong: str, server: HostileServer, acme: Acme, rerank: Rerank
 ) -> None:
-    """What cannot be sent has no key either; the error is the one without a cache, and names the text."""
+    """A text that cannot be sent has no key either; the error is the one without a cache, and names the text."""
     for cache in ({}, None):
         with pytest.raises(InvalidRequestError, match=wrong):
             rerank(acme(cache=cache), query, documents)
@@ -135,7 +135,7 @@ def test_cache_that_fails(server: HostileServer, acme: Acme, rerank: Rerank, cap
 
 
 def test_nonsense_in_a_cache(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """What is no score is asked for again."""
+    """A cached value that is no score is requested again."""
     cache: dict[str, Any] = {}
     rerank(acme(cache=cache), documents=TEXTS)
     for value in (None, "0.5", float("nan"), True):
@@ -146,7 +146,7 @@ def test_nonsense_in_a_cache(server: HostileServer, acme: Acme, rerank: Rerank) 
 
 
 def together(cache: MutableMapping[str, float], acme: Acme, way: str, *lists: list[str], **settings: Any) -> list[Any]:
-    """What comes of calls at once with one cache."""
+    """The outcomes of concurrent calls with one cache."""
     reranker = acme(cache=cache, **settings)
     if way == "awaiting":
 

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from hosted_rerank import DeadlineExceededError, RateLimitError, RerankError
+from hosted_rerank.call.batching import Batch
 from hosted_rerank.call.request_encoding import BatchResult
 from hosted_rerank.call.request_flow import Exchange, Wait
 from hosted_rerank.limits.endpoint_state import EndpointState
@@ -62,7 +63,7 @@ def test_others_are_held_for_a_minute() -> None:
 def waiting(state: EndpointState, clock: Clock) -> Exchange:
     """A call that waits in the queue."""
     plan = planned()
-    return Exchange(plan, plan.cut(range(3))[0], None, state, "sk-by-hand", clock.now, clock)
+    return Exchange(plan, Batch(plan.all_texts), None, state, "sk-by-hand", clock.now, clock)
 
 
 def test_one_tries_for_all_that_wait() -> None:

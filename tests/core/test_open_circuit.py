@@ -14,24 +14,14 @@ from hosted_rerank import (
     Reranker,
     ServerError,
 )
-from hosted_rerank.limits.circuit_breaker import BreakerSettings
-from hosted_rerank.limits.endpoint_state import EndpointRegistry, EndpointState
+from hosted_rerank.limits.endpoint_state import EndpointRegistry
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.transport.response_reader import ResponseReader
 from hosted_rerank.wire import Request, TransportFailure
 from tests.bounded import patience
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
-from tests.crowd import by_attempt
+from tests.crowd import alarmed, by_attempt
 from tests.hostile import HostileServer, ranking, reply, silence
-
-
-def alarmed(reranker: Reranker, **settings: float) -> Reranker:
-    """A reranker with a circuit breaker of its own, which opens after five failures however short the time."""
-    settings_ = BreakerSettings(**{"min_outage": 0.0} | settings)  # type: ignore[arg-type]
-    registry = EndpointRegistry(lambda: EndpointState(breaker_settings=settings_))
-    for each in (reranker, *reranker._fallbacks):
-        each._endpoints = registry
-    return reranker
 
 
 def test_input_that_breaks_the_service(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

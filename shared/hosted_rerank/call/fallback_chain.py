@@ -114,7 +114,9 @@ class FallbackChain:
             left = self._time_left()
             share = max(left / (1 + len(remaining)), min(left, MIN_SHARE))
             deadline = round(time.monotonic() - self._started + share, 3)
-        checked = plan(stage.endpoint, replace(stage.call_options, deadline=deadline), self._call)
+        checked = plan(
+            stage.endpoint, replace(stage.call_options, deadline=deadline, on_error=self._options.on_error), self._call
+        )
         others = remaining if self._may_be_held else ()
 
         def fallback_wait(now: float) -> float:

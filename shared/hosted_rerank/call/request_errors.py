@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.error_mapping import error_for
 from hosted_rerank.call.request_encoding import sensitive
-from hosted_rerank.errors import CircuitOpenError, RateLimitError, RerankError
+from hosted_rerank.errors import CircuitOpenError, RateLimitError, RequestTooLargeError, RerankError
 from hosted_rerank.limits.classification import is_overlong
 from hosted_rerank.wire import Outcome, Response, TransportFailure
 
@@ -29,7 +29,7 @@ class RequestErrors:
         secret = sensitive(self.plan, self.batch, self.key)
         deadline = self.plan.call_options.deadline if late else None
         error = error_for(outcome, self.plan.endpoint, sensitive=secret, attempts=attempts, late=deadline)
-        if isinstance(outcome, Response) and is_overlong(outcome):
+        if isinstance(outcome, Response) and not isinstance(error, RequestTooLargeError) and is_overlong(outcome):
             longest = max(self.batch.text_indices, key=lambda index: len(self.plan.texts[index]))
             document, length = self.plan.document_indices[longest], len(self.plan.texts[longest])
             error.add_hint(

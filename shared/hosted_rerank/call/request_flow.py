@@ -16,11 +16,11 @@ from typing import Any, TypeAlias
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.request_encoding import BatchResult, batch_result, decode_page, encode_request
 from hosted_rerank.call.request_errors import RequestErrors
-from hosted_rerank.errors import RerankError
+from hosted_rerank.errors import MalformedResponseError, RerankError
 from hosted_rerank.limits.classification import Verdict, classify
 from hosted_rerank.limits.endpoint_state import EndpointState
 from hosted_rerank.limits.request_queue import Ticket
-from hosted_rerank.limits.retry import HINT_JITTER
+from hosted_rerank.limits.retry_state import RetryState, hold
 from hosted_rerank.observability.events import NULL_OBSERVER, CallObserver
 from hosted_rerank.providers.dialect import Ranking
 from hosted_rerank.wire import Outcome, Request, Response, TransportFailure
@@ -74,13 +74,10 @@ class Exchange:
     """The outcome of the last attempt."""
     is_probe: bool = field(default=False, init=False)
     """Whether the request in flight is the probe of a half-open circuit."""
-    retries: int = field(default=0, init=False)
-    """Retries that count; `refusals` are throttled attempts that cost none."""
-    refusals: int = field(default=0, init=False)
-    first_sent: float = field(default=math.inf, init=False)
-    """When the first attempt was sent."""
-    refused_at: float = field(default=math.inf, init=False)
-    """When the first throttled response came."""
+    retries: RetryState = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.retries = RetryState(self.plan.call_options.retry)
 
     def steps(self) -> Generator[Step, Any, BatchResult]:
         """Yields the steps of the request: waits and attempts.
@@ -95,10 +92,13 @@ class Exchange:
         span = self.observer.on_batch_start(len(self.batch.text_indices)) if several else None
         failed: RerankError | None = None
         try:
-            return (yield from self._attempts())
+            result = yield from self._attempts()
         except RerankError as error:
             error.attempts, failed = self.attempts, error
             raise
+        else:
+            failed = result.error
+            return result
         finally:
             self.state.queue.drop(self.ticket)
             self._end_probe()
@@ -114,10 +114,10 @@ class Exchange:
             request = request or self._encode()
             outcome = yield from self._send(request, left)
             self._end_probe()
+            outcome = self._read(outcome, pages)
             verdict = classify(outcome, self.plan.endpoint.provider)
             if verdict.success and isinstance(outcome, Response):
                 self.state.record(verdict, self.ticket, outcome.at)
-                pages.append(decode_page(self.plan, self.batch, self.top_n, self.key, outcome, pages))
                 if (page := pages[-1].next_page) is None:
                     return batch_result(self.plan, self.batch, self.key, outcome, pages, self.attempts)
                 dialect = self.plan.endpoint.provider.dialect
@@ -129,8 +129,7 @@ class Exchange:
             if delay is None or late or is_held:
                 raise self._errors.failed(outcome, self.attempts, late=late)
             self.observer.on_retry(self.plan.endpoint.provider.name, self.attempts, delay, verdict.reason)
-            hint = verdict.retry_after if verdict.throttled else None
-            if hint is None or delay > hint * (1 + HINT_JITTER):  # else all requests wait in the queue
+            if not verdict.throttled or delay > (hold(verdict, delay) or 0.0):  # else all requests wait in the queue
                 yield Wait(delay)
 
     def _end_probe(self) -> None:
@@ -138,6 +137,21 @@ class Exchange:
         if self.is_probe:
             self.is_probe = False
             self.state.breaker.end_probe()
+
+    def _read(self, outcome: Outcome, pages: list[Ranking]) -> Outcome:
+        """Appends the ranking in a success to the pages; returns the outcome, or the error that a success contains."""
+        if not isinstance(outcome, Response) or not 200 <= outcome.status < 300:
+            return outcome
+        try:
+            page = decode_page(self.plan, self.batch, self.top_n, self.key, outcome, pages)
+        except MalformedResponseError:
+            self.state.record(classify(outcome, self.plan.endpoint.provider), self.ticket, outcome.at)
+            raise
+        if isinstance(page, Response):
+            self.outcome = page
+            return page
+        pages.append(page)
+        return outcome
 
     def _encode(self) -> Request:
         """Returns the HTTP request, with the headers of the trace."""
@@ -184,7 +198,7 @@ class Exchange:
             wait = queue.admit(self.ticket, now, options.max_concurrency)
             if not wait:
                 self.is_probe = breaker.start_probe(now, options.timeout)
-                self.first_sent = min(self.first_sent, now)
+                self.retries.first_sent = min(self.retries.first_sent, now)
                 return left
             is_new = since is None and self.outcome is None
             since = now if since is None else since
@@ -214,38 +228,13 @@ class Exchange:
 
     def _retry_delay(self, outcome: Outcome, verdict: Verdict) -> float | None:
         """Records a failure, and returns the seconds until the next attempt; `None` to give up."""
-        policy, state = self.plan.call_options.retry, self.state
-        free = verdict.throttled and self._is_free(verdict, outcome.at)
-        delay = None
-        if verdict.retryable:
-            retries = 0 if free else self.retries
-            delay = policy.delay(outcome, retries, self.jitter(), refusals=self.refusals)
-        blocked = verdict.retry_after
-        if delay is not None and blocked is not None:
-            blocked = min(delay, blocked * (1 + HINT_JITTER))
-        if state.record(verdict, self.ticket, outcome.at, blocked):
+        state = self.state
+        free = self.retries.is_free(verdict, outcome.at, state.answered_at)
+        free = free and self.fallback_wait(outcome.at) == math.inf  # with a fallback, few retries, so that it is asked
+        delay = self.retries.next_delay(outcome, verdict, state.budget, self.jitter(), free=free)
+        if state.record(verdict, self.ticket, outcome.at, hold(verdict, delay)):
             self.observer.on_circuit_open(self.plan.endpoint.provider.name, state.breaker.reason)
-        if delay is None:
-            return None
-        if free:
-            self.refusals += 1
-            return delay
-        if not (verdict.throttled or state.budget.withdraw(outcome.at, self.retries)):
-            return None
-        self.retries += 1
         return delay
-
-    def _is_free(self, verdict: Verdict, now: float) -> bool:
-        """Returns whether a throttled attempt costs no retry, because it teaches the queue when to send the next one.
-
-        A 503 or 529 without a wait from an endpoint that answers nobody is an outage and teaches nothing. With a
-        fallback, the retries of the call are few, so that it falls back soon.
-        """
-        self.refused_at = min(self.refused_at, now)
-        waited = now - self.refused_at + (verdict.retry_after or 0.0)
-        teaches = not verdict.overloaded or bool(verdict.retry_after) or self.state.answered_at > self.first_sent
-        within = waited <= self.plan.call_options.retry.max_total_backoff
-        return teaches and within and self.fallback_wait(now) == math.inf
 
     @property
     def _errors(self) -> RequestErrors:

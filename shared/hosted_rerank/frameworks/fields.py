@@ -81,10 +81,15 @@ class RerankFields(BaseModel):
     )
     timeout: float = Field(default=30.0, description="Seconds for one attempt.")
     deadline: float | None = Field(
-        default=None, description="Seconds for a whole call, including retries and waits; `None` sets no limit."
+        default=None,
+        description="Seconds for a whole call with its retries, waits and fallbacks, which share it; `None` sets no limit.",
     )
     max_retries: int = Field(
-        default=2, description="The number of attempts after the first one, for errors that are temporary."
+        default=2,
+        description=(
+            "The number of attempts after the first one, for errors that are temporary. Without a fallback, a refusal by "
+            "a rate limit costs none of them for a minute; 0 means a single attempt."
+        ),
     )
     batch_size: int | None = Field(
         default=None,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
 from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
 from hosted_rerank.limits.classification import Verdict
+from hosted_rerank.limits.learned_sizes import LearnedSizes
 from hosted_rerank.limits.request_queue import RequestQueue, Ticket
 from hosted_rerank.providers.endpoint import Endpoint
 
@@ -21,7 +22,7 @@ MAX_HOLD = 60.0
 
 
 class EndpointState:
-    """The queue, circuit breaker, retry budget and largest batch of one account at a model of an endpoint.
+    """The queue, circuit breaker, retry budget and learned sizes of one account at a model of an endpoint.
 
     Args:
         queue: The queue; `None` for one with an adaptive rate.
@@ -37,12 +38,7 @@ class EndpointState:
         self._min_timeout = breaker_settings.min_timeout
         self._refusal = (-math.inf, -math.inf)
         """When the last request was sent that was asked to wait longer than `MAX_HOLD`, and the end of that wait."""
-        self.max_batch: int | None = None
-        """Documents of the largest batch that the API may still accept; `None` if it refused none."""
-
-    def record_batch_too_large(self, documents: int) -> None:
-        """Records that the API refused a batch of so many documents."""
-        self.max_batch = max(1, min(self.max_batch or documents, documents // 2))
+        self.sizes = LearnedSizes()
 
     def estimated_wait(self, now: float) -> float:
         """Returns the minimum seconds until a new request would be sent, as far as it is known."""
