@@ -235,6 +235,7 @@ def test_timeout_of_who_waits(server: HostileServer, acme: Acme, way: str) -> No
         response = hasty.rerank(QUERY, ["a"]) if way == "blocking" else asyncio.run(hasty.arerank(QUERY, ["a"]))
     assert (len(server.requests), response.sent, len(cache)) == (2, 1, 1)
     assert response.elapsed > 0.5
+    assert thread.is_alive()  # the other one still waits
     thread.join(patience(10))
 
 

@@ -82,13 +82,13 @@ class RerankFields(BaseModel):
     timeout: float = Field(default=30.0, description="Seconds for one attempt.")
     deadline: float | None = Field(
         default=None,
-        description="Seconds for a whole call with its retries, waits and fallbacks, which share it; `None` sets no limit.",
+        description="Seconds for a whole call with its retries, waits and fallbacks; `None` sets no limit.",
     )
     max_retries: int = Field(
         default=2,
         description=(
-            "The number of attempts after the first one, for errors that are temporary. Without a fallback, a refusal by "
-            "a rate limit costs none of them for a minute; 0 means a single attempt."
+            "The number of attempts after the first one, for errors that are temporary. Without a fallback, a refusal "
+            "by a rate limit costs none of them for a minute; 0 means a single attempt."
         ),
     )
     batch_size: int | None = Field(
