@@ -116,7 +116,6 @@ def test_request_quoted_below_the_body(
         {"instruction": " "},
         {"documents": [*DOCUMENTS, 5]},
         {"documents": DOCUMENTS[0]},
-        {"documents": [*DOCUMENTS, "laudanum \ud800"]},
     ],
     ids=str,
 )

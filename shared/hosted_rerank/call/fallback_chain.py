@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from hosted_rerank.call.arguments import check_arguments
 from hosted_rerank.call.batching import plan
 from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.call.call_state import CallState
@@ -37,12 +38,17 @@ class FallbackChain:
         stages: The reranker and its fallbacks. The first one's deadline and `on_error` hold for all.
         cache: The caller's cache of scores, if there is one.
         observer: Gets the fallbacks and the response.
+
+    Raises:
+        InvalidRequestError: An argument of the call has an impossible value.
+        TypeError: An argument of the call has the wrong type.
     """
 
     def __init__(self, call: Call, stages: Sequence[Stage], cache: Cache | None, observer: CallObserver) -> None:
         self.failures: list[RerankError] = []
         """The errors of the stages that failed."""
-        self._call, self._stages, self._cache, self._observer = call, stages, cache, observer
+        self._call = check_arguments(call)
+        self._stages, self._cache, self._observer = stages, cache, observer
         self._started = time.monotonic()
 
     def __iter__(self) -> Iterator[tuple[CallState, Transport]]:
@@ -51,10 +57,10 @@ class FallbackChain:
         for number, stage in enumerate(self._stages):
             transport = stage.connect()
             stage_options = replace(stage.call_options, deadline=options.deadline)
-            checked = plan(stage.endpoint, stage_options, self._call)
+            planned = plan(stage.endpoint, stage_options, self._call)
             passthrough = options.on_error == "passthrough" and number == len(self._stages) - 1
             yield (
-                CallState(checked, self._started, self._cache, self._observer, stage.registry, passthrough=passthrough),
+                CallState(planned, self._started, self._cache, self._observer, stage.registry, passthrough=passthrough),
                 transport,
             )
 

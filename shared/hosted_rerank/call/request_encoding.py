@@ -7,7 +7,7 @@ from typing import cast
 
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.error_mapping import Sensitive, malformed_error, request_id
-from hosted_rerank.errors import MalformedResponseError
+from hosted_rerank.errors import InvalidRequestError, MalformedResponseError
 from hosted_rerank.providers.dialect import Ranking, usage_of
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.response import Usage
@@ -51,7 +51,7 @@ def encode_request(plan: Plan, batch: Batch, top_n: int | None, key: str | None,
         started: `time.monotonic()` when the call began; the deadline counts from there.
 
     Raises:
-        InvalidRequestError: A text is not valid Unicode, or an option is not JSON.
+        InvalidRequestError: An option is not JSON.
     """
     endpoint, query, instruction = plan.endpoint, plan.call.query, plan.call.instruction
     dialect = endpoint.provider.dialect
@@ -63,7 +63,7 @@ def encode_request(plan: Plan, batch: Batch, top_n: int | None, key: str | None,
             query, batch_texts(plan, batch), model=endpoint.model, top_n=top_n, instruction=instruction, options=options
         )
     except TypeError:  # orjson's own error is one
-        raise plan.encoding_error(batch.text_indices) from None
+        raise not_json_error(endpoint.provider.name) from None
     return Request(
         endpoint.url,
         endpoint.request_headers(key),
@@ -71,6 +71,14 @@ def encode_request(plan: Plan, batch: Batch, top_n: int | None, key: str | None,
         plan.call_options.timeout,
         endpoint.provider.max_response_bytes,
         started + (plan.call_options.deadline or math.inf),
+    )
+
+
+def not_json_error(provider: str) -> InvalidRequestError:
+    """Returns the error for a request that cannot be written as JSON."""
+    return InvalidRequestError(
+        "options or extra_body hold a value that is not JSON serializable: pass str, int, float, bool, list, dict",
+        provider=provider,
     )
 
 

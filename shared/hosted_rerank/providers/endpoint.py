@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import urlsplit
 
+from hosted_rerank._text import is_blank
 from hosted_rerank.errors import AuthenticationError, InvalidRequestError
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
@@ -169,7 +170,7 @@ class Endpoint:
             return
         if not isinstance(instruction, str):
             raise TypeError(f"instruction must be a str or None, not {type(instruction).__name__}")
-        if not instruction.strip():
+        if is_blank(instruction):
             raise InvalidRequestError(
                 "instruction is blank: pass a text, or None for no instruction", provider=self.provider.name
             )
