@@ -287,6 +287,13 @@ def test_masking_is_idempotent(said: list[str], secrets: list[str], words: list[
     assert redact(once, texts, secrets) == once
 
 
+def test_masks_count_as_no_words() -> None:
+    """What is masked already is no word of a text, though "key" is one."""
+    once = redact(f"use the {KEY} of the door", ["use the key of the door"], [KEY])
+    assert once == "use the [key] of the door"
+    assert redact(once, ["use the key of the door"], [KEY]) == once
+
+
 def test_encodings_without_end() -> None:
     """A message that is encoded over and over is not shown, and reading it takes no time."""
     key = KEY

@@ -84,7 +84,7 @@ class EndpointRegistry:
             endpoint: The endpoint, with its model.
             key: The API key of the account.
         """
-        name = (endpoint.host, hash((key, *endpoint.secrets(None))), endpoint.model)
+        name = (endpoint.host, hash((key, *endpoint.credentials())), endpoint.model)
         found = self._known.get(name)
         if found is None:
             with self._lock:
