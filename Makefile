@@ -3,13 +3,14 @@
 # make test-third-party   the vendors' SDKs and other packages against the local server, in an environment of their own
 # make test-servers       our client against a server that others wrote (infinity), likewise; slow
 # make bench  side by side with peers, in an environment of their own; takes some 25 minutes, and valgrind for instructions
+# make soak   five minutes of calls in every way at once, with faults; counts what must not happen
 # make check  lint, types and import contracts
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-third-party test-servers bench check format clean
+.PHONY: demo test test-third-party test-servers bench soak check format clean
 
 demo: $(VENV)/demo
 	$(BIN)/hosted-rerank demo
@@ -29,6 +30,9 @@ test-servers: $(VENV)/test $(VENV)-infinity/made
 bench: $(VENV)-bench/made
 	$(VENV)-bench/bin/python -m pip --quiet install --editable '.[langchain,llamaindex,local,ray]' --group bench
 	$(VENV)-bench/bin/python -m benchmarks
+
+soak: $(VENV)/test
+	$(BIN)/python -m benchmarks.soak
 
 check: $(VENV)/check
 	$(BIN)/ruff check .

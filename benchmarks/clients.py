@@ -4,43 +4,20 @@
 """
 
 import asyncio
-import random
 import socket
-import string
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
-KEY = "sk-benchmark"
-QUERY = "Which of these was written for a benchmark?"
-
-
-@dataclass
-class Client:
-    """One way to rerank."""
-
-    blocking: Callable[[], Any] | None = None
-    awaiting: Callable[[], Awaitable[Any]] | None = None
-
-
-def texts(count: int, size: int = 1024) -> list[str]:
-    """Return documents of words, of `size` characters, always the same and no two alike."""
-    chance = random.Random(count)
-    words = ["".join(chance.choices(string.ascii_lowercase, k=chance.randint(2, 9))) for _ in range(2000)]
-    return [f"{number} {' '.join(chance.choices(words, k=size // 5))}"[:size] for number in range(count)]
+from benchmarks.client import KEY, QUERY, Client, request_body, through_langchain, through_llamaindex
+from benchmarks.peers import PEERS
 
 
 def make(name: str, url: str, documents: Sequence[str], top_n: int | None, **settings: Any) -> Client:
     """Return a client of a name, which sends `documents` to the stub at `url`."""
     return CLIENTS[name](url, documents, top_n, **settings)
-
-
-def _body(documents: Sequence[str], top_n: int | None) -> bytes:
-    body = {"model": "m", "query": QUERY, "documents": documents, "return_documents": False}
-    return orjson.dumps(body if top_n is None else body | {"top_n": top_n})
 
 
 def _floor(url: str, documents: Sequence[str], top_n: int | None) -> Client:
@@ -49,7 +26,7 @@ def _floor(url: str, documents: Sequence[str], top_n: int | None) -> Client:
     free: list[_Exchange] = []
 
     def message() -> bytes:
-        body = _body(documents, top_n)
+        body = request_body(documents, top_n)
         head = f"POST /v1/rerank HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
         return head.encode() + body
 
@@ -106,14 +83,40 @@ def _httpx(url: str, documents: Sequence[str], top_n: int | None) -> Client:
     client, aclient = httpx.Client(), httpx.AsyncClient()
 
     def blocking() -> Any:
-        response = client.post(f"{url}/v1/rerank", content=_body(documents, top_n), headers=headers)
+        response = client.post(f"{url}/v1/rerank", content=request_body(documents, top_n), headers=headers)
         return orjson.loads(response.raise_for_status().content)["data"]
 
     async def awaiting() -> Any:
-        response = await aclient.post(f"{url}/v1/rerank", content=_body(documents, top_n), headers=headers)
+        response = await aclient.post(f"{url}/v1/rerank", content=request_body(documents, top_n), headers=headers)
         return orjson.loads(response.raise_for_status().content)["data"]
 
     return Client(blocking, awaiting)
+
+
+def _httpx_retrying(url: str, documents: Sequence[str], top_n: int | None) -> Client:
+    """Return httpx as one would write it by hand: two retries, after what `Retry-After` says, else 0.5 s and 1 s."""
+    import httpx
+
+    headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    aclient = httpx.AsyncClient(timeout=30)
+
+    async def awaiting() -> Any:
+        for pause in (0.5, 1.0, None):
+            try:
+                body = request_body(documents, top_n)
+                response = await aclient.post(f"{url}/v1/rerank", content=body, headers=headers)
+                told = response.headers.get("retry-after")
+                if response.status_code != 429 and response.status_code < 500:
+                    break
+            except httpx.TransportError:
+                told = None
+                if pause is None:
+                    raise
+            if pause is not None:
+                await asyncio.sleep(float(told) if told else pause)
+        return orjson.loads(response.raise_for_status().content)["data"]
+
+    return Client(None, awaiting)
 
 
 def _aiohttp(url: str, documents: Sequence[str], top_n: int | None) -> Client:
@@ -125,7 +128,7 @@ def _aiohttp(url: str, documents: Sequence[str], top_n: int | None) -> Client:
     async def awaiting() -> Any:
         if not kept:
             kept.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2000)))
-        async with kept[0].post(f"{url}/v1/rerank", data=_body(documents, top_n), headers=headers) as response:
+        async with kept[0].post(f"{url}/v1/rerank", data=request_body(documents, top_n), headers=headers) as response:
             response.raise_for_status()
             return orjson.loads(await response.read())["data"]
 
@@ -142,45 +145,10 @@ def _core(url: str, documents: Sequence[str], top_n: int | None, **settings: Any
     )
 
 
-_METADATA = {
-    "source": "papers/paper.pdf",
-    "title": "A paper",
-    "author": "A. Writer",
-    "creationdate": "2026-01-31T12:00:00+00:00",
-    "total_pages": 1000,
-    "start_index": 0,
-}
-"""What a PDF loader and a splitter of LangChain's leave on a document, with its page; what is returned carries it."""
-
-
-def _langchain(reranker: Any, documents: Sequence[str]) -> Client:
-    from langchain_core.documents import Document
-
-    pages = [
-        Document(
-            id=f"paper-{number}",
-            page_content=text,
-            metadata=_METADATA | {"page": number, "page_label": f"{number + 1}"},
-        )
-        for number, text in enumerate(documents)
-    ]
-    return Client(lambda: reranker.compress_documents(pages, QUERY), lambda: reranker.acompress_documents(pages, QUERY))
-
-
-def _llamaindex(reranker: Any, documents: Sequence[str]) -> Client:
-    from llama_index.core.schema import NodeWithScore, TextNode
-
-    nodes = [NodeWithScore(node=TextNode(text=text, metadata={"source": "a.txt"}), score=0.5) for text in documents]
-    return Client(
-        lambda: reranker.postprocess_nodes(nodes, query_str=QUERY),
-        lambda: reranker.apostprocess_nodes(nodes, query_str=QUERY),
-    )
-
-
 def _ours_langchain(url: str, documents: Sequence[str], top_n: int | None, **settings: Any) -> Client:
     from langchain_hosted_rerank import HostedRerank
 
-    return _langchain(HostedRerank(model="m", api_key=KEY, base_url=url, top_n=top_n, **settings), documents)
+    return through_langchain(HostedRerank(model="m", api_key=KEY, base_url=url, top_n=top_n, **settings), documents)
 
 
 def _ours_on_aiohttp(url: str, documents: Sequence[str], top_n: int | None, **settings: Any) -> Client:
@@ -194,90 +162,18 @@ def _ours_on_aiohttp(url: str, documents: Sequence[str], top_n: int | None, **se
 def _ours_llamaindex(url: str, documents: Sequence[str], top_n: int | None, **settings: Any) -> Client:
     from llamaindex_hosted_rerank import HostedRerank
 
-    return _llamaindex(HostedRerank(model="m", api_key=KEY, base_url=url, top_n=top_n, **settings), documents)
-
-
-def _langchain_fireworks(url: str, documents: Sequence[str], top_n: int | None) -> Client:
-    from langchain_fireworks import FireworksRerank
-
-    return _langchain(
-        FireworksRerank(model="m", fireworks_api_key=KEY, base_url=f"{url}/inference/v1", top_n=top_n), documents
-    )
-
-
-def _langchain_cohere(url: str, documents: Sequence[str], top_n: int | None) -> Client:
-    from langchain_cohere import CohereRerank
-
-    reranker = CohereRerank(cohere_api_key=KEY, base_url=f"{url}/cohere", model="rerank-v3.5", top_n=top_n)
-    return _langchain(reranker, documents)
-
-
-def _langchain_voyageai(url: str, documents: Sequence[str], top_n: int | None) -> Client:
-    from langchain_voyageai import VoyageAIRerank
-
-    reranker = VoyageAIRerank(voyage_api_key=KEY, model="rerank-2.5", top_k=top_n, base_url=f"{url}/voyage/v1")
-    return _langchain(reranker, documents)
-
-
-def _langchain_nvidia(url: str, documents: Sequence[str], top_n: int | None) -> Client:
-    from langchain_nvidia_ai_endpoints import NVIDIARerank
-
-    reranker = NVIDIARerank(base_url=f"{url}/nim/v1", model="m", api_key="nvapi-k", top_n=top_n, max_batch_size=100)
-    return _langchain(reranker, documents)
-
-
-def _langchain_jina(url: str, documents: Sequence[str], top_n: int | None) -> Client:
-    import requests
-    from langchain_community.document_compressors import JinaRerank
-
-    class Here(requests.adapters.HTTPAdapter):
-        def send(self, request: Any, **options: Any) -> Any:
-            request.url = request.url.replace("https://api.jina.ai", f"{url}/jina")
-            return super().send(request, **options)
-
-    reranker = JinaRerank(jina_api_key=KEY, top_n=top_n)
-    reranker.session = requests.Session()
-    reranker.session.mount("https://api.jina.ai", Here())
-    return _langchain(reranker, documents)
-
-
-def _llamaindex_cohere(url: str, documents: Sequence[str], top_n: int | None) -> Client:
-    from llama_index.postprocessor.cohere_rerank import CohereRerank
-
-    return _llamaindex(CohereRerank(api_key=KEY, base_url=f"{url}/cohere", top_n=top_n or len(documents)), documents)
-
-
-def _llamaindex_jina(url: str, documents: Sequence[str], top_n: int | None) -> Client:
-    from llama_index.postprocessor.jinaai_rerank import JinaRerank
-
-    return _llamaindex(JinaRerank(api_key=KEY, base_url=f"{url}/jina/v1", top_n=top_n or len(documents)), documents)
-
-
-def _litellm(url: str, documents: Sequence[str], top_n: int | None) -> Client:
-    import litellm
-
-    settings: dict[str, Any] = {"model": "cohere/m", "query": QUERY, "documents": list(documents), "top_n": top_n}
-    settings |= {"api_key": KEY, "api_base": f"{url}/cohere/v2/rerank"}
-    return Client(lambda: litellm.rerank(**settings), lambda: litellm.arerank(**settings))
+    return through_llamaindex(HostedRerank(model="m", api_key=KEY, base_url=url, top_n=top_n, **settings), documents)
 
 
 CLIENTS: dict[str, Callable[..., Client]] = {
     "floor": _floor,
     "httpx": _httpx,
+    "httpx, two retries": _httpx_retrying,
     "aiohttp": _aiohttp,
     "core": _core,
     "langchain": _ours_langchain,
     "langchain on httpx-aiohttp": _ours_on_aiohttp,
     "llamaindex": _ours_llamaindex,
-    "langchain-fireworks": _langchain_fireworks,
-    "langchain-cohere": _langchain_cohere,
-    "langchain-voyageai": _langchain_voyageai,
-    "langchain-nvidia": _langchain_nvidia,
-    "langchain-jina": _langchain_jina,
-    "llama-index-cohere": _llamaindex_cohere,
-    "llama-index-jinaai": _llamaindex_jina,
-    "litellm": _litellm,
+    **PEERS,
 }
 OURS = ("core", "langchain", "langchain on httpx-aiohttp", "llamaindex")
-ON_AIOHTTP = ("langchain-nvidia", "langchain-voyageai", "litellm")
-"""Peers whose awaiting calls go over aiohttp."""

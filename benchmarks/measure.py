@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.clients import CLIENTS, Client, make, texts
+from benchmarks.client import Client, texts
+from benchmarks.clients import CLIENTS, make
 
 
 def instructions(client: Client, count: int, *, awaiting: bool) -> dict[str, Any]:
@@ -155,7 +156,7 @@ def _is_socket(fd: str) -> bool:
 
 
 def bulk(url: str, documents: int, workers: int) -> dict[str, Any]:
-    """Rerank rows with actors on Ray, eight requests of each under way; measured once all of them work."""
+    """Rerank rows with actors on Ray, eight requests of each in flight; measured once all of them work."""
     from hosted_rerank.bulk import Job, run_job
     from hosted_rerank.bulk.on_ray import RayEngine, ray
 
@@ -215,6 +216,7 @@ def main() -> None:
     parser.add_argument("--waves", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--pause", type=float, default=0.0)
+    parser.add_argument("--nofile", type=int, help="the most file descriptors (ulimit -n)")
     parser.add_argument("--settings", type=json.loads, default={})
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -224,6 +226,8 @@ def main() -> None:
     if asked.work == "bulk":
         print(json.dumps(bulk(asked.url, asked.documents, asked.workers)))
         return
+    if asked.nofile:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (asked.nofile, asked.nofile))
     documents = texts(asked.documents, asked.size)
     client = make(asked.client, asked.url, documents, asked.top_n or None, **asked.settings)
     works: dict[str, Callable[[], dict[str, Any]]] = {

@@ -3,19 +3,31 @@
 It costs some 30 microseconds an answer, so that what is measured is the client. Scores fall with the index.
 
     python -m benchmarks.stub --latency 0.1 --rate 50 --burst 50 --max-documents 100 --tls CERTIFICATE
+    python -m benchmarks.stub --latency 0.1 --fault reset --first 20
+    python -m benchmarks.stub --latency 0.1 --fault 500 --share 0.3
+    python -m benchmarks.stub --latency 0.1 --fault 503 --capacity 16
 """
 
 import argparse
 import asyncio
 import math
+import random
 import socket
 import ssl
 import time
+import zlib
 from typing import Any
 
 import orjson
 
 from hosted_rerank.local.conditions import RateLimit
+
+CHANCE = random.Random(7)
+
+
+def text_score(text: str) -> float:
+    """Return the score of a text: the same always, another one for almost each text."""
+    return zlib.crc32(text.encode()) / 2**32
 
 
 class Stub(asyncio.Protocol):
@@ -25,6 +37,7 @@ class Stub(asyncio.Protocol):
     most = 0
     answered = 0
     refused = 0
+    faults = 0
     under_way = 0
     most_under_way = 0
     allowed = 0.0
@@ -59,9 +72,9 @@ class Stub(asyncio.Protocol):
 
     def _answer(self, target: bytes, content: bytes) -> None:
         if target == b"/counts":
-            counts = ("connections", "most", "answered", "refused", "most_under_way", "allowed")
+            counts = ("connections", "most", "answered", "refused", "faults", "most_under_way", "allowed")
             self._send(200, {name: getattr(Stub, name) for name in counts})
-            for name in ("answered", "refused", "most_under_way"):
+            for name in ("answered", "refused", "faults", "most_under_way"):
                 setattr(Stub, name, 0)
             Stub.most = Stub.connections
             return
@@ -74,7 +87,12 @@ class Stub(asyncio.Protocol):
         Stub.asked = now
         if self._limit is not None and (wait := self._limit.take(now)):
             Stub.refused += 1
-            self._send(429, {"error": {"message": "too many"}}, f"retry-after: {math.ceil(wait)}\r\n")
+            told = "" if self._settings.silent else f"retry-after: {math.ceil(wait)}\r\n"
+            self._send(429, {"error": {"message": "too many"}}, told)
+            return
+        if self._settings.fault and self._is_faulty():
+            Stub.faults += 1
+            self._fail()
             return
         body = orjson.loads(content)
         documents = body.get("documents") or body.get("passages") or body.get("texts")
@@ -89,11 +107,29 @@ class Stub(asyncio.Protocol):
         else:
             self._rank(target, body, len(documents))
 
+    def _is_faulty(self) -> bool:
+        """Whether this request is one of those that meet the fault."""
+        settings = self._settings
+        if settings.capacity is not None:
+            return bool(Stub.under_way >= settings.capacity)
+        if settings.share is not None:
+            return CHANCE.random() < settings.share
+        return bool(Stub.faults < settings.first)
+
+    def _fail(self) -> None:
+        if self._settings.fault == "reset":
+            self._transport.abort()
+            return
+        told = "retry-after: 1\r\n" if self._settings.capacity is not None else ""
+        self._send(int(self._settings.fault), {"error": {"message": "it failed"}}, told)
+
     def _rank(self, target: bytes, body: Any, count: int) -> None:
         Stub.under_way -= 1
         score = "logit" if b"ranking" in target else "relevance_score"
         most = body.get("top_n") or body.get("top_k") or count
         ranked = [{"index": index, score: 1 - index / count} for index in range(min(most, count))]
+        if self._settings.by_text:
+            ranked = [{"index": index, score: text_score(text)} for index, text in enumerate(body["documents"])]
         name = "rankings" if score == "logit" else "results" if b"cohere" in target or b"jina" in target else "data"
         usage = {"prompt_tokens": 9 * count, "total_tokens": 9 * count}
         self._send(200, {"id": "r-1", "object": "list", "model": "m", name: ranked, "usage": usage})
@@ -113,6 +149,12 @@ async def main() -> None:
     for name in ("latency", "rate", "burst"):
         parser.add_argument(f"--{name}", type=float, default=None)
     parser.add_argument("--growing", action="store_true")
+    parser.add_argument("--by-text", action="store_true", help="a score is text_score of the document")
+    parser.add_argument("--silent", action="store_true", help="a refusal has no Retry-After")
+    parser.add_argument("--fault", help="a status, or reset")
+    parser.add_argument("--first", type=int, default=0, help="the first requests meet the fault")
+    parser.add_argument("--share", type=float, help="a share of the requests meets the fault, by chance")
+    parser.add_argument("--capacity", type=int, help="requests beyond so many at once meet the fault")
     parser.add_argument("--max-documents", type=int)
     parser.add_argument("--tls")
     parser.add_argument("--round-trip", type=float, default=0.0)

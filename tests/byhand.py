@@ -8,6 +8,7 @@ import orjson
 
 from hosted_rerank import Provider, RerankError, RerankResponse
 from hosted_rerank.call.arguments import check_arguments
+from hosted_rerank.call.batch_sizes import RequestSizes, cut
 from hosted_rerank.call.batching import Batch, Plan, plan
 from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.call.call_state import CallState
@@ -54,7 +55,7 @@ class Sent:
 
 
 class Clock:
-    """What time it is: it goes on with what is waited, and with what outcomes say."""
+    """A clock that advances by the waits, and by the durations of the outcomes."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -69,7 +70,7 @@ def walk(
     """The requests of an exchange that began at 0 on the clock, and what it came to after exactly these outcomes."""
     clock = Clock()
     clock.now = elapsed
-    (batch,) = todo.cut(range(len(todo.texts)))
+    (batch,) = cut(RequestSizes(todo), todo.all_texts, {})
     top_n = todo.top_n if todo.top_n is None else min(todo.top_n, len(batch.text_indices))
     asked = top_n if todo.endpoint.provider.dialect.top_n else None
     key = todo.endpoint.key()
@@ -90,7 +91,7 @@ def walk(
                 step = steps.send(replace(outcome, at=clock.now))
     except StopIteration as done:
         answer: BatchResult = done.value
-        return sent, answer
+        return sent, answer.error or answer  # a call raises it, unless it passes through what has no score
     except RerankError as error:
         return sent, error
     finally:
@@ -116,7 +117,7 @@ def request_of(todo: Plan) -> Request:
 
 
 def joined(todo: Plan, *answers: BatchResult, elapsed: float = 0.0) -> RerankResponse:
-    """What answers make together."""
+    """The response that the answers make together."""
     work = CallState(todo, 0.0)
     for answer in answers:
         work.record_result(Batch(()), answer)

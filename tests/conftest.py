@@ -40,7 +40,7 @@ KEPT = (
     *("USERPROFILE", "USERNAME", "HOMEDRIVE", "HOMEPATH", "APPDATA", "LOCALAPPDATA", "PROGRAM*"),
     *("__CF_USER_TEXT_ENCODING", "DYLD_*"),
 )
-"""Environment variables of whoever runs the tests that tests and their programs get to see: what Python and this
+"""Environment variables of the developer that tests and their programs get to see: what Python and this
 repository's tools need, then what Windows and macOS do."""
 
 
@@ -80,7 +80,7 @@ def acme(server: HostileServer) -> Iterator[Acme]:
 
 @pytest.fixture
 def alone() -> None:
-    """Nobody else needs the connections: a reranker that an earlier test forgot may wait for the collector."""
+    """No other reranker holds the connections: a reranker that an earlier test forgot may wait for the collector."""
     gc.collect()
 
 

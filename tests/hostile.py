@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 from tests.bounded import patience
 
 End: TypeAlias = Literal["keep", "hang_up", "reset", "gone"]
-"""What becomes of a connection: kept, ended in good order, ended with an RST, or held until the client ends it."""
+"""The fate of a connection: kept, ended in good order, ended with an RST, or held until the client ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Seen:
     method: str
     target: str
     headers: Mapping[str, str]
-    """Names in lower case; what came twice is joined."""
+    """Names in lower case; values of a repeated name are joined."""
     content: bytes
 
     @property
@@ -117,8 +117,8 @@ class HostileServer:
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{port}"
         self._ready.set()
         await self._stop.wait()
-        self._loop.remove_reader(server.sockets[0])  # nobody is taken in any more
-        for _ in range(3):  # whoever is being taken in has the turns for it: a closed server would leave them open
+        self._loop.remove_reader(server.sockets[0])  # no connection is accepted any more
+        for _ in range(3):  # turns for connections being accepted: a closed server would leave them open
             await asyncio.sleep(0)
         server.close()
         for task, writer in self._talks.items():
@@ -216,6 +216,24 @@ def ranking(*scores: float, after: float = 0.0, **headers: str) -> Act:
         documents = peer.seen.body["documents"]
         given = scores or [place / len(documents) for place in range(len(documents))]
         await peer.send(http(200, ranked(*given), **headers))
+
+    return act
+
+
+NUMBERS = [f"text {number}" for number in range(10)]
+"""Documents for `by_number`."""
+
+
+def by_number(most: int | None = None, refusal: Act | None = None) -> Act:
+    """An act that scores "text 7" with 0.7, and refuses more than `most` documents."""
+
+    async def act(peer: Peer) -> None:
+        documents = peer.seen.body["documents"]
+        if most is not None and len(documents) > most:
+            await (refusal or reply(413))(peer)
+            return
+        scores = [int(text.split()[1]) / 10 for text in documents]
+        await ranking(*scores, x_request_id="r-1")(peer)
 
     return act
 

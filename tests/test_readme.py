@@ -1,4 +1,4 @@
-"""The README's code runs as it is written."""
+"""The code of the README and of docs/ runs as it is written."""
 
 import os
 import re
@@ -17,7 +17,12 @@ server = pytest.importorskip("hosted_rerank.local.server", exc_type=ImportError)
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
+PAGES = [README, *sorted((README.parent / "docs").glob("*.md"))]
+EXAMPLES = re.findall(
+    r"^```python\n(.*?)^```",
+    "\n".join(page.read_text(encoding="utf-8") for page in PAGES),
+    flags=re.MULTILINE | re.DOTALL,
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +43,7 @@ ON_RAY = (pytest.mark.ray, pytest.mark.filterwarnings("ignore"))
 def test_example_runs(
     example: str, address: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each Python block of the README runs on its own, against a free port in place of 8787."""
+    """Each Python block of the pages runs on its own, against a free port in place of 8787."""
     if "import ray" in example:
         request.getfixturevalue("ray_cluster")
     if "import HttpxAiohttpClient" in example:
@@ -48,7 +53,7 @@ def test_example_runs(
 
 
 def test_bulk_runs(tmp_path: Path) -> None:
-    """What the README's section on bulk has one type runs as it is written, but for what is installed already."""
+    """The commands of the README's section on bulk run as they are written, without the installation."""
     pytest.importorskip("pyarrow")
     _, section = TEXT.split("\n## Bulk\n")
     commands = section.split("```console\n")[1].split("```")[0]

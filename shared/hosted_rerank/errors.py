@@ -2,7 +2,7 @@
 
     RerankError                         every error below; a server or a network causes no other exception
     ├── InvalidRequestError             invalid before sending, or 400, 405, 415, 422 (also a ValueError)
-    │   └── RequestTooLargeError        413
+    │   └── RequestTooLargeError        413, or a 400 or 422 that says so
     ├── ConfigurationError              a wrong proxy, certificate file or custom client, or a copy
     │                                   that lacks a setting which may be secret (also a ValueError)
     ├── AuthenticationError             no key, or 401, 498
@@ -19,6 +19,23 @@
 
 A message never contains a key or the text of a query or a document. An argument of the wrong type is a `TypeError`.
 """
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+SizeUnit: TypeAlias = Literal["documents", "bytes", "tokens"]
+"""The unit in which an API limits the size of a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeRefusal:
+    """What an API says about a request that is too large."""
+
+    unit: SizeUnit
+    limit: int | None = None
+    """The size that it accepts; `None` if it does not say so."""
+    size: int | None = None
+    """The size that it counted; `None` if it does not say so."""
 
 
 class RerankError(Exception):
@@ -73,7 +90,10 @@ class InvalidRequestError(RerankError, ValueError):
 
 
 class RequestTooLargeError(InvalidRequestError):
-    """The request has more documents or bytes than the API accepts."""
+    """The request has more documents, bytes or tokens than the API accepts."""
+
+    refusal: SizeRefusal | None = None
+    """What the API says about the size of the request."""
 
 
 class ConfigurationError(RerankError, ValueError):

@@ -48,16 +48,17 @@ class Reranker(ContextManagerMixin):
             and for a custom client; `None` for no bound.
         max_retries: Attempts after the first, after no response or a status of 408, 409, 425, 429, 500, 502 to 504, 520
             to 524, or 529.
-        batch_size: The largest number of documents in a request; `None` for the provider's `max_documents`. More
-            documents are sent in several requests at once.
+        batch_size: The largest number of documents in a request, whatever the process learned; `None` for the
+            provider's `max_documents` and what the API accepts. More documents are sent in several requests at once.
         max_concurrency: The largest number of requests in flight to the same model of the same host with the same key.
         max_document_chars: The number of characters of a document to send; `None` for all.
         dedupe: Whether to send equal documents once.
         cache: A `MutableMapping[str, float]` for scores: a dict, `cachetools.TTLCache`, `diskcache.Cache`. A pair of
             query and document in it is not sent. `hosted_rerank.call.score_cache` describes the keys. Not for listwise
             models.
-        on_error: "raise", or "passthrough" to return the documents that an outage affects last, unscored and with the
-            name of the error; an invalid request, a refused key and a cancellation always raise.
+        on_error: "raise", or "passthrough" to return the documents that an outage affects, or that are too long for a
+            request, last, unscored and with the name of the error; an invalid request, a refused key and a cancellation
+            always raise.
         fallbacks: The rerankers to call in turn during an outage: `Reranker`s, or providers by name or as `Provider`,
             which get this reranker's timeout, retries, rate limiter, clients, and harmless headers.
         rate_limiter: LangChain's `BaseRateLimiter` or a similar object, acquired once for each request, in addition to

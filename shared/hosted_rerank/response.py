@@ -58,7 +58,7 @@ class RerankResult(NamedTuple):
     Args:
         index: The position of the document in the caller's list.
         relevance_score: The score, higher for more relevant documents; `RerankResponse.score_kind` is its scale. `None`
-            for a blank document, which is never sent, and for one that an outage affected.
+            for a blank document, which is never sent, and for one that an outage affected or that is too long.
         error: The class name of the error that kept the document from being scored, with `on_error="passthrough"`.
     """
 

@@ -1,4 +1,4 @@
-"""What the tests of the adapters share: both ways of calling, both frameworks, and rerankers that ask the server."""
+"""Fixtures of the adapters' tests: both ways of calling, both frameworks, and rerankers that ask the server."""
 
 import asyncio
 import importlib

@@ -16,7 +16,7 @@ TEXTS = ("swift", "salmon")
 
 
 def together(count: int) -> Act:
-    """An act that answers nobody before `count` requests have arrived, and then takes 200 ms for each."""
+    """An act that holds all replies until `count` requests have arrived, and then takes 200 ms for each."""
     barrier = asyncio.Barrier(count)
 
     async def act(peer: Peer) -> None:

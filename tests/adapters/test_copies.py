@@ -86,7 +86,7 @@ def test_pickle(
     monkeypatch: pytest.MonkeyPatch,
     pickled: Callable[[Any], Any],
 ) -> None:
-    """What comes out of a pickle has all settings, works, and reads the key from the environment."""
+    """An unpickled reranker has all settings, works, and reads the key from the environment."""
     reranker = asking(host.NebiusRerank, model="m-1", top_n=1, ai_project_id="p-1", on_error="passthrough")
     items = host.candidates("swift", "salmon")
     rank(reranker, items)
@@ -134,7 +134,7 @@ def test_lent_clients_go_into_copies(
 def test_lent_clients_stay_where_they_are(
     host: ModuleType, custom_client: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A custom client does not go into a pickle, nobody complains of it, and the live object keeps it."""
+    """A custom client does not go into a pickle, which is no error, and the live object keeps it."""
     reranker = host.FireworksRerank(**custom_client)
     other = pickle.loads(pickle.dumps(reranker))
     assert (other.client, other.async_client) == (None, None)
@@ -175,7 +175,7 @@ def test_copies_share_connections(host: ModuleType, asking: Asking, rank: Rank, 
 def test_dump(
     host: ModuleType, asking: Asking, rank: Rank, server: HostileServer, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """What is loaded from the framework's own JSON has all settings and works; the key is given to it again."""
+    """A reranker loaded from the framework's own JSON has all settings and works with a key that is given again."""
     settings: dict[str, Any] = {
         "model": "m-1", "top_n": None, "score_threshold": 0.25, "timeout": 7.0, "deadline": 9.0, "max_retries": 1,
         "on_error": "passthrough", "headers": {"x-title": "birds"},

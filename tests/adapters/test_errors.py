@@ -73,7 +73,7 @@ def test_failed_request(
     status: int,
     kind: type[RerankError],
 ) -> None:
-    """A refusal arrives as the one family's error with status, provider and request id, and quotes nothing of ours."""
+    """A refusal arrives as the one family's error with status, provider and request id, and quotes no request."""
     caplog.set_level(logging.DEBUG)
     server.play(echo(status))
     with pytest.raises(kind) as caught:
@@ -144,7 +144,7 @@ def test_refused_parameters(host: ModuleType, wrong: dict[str, Any]) -> None:
 def test_candidates_of_another_kind(
     host: ModuleType, asking: Asking, rank: Rank, server: HostileServer, wrong: list[Any]
 ) -> None:
-    """What is no candidate of the framework is refused by its place, without showing it, and nothing is sent."""
+    """An input that is no candidate of the framework is an error with its index only, and nothing is sent."""
     with pytest.raises(TypeError, match=r"\[1\]") as caught:
         rank(asking(host.FireworksRerank), [*host.candidates("swift"), *wrong])
     assert_quiet(told(caught.value))
@@ -162,7 +162,7 @@ def test_question_that_is_none(
 
 
 def test_reprs_are_quiet(host: ModuleType, asking: Asking, rank: Rank) -> None:
-    """What a debugger or a log prints of a reranker holds no key, before and after it was used."""
+    """The repr of a reranker holds no key, before and after it was used."""
     reranker = asking(host.FireworksRerank, headers={"x-api-key": KEY, "authorization": f"Token {KEY}"})
     for _ in range(2):
         assert_quiet("".join([repr(reranker), str(reranker), repr(reranker.reranker), repr(reranker.api_key)]))

@@ -1,4 +1,4 @@
-"""What importing an adapter brings along, tried in a process of its own."""
+"""The modules that an import of an adapter loads, counted in a process of its own."""
 
 import importlib
 import subprocess

@@ -11,7 +11,7 @@ import pytest
 from hosted_rerank import AuthenticationError, InvalidRequestError, PermissionDeniedError
 from tests.adapters.fixtures import Asking, Rank
 from tests.conftest import KEY, QUERY
-from tests.hostile import Act, HostileServer, eventually, ranked, ranking, raw, reply, silence
+from tests.hostile import Act, HostileServer, eventually, ranking, raw, reply, silence
 
 TEXTS = ("swift", "salmon", "", "dormouse")
 OUTAGES: dict[str, tuple[Act, str]] = {
@@ -22,7 +22,7 @@ OUTAGES: dict[str, tuple[Act, str]] = {
     "503": (reply(503), "ServerError"),
     "reset": (raw(end="reset"), "RerankConnectionError"),
     "silence": (silence(), "RerankTimeoutError"),
-    "malformed": (reply(200, ranked(0.5)), "MalformedResponseError"),
+    "malformed": (reply(200, {"results": None}), "MalformedResponseError"),
 }
 
 
@@ -63,7 +63,7 @@ def test_outage(
 def test_cut(
     host: ModuleType, passing: Asking, rank: Rank, server: HostileServer, place: str, top_n: int | None, count: int
 ) -> None:
-    """What is passed on is cut to `top_n`, the field's or the call's, and no threshold drops what has no new score."""
+    """The candidates passed on are cut to `top_n`, the field's or the call's, and no threshold drops unscored ones."""
     server.play(reply(503))
     here = {"top_n": top_n, "score_threshold": 0.95}
     settings, call = (here, {}) if place == "constructor" else ({}, here)
@@ -82,7 +82,7 @@ def test_mark_goes_with_the_outage(host: ModuleType, passing: Asking, rank: Rank
 
 
 def test_mark_of_an_earlier_stage(host: ModuleType, passing: Asking, rank: Rank, server: HostileServer) -> None:
-    """What an earlier stage passed on bears its mark no more where this one has scored it."""
+    """A candidate that an earlier stage passed on loses its mark when this one scores it."""
     server.play(reply(503), ranking())
     marked = rank(passing(), host.candidates(*TEXTS, other=1))
     assert [host.metadata(item)["rerank_error"] for item in marked] == ["ServerError"] * 3

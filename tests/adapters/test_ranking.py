@@ -1,4 +1,4 @@
-"""What comes back: the best candidates, best first, each with its score; whatever does not, and why."""
+"""The ranking that comes back: the best candidates, best first, each with its score; and the ones left out."""
 
 import copy
 import threading
@@ -68,7 +68,7 @@ def test_top_n_where_the_api_has_none(host: ModuleType, asking: Asking, rank: Ra
 
 @pytest.mark.parametrize("top_n", REFUSED)
 def test_refused_top_n(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer, top_n: Any) -> None:
-    """What is no count is refused in the constructor, in an assignment and in a call, which then sends nothing."""
+    """A `top_n` that is no count is refused in the constructor, an assignment and a call, which sends nothing."""
     with pytest.raises(ValueError, match="top_n"):
         host.FireworksRerank(top_n=top_n)
     reranker = asking(host.FireworksRerank, top_n=2, on_error="passthrough")
@@ -107,7 +107,7 @@ def test_refused_threshold(host: ModuleType, asking: Asking, rank: Rank, server:
 
 
 def test_blank_ones_come_last(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
-    """What has no text is not sent, and comes after all that is scored, in input order and without a score."""
+    """Candidates without text are not sent; they come after the scored ones, in input order and without a score."""
     items = host.candidates("", "swift", " \n\t", "salmon", "\u2003")
     best = rank(asking(host.FireworksRerank, top_n=None), items)
     assert server.requests[0].body["documents"] == ["swift", "salmon"]

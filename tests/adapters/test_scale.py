@@ -33,7 +33,7 @@ def test_batches(host: ModuleType, asking: Asking, rank: Rank, server: HostileSe
 
 
 def test_part_that_fails_is_passed_through(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
-    """What was scored comes first; what an outage hit follows, marked; a threshold drops none of it."""
+    """Scored candidates come first; those of a failed request follow, marked; a threshold drops none of them."""
     server.play(but_not_swifts)
     reranker = asking(host.FireworksRerank, batch_size=2, top_n=None, on_error="passthrough", score_threshold=0.7)
     best = rank(reranker, host.candidates(*TEXTS))
@@ -42,7 +42,7 @@ def test_part_that_fails_is_passed_through(host: ModuleType, asking: Asking, ran
 
 
 def test_cache(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
-    """A cache is shared by whoever is given it, used as it is, and in no copy that leaves the process."""
+    """A cache is shared by the rerankers that hold it, used as it is, and in no copy that leaves the process."""
     server.play(by_length)
     cache: dict[str, float] = {}
     reranker = asking(host.FireworksRerank, cache=cache)
@@ -85,7 +85,7 @@ class Limiter:
 
 
 def test_rate_limiter(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
-    """A limiter of the caller's is asked once for each request."""
+    """The caller's limiter is acquired once for each request."""
     server.play(by_length)
     limiter = Limiter()
     rank(asking(host.FireworksRerank, rate_limiter=limiter, batch_size=1), host.candidates(*TEXTS))
@@ -96,6 +96,6 @@ def test_rate_limiter(host: ModuleType, asking: Asking, rank: Rank, server: Host
     "wrong", [{"batch_size": 0}, {"max_concurrency": 0}, {"cache": 7}, {"fallbacks": ["nobody"]}, {"fallbacks": [7]}]
 )
 def test_wrong_settings(host: ModuleType, wrong: dict[str, Any]) -> None:
-    """What cannot be right is refused when the class is made."""
+    """A wrong setting is refused when the class is made."""
     with pytest.raises((ValueError, TypeError)):
         host.HostedRerank(**wrong)

@@ -75,7 +75,7 @@ def test_vendors_own_row(host: ModuleType, asking: Asking, rank: Rank, server: H
     ],
 )
 def test_refused_assignment(host: ModuleType, asking: Asking, field: str, value: Any) -> None:
-    """What the constructor refuses an assignment refuses too, and the object goes on as it was."""
+    """An assignment refuses the values that the constructor refuses, and leaves the object as it was."""
     with pytest.raises((ValueError, TypeError), match=field):
         host.FireworksRerank(**{field: value})
     reranker = asking(host.FireworksRerank)
@@ -123,7 +123,7 @@ def test_fields_that_exclude_each_other(host: ModuleType) -> None:
 
 
 def test_values_changed_in_place(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
-    """What is changed inside a field, such as one header, counts from the next call on."""
+    """A change inside a field, such as one header, counts from the next call on."""
     reranker = asking(host.FireworksRerank, headers={"x-team": "birds"})
     rank(reranker, host.candidates("swift"))
     reranker.headers["x-team"] = "fish"

@@ -19,7 +19,7 @@ each = pytest.mark.parametrize("row", PROVIDERS.values(), ids=lambda row: row.na
 
 
 def settings(row: Provider) -> dict[str, Any]:
-    """What a row cannot do without."""
+    """The settings that a row requires."""
     return {
         "provider": row.name,
         "model": None if row.default_model else "m",
@@ -65,7 +65,7 @@ def test_rows_of_ones_own_come_back_from_a_dump(host: ModuleType, row: Provider)
 
 
 def test_credentials_of_an_unknown_kind_are_not_dumped(host: ModuleType) -> None:
-    """What could not be loaded again is refused when it is dumped."""
+    """A reranker that could not be loaded again is refused when it is dumped."""
 
     class Header(KeyHeader):
         pass

@@ -1,4 +1,4 @@
-"""What a call sends: each vendor's own fields under its own names, and nothing that it does not have."""
+"""The body that a call sends: each vendor's own fields under its own names, and nothing that it does not have."""
 
 from importlib.util import find_spec
 from types import ModuleType
@@ -147,7 +147,7 @@ def test_own_provider(host: ModuleType, asking: Asking, rank: Rank, server: Host
 
 
 def test_retries(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
-    """What may pass is asked again, as often as `max_retries` says, and no layer above does it once more."""
+    """A failure that may pass is retried `max_retries` times, and no layer above retries it again."""
     server.play(reply(503, retry_after="0"), reply(429, retry_after="0"), ranking())
     assert len(rank(asking(host.FireworksRerank, max_retries=2), host.candidates(*TEXTS))) == 2
     assert len(server.requests) == 3

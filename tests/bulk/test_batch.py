@@ -197,7 +197,7 @@ def test_pickle(server: HostileServer, row: Provider, monkeypatch: pytest.Monkey
 
 
 def test_many_in_flight(server: HostileServer, row: Provider) -> None:
-    """One call keeps many requests under way."""
+    """One call keeps many requests in flight."""
     server.play(*[ranking(*SCORES, after=0.3)] * 16)
     rank(RerankBatch(row, concurrency=16), ROWS[:1] * 16)
     assert server.connections >= 12

@@ -1,130 +1,21 @@
-"""Jobs over files: every row once, whatever is killed; bad rows set aside; the same result in the end."""
+"""Jobs over files: every row once, also after a kill; bad rows set aside; the same result in the end."""
 
 import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from hosted_rerank.bulk import Columns, Job, JobError, run_job
+from hosted_rerank.bulk import JobError, run_job
 from hosted_rerank.bulk.job import Progress
 from hosted_rerank.cli.commands import commands
 from tests.bounded import patience
 from tests.bulk.conftest import serving
+from tests.bulk.jobs import Rows, job, read
 from tests.hostile import HostileServer, Peer, eventually, ranking, reply
-
-Rows = Callable[..., Path]
-
-
-def read(folder: Path, name: str = "parts") -> list[dict[str, Any]]:
-    lines = "".join(path.read_text() for path in sorted((folder / name).iterdir())).splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def job(source: Path, output: Path, address: str, **settings: Any) -> Job:
-    return Job(
-        input=source,
-        output=output,
-        provider="vllm",
-        model="m",
-        settings={"base_url": address},
-        **{"part_rows": 50, **settings},
-    )
-
-
-def test_jsonl(rows: Rows, address: str, tmp_path: Path) -> None:
-    """Every row comes out once, in its order, whole, with its ranking; the manifest has no key."""
-    result = run_job(job(rows(230), tmp_path / "out", address, trec=True, top_n=3))
-    assert (result.rows, result.failed, result.parts, result.resumed) == (230, 0, 5, 0)
-    found = read(tmp_path / "out")
-    assert [row["id"] for row in found] == list(range(230))
-    assert all(len(row["ranked_ids"]) == 3 and row["error"] is None for row in found)
-    assert all(sorted(row["relevance_scores"], reverse=True) == row["relevance_scores"] for row in found)
-    lines = (tmp_path / "out" / "run.trec").read_text().splitlines()
-    assert len(lines) == 690
-    assert [line.split()[0] for line in lines[::3]] == [str(number) for number in range(230)]
-    assert not list((tmp_path / "out").rglob(".*"))
-
-
-def test_parquet(rows: Rows, address: str, tmp_path: Path) -> None:
-    """Parquet in, Parquet out, with columns of fixed types; the same rankings as of JSONL, row by row."""
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    source = rows(230)
-    table = pa.Table.from_pylist([json.loads(line) for line in source.read_text().splitlines()])
-    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=90)
-    run_job(job(source, tmp_path / "a", address))
-    run_job(job(tmp_path / "rows.parquet", tmp_path / "b", address))
-    paths = sorted((tmp_path / "b" / "parts").iterdir())
-    assert [pq.read_metadata(path).num_rows for path in paths] == [50, 40, 50, 40, 50]
-    assert pq.read_schema(paths[0]).field("ranked_ids").type == pa.list_(pa.int64())
-    assert pa.concat_tables(map(pq.read_table, paths)).to_pylist() == read(tmp_path / "a")
-
-
-def test_parquet_keeps_its_types(address: str, tmp_path: Path) -> None:
-    """Columns of Parquet come out as they are, whatever their types, from parts of any size and from empty ones."""
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    columns = {
-        "query": pa.array(["a?", "", "c?"]),
-        "documents": pa.array([["x", "y"]] * 3),
-        "names": pa.array([["one", "two"]] * 3, pa.list_(pa.string(), 2)),
-        "map": pa.array([[("k", 1)]] * 3, pa.map_(pa.string(), pa.int64())),
-        "large": pa.array([2**64 - 1] * 3, pa.uint64()),
-        "when": pa.array([1, 2, 3], pa.timestamp("ns")),
-        "none": pa.array([None, None, 1.5], pa.float32()),
-    }
-    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
-    given = pq.read_table(tmp_path / "rows.parquet")
-    settings = {"part_rows": 1, "columns": Columns(ids="names"), "top_n": 1}
-    assert run_job(job(tmp_path / "rows.parquet", tmp_path / "out", address, **settings)).failed == 1
-    paths = sorted((tmp_path / "out" / "parts").iterdir())
-    found = pa.concat_tables(map(pq.read_table, paths))
-    assert found.select(given.column_names).equals(given.take([0, 2]))
-    assert found.column("ranked_ids").type == pa.list_(pa.string())
-
-
-def test_jsonl_to_parquet(rows: Rows, address: str, tmp_path: Path) -> None:
-    """A column that only some rows have is kept; one of several types ends the job, by its name and without a value."""
-    pq = pytest.importorskip("pyarrow.parquet")
-    source = rows(3)
-    source.write_text(source.read_text() + '{"query": "q?", "documents": ["a"], "extra": "precious"}\n')
-    run_job(job(source, tmp_path / "out", address, format="parquet"))
-    table = pq.read_table(tmp_path / "out" / "parts" / "00000000.parquet")
-    assert table.column("extra").to_pylist() == [None, None, None, "precious"]
-    source.write_text(source.read_text() + '{"query": "q?", "documents": ["a"], "extra": 5}\n')
-    with pytest.raises(JobError, match="'extra'") as caught:
-        run_job(job(source, tmp_path / "again", address, format="parquet"))
-    assert "precious" not in str(caught.value)
-    source.write_text("{}\n")
-    columns = Columns(ids="names")
-    assert run_job(job(source, tmp_path / "none", address, format="parquet", columns=columns)).failed == 1
-
-
-def test_beir_folder_and_run(address: str, tmp_path: Path) -> None:
-    """A row for each query of a TREC run, with its documents; one that names an unknown document is set aside."""
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "corpus.jsonl").write_text(
-        "".join(json.dumps({"_id": f"d{n}", "text": f"text {n}"}) + "\n" for n in range(30))
-    )
-    (data / "queries.jsonl").write_text(
-        "".join(json.dumps({"_id": f"q{n}", "text": f"what {n}?"}) + "\n" for n in range(8))
-    )
-    lines = [f"q{q} Q0 d{(q * 3 + place) % 30} {place} {-place} bm25\n" for q in range(7) for place in range(5)]
-    (tmp_path / "first.run").write_text("".join(lines) + "q7 Q0 d99 1 1.0 bm25\nq9 Q0 d1 1 1.0 bm25\n")
-    result = run_job(job(data, tmp_path / "out", address, run=tmp_path / "first.run", part_rows=3, trec=True))
-    assert (result.rows, result.failed) == (9, 2)
-    found = read(tmp_path / "out")
-    assert [row["query_id"] for row in found] == [f"q{n}" for n in range(7)]
-    assert found[1]["documents"][0] == "text 3"
-    assert set(found[1]["ranked_ids"]) == set(found[1]["document_ids"])
-    reasons = [letter["reason"] for letter in read(tmp_path / "out", "dead-letter")]
-    assert reasons == ["documents d99 are not in the corpus", "query q9 is not in queries.jsonl"]
-    assert (tmp_path / "out" / "run.trec").read_text().split()[0] == "q0"
 
 
 def test_bad_rows_and_a_large_one(rows: Rows, address: str, tmp_path: Path) -> None:
@@ -144,22 +35,8 @@ def test_bad_rows_and_a_large_one(rows: Rows, address: str, tmp_path: Path) -> N
     ]
 
 
-def test_a_line_goes_on_as_it_is(address: str, tmp_path: Path) -> None:
-    """What a row has besides is kept to the byte: long numbers, their form, odd letters, a mark at the file's start."""
-    source = tmp_path / "odd.jsonl"
-    line = '{"id": 123456789012345678901234567890, "x": 1.10, "y": "\\u00e4 \u00e4",  "query": "q?", "documents": ["a"]'
-    source.write_text(f"{line}}}\n", encoding="utf-8-sig")
-    run_job(job(source, tmp_path / "out", address))
-    (written,) = (tmp_path / "out" / "parts").iterdir()
-    assert written.read_text("utf-8").startswith(f'{line},"ranked_ids":[')
-    again = tmp_path / "again.jsonl"
-    again.write_bytes(written.read_bytes())
-    run_job(job(again, tmp_path / "twice", address))
-    assert read(tmp_path / "twice")[0]["error"] is None
-
-
 def test_resume(rows: Rows, address: str, tmp_path: Path) -> None:
-    """What is done is not done again; another job's folder, and a job's own without asking, are refused."""
+    """A finished part is not done again; another job's folder, and a job's own without asking, are refused."""
     source = rows(200)
     first = job(source, tmp_path / "out", address)
     run_job(first)
@@ -183,7 +60,7 @@ def test_what_somebody_moved_away_is_done_again(rows: Rows, address: str, tmp_pa
 
 
 def test_folder_of_a_first_try(server: HostileServer, rows: Rows, address: str, tmp_path: Path) -> None:
-    """A job that came to nothing does not hold the folder against another one; one that is under way does."""
+    """A job that came to nothing does not hold the folder against another one; a running one does."""
     source, out = rows(100), tmp_path / "out"
     server.play(reply(401, "no"))
     with pytest.raises(JobError):
@@ -234,42 +111,6 @@ def test_404_in_between(server: HostileServer, rows: Rows, tmp_path: Path) -> No
         run_job(job(rows(6, documents=2), tmp_path / "all", server.url, **settings))
 
 
-def test_run_that_is_not_in_order(address: str, tmp_path: Path) -> None:
-    """Lines of a query that do not stand together would make two rankings of it; any folder's name will do."""
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "corpus.jsonl").write_text('{"_id": "d1", "text": "a"}\n{"_id": "d2", "text": "b"}\n')
-    (data / "queries.jsonl").write_text('{"_id": "q0", "text": "what?"}\n{"_id": "q1", "text": "who?"}\n')
-    run = tmp_path / "first.run"
-    run.write_text("q0 Q0 d1 1 2 x\nq1 Q0 d1 1 2 x\nq0 Q0 d2 2 1 x\n")
-    with pytest.raises(ValueError, match="sort the run"):
-        run_job(job(data, tmp_path / "out", address, run=run))
-    run.write_text("\ufeffq0\tQ0\td1 1 2 x\nq1 Q0 d\udcff 1 2 x\n", encoding="utf-8", errors="surrogateescape")
-    result = run_job(job(data, tmp_path / "a#1 %41?", address, run=run))
-    assert (result.rows, result.failed) == (2, 1)
-
-
-def test_ids_of_a_trec_run(address: str, tmp_path: Path) -> None:
-    """An id that would break the lines of a run is set aside."""
-    source = tmp_path / "rows.jsonl"
-    named = [{"id": name, "query": "q?", "documents": ["a"], "names": ["n"]} for name in (0, "a b", "x\ny", {"a": 1})]
-    named.append({"query": "q?", "documents": ["a"], "names": ["two words"]})
-    source.write_text("".join(json.dumps(row) + "\n" for row in named))
-    result = run_job(job(source, tmp_path / "out", address, trec=True, columns=Columns(ids="names")))
-    assert (result.rows, result.failed) == (5, 4)
-    assert (tmp_path / "out" / "run.trec").read_text().split()[:4] == ["0", "Q0", "n", "1"]
-
-
-def test_columns_that_clash(address: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Columns of the input that the output gives new values are said, once."""
-    source = tmp_path / "rows.jsonl"
-    source.write_text('{"query": "q?", "documents": ["a"], "tokens": 7, "error": "mine"}\n' * 3)
-    run_job(job(source, tmp_path / "out", address))
-    assert [record.getMessage() for record in caplog.records if record.name == "hosted_rerank"] == [
-        "The output replaces columns of the input: error, tokens"
-    ]
-
-
 def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
     """`kill -9` at any time loses nothing: the resumed job's output is that of an undisturbed one, to the byte."""
     source = rows(600)
@@ -291,7 +132,7 @@ def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
 
 
 def test_a_refused_key_ends_it(server: HostileServer, rows: Rows, tmp_path: Path) -> None:
-    """What no row is at fault for ends the job, keeps what is done, and fills no dead-letter file."""
+    """A failure that no row causes ends the job, keeps finished parts, and fills no dead-letter file."""
     server.play(reply(401, "no"))
     with pytest.raises(JobError, match="AuthenticationError"):
         run_job(job(rows(10), tmp_path / "out", server.url))

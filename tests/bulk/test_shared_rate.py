@@ -1,4 +1,4 @@
-"""One limit for all workers: near it, hardly over it, whoever comes and goes. Simulated time."""
+"""One limit for all workers: close to it, hardly over it, while workers come and go. Simulated time."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_four_workers(rate: float) -> None:
 
 @pytest.mark.parametrize("rate", [100, 1000])
 def test_a_thousand_workers(rate: float) -> None:
-    """What `docs/bulk.md` counts on: 1,000 workers at one limit; the actor is asked less than 2,500 times a second."""
+    """`docs/bulk.md` counts on this: 1,000 workers at one limit; the actor is asked less than 2,500 times a second."""
     found = simulate(1000, rate, 60)
     assert found.share >= 0.9
     assert found.refused <= 0.06
@@ -31,7 +31,7 @@ def test_it_is_asked_per_batch() -> None:
 
 
 def test_grants_of_a_lost_worker_come_back() -> None:
-    """What a killed worker was granted is taken back after a while; else the window would fill up for good."""
+    """The grants of a killed worker are taken back after a while; else the window would fill up for good."""
     now = [0.0]
     shared_rate = SharedRate(lambda: now[0])
     granted = shared_rate.lease(10_000, [])

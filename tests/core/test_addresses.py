@@ -1,4 +1,4 @@
-"""Where a request goes: base_url with any part of the path, query parameters, and what is no address."""
+"""Where a request goes: base_url with any part of the path, query parameters, and values that are no URL."""
 
 from urllib.parse import parse_qsl, urlsplit
 
@@ -45,7 +45,7 @@ def test_spaces_around_a_base_url_do_no_harm() -> None:
 
 
 def test_query_is_kept() -> None:
-    """What the address asks for already is kept, and parameters are added to it."""
+    """The query of the URL is kept, and parameters are added to it."""
     address = urlsplit(url("https://h.example/v1?api-version=7&flag=", "nebius", params={"ai_project_id": "a&b=ü"}))
     assert address.path == "/v1/rerank"
     assert parse_qsl(address.query, keep_blank_values=True) == [

@@ -119,7 +119,7 @@ def test_cache_that_fails(server: HostileServer, acme: Acme, rerank: Rerank, cap
 
 
 def test_nonsense_in_a_cache(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """What is no score is asked for again."""
+    """A cached value that is no score is requested again."""
     cache: dict[str, Any] = {}
     rerank(acme(cache=cache), documents=TEXTS)
     for value in (None, "0.5", float("nan"), True):
@@ -130,7 +130,7 @@ def test_nonsense_in_a_cache(server: HostileServer, acme: Acme, rerank: Rerank) 
 
 
 def together(cache: MutableMapping[str, float], acme: Acme, way: str, *lists: list[str], **settings: Any) -> list[Any]:
-    """What comes of calls at once with one cache."""
+    """The outcomes of concurrent calls with one cache."""
     reranker = acme(cache=cache, **settings)
     if way == "awaiting":
 

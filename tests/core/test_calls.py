@@ -1,4 +1,4 @@
-"""What a caller may pass: what could only fail later, or be answered wrong, is refused before anything is sent."""
+"""The arguments of a call: those that would fail later, or rank wrongly, are refused before anything is sent."""
 
 from collections import UserList
 from typing import Any
@@ -141,6 +141,6 @@ def test_options_of_one_call_do_not_stay_in_the_row() -> None:
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example", "xn--"])
 def test_host_that_is_none(host: str, rerank: Rerank) -> None:
-    """A host name that no resolver takes is an error of the family, like one that nobody has."""
+    """A host name that no resolver takes is an error of the family, like one that does not exist."""
     with pytest.raises(RerankConnectionError):
         rerank(Reranker(base_url=f"https://{host}/", max_retries=0))

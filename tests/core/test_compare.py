@@ -104,7 +104,7 @@ def test_bars_of_any_scale(scores: tuple[Any, Any]) -> None:
 
 
 def test_wrong_kinds() -> None:
-    """What is neither text nor document nor node is refused by its kind."""
+    """A value that is neither text nor document nor node is refused, by the name of its type."""
     with pytest.raises(TypeError, match="not int"):
         compare([1], ["a"])
     with pytest.raises(TypeError, match="before must be a list"):

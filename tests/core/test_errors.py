@@ -76,7 +76,7 @@ def test_errors_take_marks(kind: type[RerankError]) -> None:
 
 
 def test_passable_errors_leave_out_the_callers_fault() -> None:
-    """What a fallback to the input order may cover has no wrong key, no refusal and no wrong request in it."""
+    """The errors that passthrough covers include no wrong key, no refusal and no wrong request."""
     blamed = (errors.AuthenticationError, errors.PermissionDeniedError, errors.InvalidRequestError)
     assert not [kind for kind in FAMILY if issubclass(kind, errors.AVAILABILITY_ERRORS) and issubclass(kind, blamed)]
     assert issubclass(errors.DeadlineExceededError, errors.AVAILABILITY_ERRORS)

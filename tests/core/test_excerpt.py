@@ -1,4 +1,4 @@
-"""Promise 7, the words of errors: what a server said, short, and nothing of ours in it."""
+"""Promise 7, the words of errors: the server's message, short, without the key and the texts of the request."""
 
 import html
 import json
@@ -63,7 +63,7 @@ def test_words_of_every_envelope(body: Any, words: str) -> None:
 
 
 def test_input_is_never_read() -> None:
-    """What FastAPI quotes of a request under `input` and `ctx` stays out, however many fields it complains of."""
+    """The parts of a request that FastAPI quotes under `input` and `ctx` are left out, for any number of fields."""
     entry = {"type": "t", "loc": ["body"], "msg": "Wrong", "input": {"user": "u-17"}, "ctx": {"given": "u-17"}}
     assert "u-17" not in redact_error_body(encoded({"detail": [entry] * 3}))
 

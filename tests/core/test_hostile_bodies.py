@@ -123,7 +123,7 @@ def test_one_byte_of_deflate_is_not_whole(server: HostileServer, acme: Acme, rer
 
 
 def test_bytes_after_the_end_of_gzip(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """What follows a compressed body is left out."""
+    """Bytes after a compressed body are ignored."""
     server.play(raw(in_chunks("gzip", PACKED, *[b"\0" * 1000] * 10)))
     assert [result.index for result in rerank(acme()).results] == [1, 2, 0]
 

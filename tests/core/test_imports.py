@@ -1,8 +1,9 @@
-"""What an import costs: the core brings neither a framework, nor a model, nor an HTTP stack before it is needed."""
+"""The cost of an import: the core brings neither a framework, nor a model, nor an HTTP stack before it is needed."""
 
 import socket
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -54,6 +55,16 @@ def test_a_call_brings_httpx(call: str, scheme: str) -> None:
         row = f"h.Provider(name='a', url={url!r})"
         make = f"import asyncio, hosted_rerank as h\nr = h.Reranker({row}, max_retries=0, timeout=0.3)"
         assert imported(f"{make}\ntry: {call}\nexcept h.RerankConnectionError: pass") == {"httpx", "httpcore"}
+
+
+def test_httpx2_may_be_half_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that fails while another thread imports httpx2 has the error that it has without httpx2."""
+    monkeypatch.setitem(sys.modules, "httpx2", ModuleType("httpx2"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    reranker = hosted_rerank.Reranker("fireworks", base_url=url, max_retries=0)
+    with pytest.raises(hosted_rerank.RerankConnectionError):
+        reranker.rerank("q", ["a"])
 
 
 def test_public_names_are_there() -> None:

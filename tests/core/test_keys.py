@@ -157,7 +157,7 @@ def test_redirect_to_the_same_host_is_not_followed_either(server: HostileServer,
 
 
 def test_cookies_are_not_taken(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """What a server wants remembered of one account does not go along with the next one's request."""
+    """A cookie that a server sets for one account does not go along with a request of another."""
     server.play(reply(200, {"results": [{"index": 0, "relevance_score": 1}]}, set_cookie="account=ada; Path=/"))
     reranker = acme()
     rerank(reranker, documents=["a"])

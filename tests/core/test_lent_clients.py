@@ -84,7 +84,7 @@ def test_mock_transport(lend: Lend, library: Any) -> None:
     "kind", ["ConnectError", "ReadError", "WriteError", "RemoteProtocolError", "ProxyError", "DecodingError"]
 )
 def test_no_reply(kind: str, lend: Lend, library: Any) -> None:
-    """What the library raises when no reply comes is a RerankConnectionError, without the library's error behind it."""
+    """An error of the library without a reply becomes a RerankConnectionError, without that error as its cause."""
 
     def answer(request: Any) -> Any:
         raise getattr(library, kind)(f"broken, said {KEY}", request=request)

@@ -1,4 +1,4 @@
-"""What the logger `hosted_rerank` says, and that it is heard where nobody set up logging."""
+"""The lines of the logger `hosted_rerank`; warnings are seen without a logging setup."""
 
 import logging
 import re
@@ -36,7 +36,7 @@ def test_each_request_is_a_line(
 def test_request_without_a_response_is_a_line(
     server: HostileServer, acme: Acme, rerank: Rerank, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """So is a request that nobody answered."""
+    """So is a request without a response."""
     server.play(raw(end="hang_up"))
     with caplog.at_level(logging.DEBUG, "hosted_rerank"), pytest.raises(RerankConnectionError):
         rerank(acme())
@@ -56,7 +56,7 @@ def test_usual_level_says_nothing_of_what_goes_well(
 def test_fallback_is_a_warning(
     server: HostileServer, acme: Acme, rerank: Rerank, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At WARNING a fallback is one line, which says who is asked, and why."""
+    """At WARNING a fallback is one line, which names the next provider and the reason."""
     server.play(reply(500, "no"), ranking())
     rerank(acme(fallbacks=[acme(row={"name": "spare"}, api_key="sk-spare")]))
     (line,) = lines(caplog, "WARNING")

@@ -1,4 +1,4 @@
-"""What is peculiar to a provider, and rows of one's own."""
+"""The peculiarities of providers, and rows of one's own."""
 
 import pytest
 

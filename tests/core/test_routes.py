@@ -52,7 +52,7 @@ def once(reranker: Reranker, way: str, documents: Sequence[str] = DOCUMENTS) -> 
 
 
 def tunnel(target: str) -> Act:
-    """What a proxy does that makes tunnels to one server, whatever it is asked for."""
+    """A proxy that makes tunnels to one server, for any target."""
     host, port = target.rpartition("//")[2].split(":")
 
     async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -93,7 +93,7 @@ def test_tls(secure: HostileServer, rerank: Rerank) -> None:
 
 
 def test_large_request_over_tls(secure: HostileServer, rerank: Rerank) -> None:
-    """What is larger than any buffer arrives whole, and the connection goes on."""
+    """A body larger than any buffer arrives whole, and the connection is kept."""
     reranker = asks(secure.url)
     for size in (3_000_000, 10):
         documents = ["a" * size, "b" * size]
@@ -106,7 +106,7 @@ def test_large_request_over_tls(secure: HostileServer, rerank: Rerank) -> None:
 def test_certificate_that_is_not_the_hosts(
     url: str, secure: HostileServer, rerank: Rerank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A certificate of another host, or of an authority that nobody knows, gets neither key nor documents."""
+    """A certificate of another host, or of an unknown authority, gets neither key nor documents."""
     if url == "127.0.0.1":
         monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(RerankConnectionError, match=r"(?i)certificate"):
@@ -118,7 +118,7 @@ BASIC = "Basic dXMgZXI6cGFzcw=="
 
 
 def test_tunnel_through_a_proxy(proxy: HostileServer, secure: HostileServer, rerank: Rerank) -> None:
-    """A proxy is asked for a tunnel, told who asks, and sees nothing of what goes through; the tunnel is kept."""
+    """A proxy gets a CONNECT with its password, and sees nothing of the tunnel's content; the tunnel is kept."""
     proxy.play(tunnel(secure.url))
     reranker = asks(f"https://{HOST}")
     for _ in range(2):
@@ -140,7 +140,7 @@ def test_proxy_that_refuses(act: Act, proxy: HostileServer, rerank: Rerank) -> N
 
 
 def test_silence_in_a_tunnel(proxy: HostileServer, way: str) -> None:
-    """A tunnel in which nobody answers the handshake is given up in time, and its event loop can end."""
+    """A tunnel without an answer to the handshake is given up in time, and its event loop can end."""
     proxy.play(raw(b"HTTP/1.1 200 OK\r\n\r\n", end="gone"))
     with pytest.raises(RerankTimeoutError):
         within(5.0, lambda: once(asks(f"https://{HOST}", timeout=0.25, api_key="sk-silence"), way))
@@ -161,7 +161,7 @@ def test_plain_request_through_a_proxy(proxy: HostileServer, rerank: Rerank) -> 
 def test_this_machine_is_asked_without_a_proxy(
     host: str, proxy: HostileServer, server: HostileServer, rerank: Rerank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What goes to this machine does not leave it by a proxy, whatever the environment says."""
+    """A request to this machine does not leave it by a proxy, whatever the environment says."""
     monkeypatch.setenv("ALL_PROXY", proxy.url)
     assert len(rerank(asks(server.url.replace("127.0.0.1", host))).results) == 3
     assert (len(server.requests), proxy.connections) == (1, 0)

@@ -1,4 +1,4 @@
-"""What a row can say of an API: its address, its settings, its items, its pages, its scale."""
+"""A row describes an API: its items, its pages, its prompts, its scale, its fields."""
 
 import math
 from dataclasses import replace
@@ -7,19 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from hosted_rerank import (
-    PROVIDERS,
-    AuthenticationError,
-    Dialect,
-    InvalidRequestError,
-    MalformedResponseError,
-    PaymentRequiredError,
-    Provider,
-    RequestTooLargeError,
-    Reranker,
-    RerankError,
-    ServerError,
-)
+from hosted_rerank import PROVIDERS, Dialect, InvalidRequestError, MalformedResponseError, Provider, Reranker
 from hosted_rerank.call.request_encoding import BatchResult
 from hosted_rerank.providers.dialect import Prompt
 from hosted_rerank.response import RerankResponse
@@ -27,105 +15,9 @@ from tests.byhand import ACME, answered, body_of, joined, planned, request_of, w
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer, ranked, reply
 
-PARTS = Provider(
-    name="parts",
-    url="https://{region}.h.example/v1/{account}/run/{model}",
-    dialect=Dialect(model=None, options={"project": str}),
-    default_model="m/x.1",
-    settings_env={"region": ("PARTS_REGION", "REGION"), "project": ("PARTS_PROJECT",)},
-    params={"version": "3"},
-)
-
-
-def url_of(provider: str | Provider, **settings: Any) -> str:
-    url: str = request_of(planned(provider, **settings)).url
-    return url
-
-
-def test_parts_of_the_address_are_filled_in() -> None:
-    """Names in braces come from `params`, the model's from `model`; other params are query parameters."""
-    url = url_of(PARTS, params={"region": "eu-1", "account": "a b", "trace": "t/1"})
-    assert url == "https://eu-1.h.example/v1/a%20b/run/m/x.1?version=3&trace=t%2F1"
-
-
-def test_model_with_underscores() -> None:
-    """`{model_}` has no dots, as NVIDIA's addresses have it."""
-    row = replace(PARTS, url="https://h.example/{model_}/reranking", params={})
-    assert url_of(row, model="nv/llama-3.2-rerank") == "https://h.example/nv/llama-3_2-rerank/reranking"
-
-
-def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first variable that is set counts, and what the caller says counts more."""
-    monkeypatch.setenv("REGION", "us-2")
-    monkeypatch.setenv("PARTS_PROJECT", "p-1")
-    todo = planned(PARTS, params={"account": "a"})
-    assert request_of(todo).url.startswith("https://us-2.h.example/v1/a/")
-    assert body_of(todo)["project"] == "p-1"
-    monkeypatch.setenv("PARTS_REGION", "us-3")
-    todo = planned(PARTS, params={"account": "a"}, options={"project": "p-2"})
-    assert "//us-3." in request_of(todo).url
-    assert body_of(todo)["project"] == "p-2"
-    assert "//eu-9." in url_of(PARTS, params={"account": "a", "region": "eu-9"})
-
-
-@pytest.mark.parametrize(
-    ("params", "named"),
-    [
-        ({"account": "a"}, r"region.*PARTS_REGION or REGION"),
-        ({"region": "eu-1"}, "account"),
-        ({"region": "eu.1/x", "account": "a"}, "region.*host"),
-        ({"region": "eu-1", "account": "../x"}, "account"),
-        ({"region": "eu-1", "account": ""}, "account"),
-    ],
-)
-def test_parts_that_cannot_be_right_are_refused(params: dict[str, str], named: str) -> None:
-    """A part that is missing, or would lead elsewhere, is named, with where it can come from."""
-    with pytest.raises(ValueError, match=named):
-        Reranker(PARTS, params=params)
-
-
-def test_address_with_a_model_needs_one() -> None:
-    """Without a model there is no address."""
-    with pytest.raises(ValueError, match="model"):
-        Reranker(replace(PARTS, default_model=None), params={"region": "r", "account": "a"})
-
-
-def test_default_model_may_have_parts() -> None:
-    """A row's model is filled in as its address is; the caller's own passes verbatim."""
-    row = replace(ACME, url="https://{region}.example/r", default_model="arn:{region}:m")
-    assert body_of(planned(row, params={"region": "eu-1"}))["model"] == "arn:eu-1:m"
-    assert body_of(planned(row, model="{x}", params={"region": "eu-1"}))["model"] == "{x}"
-    with pytest.raises(ValueError, match="region"):
-        Reranker(row, base_url="https://h.example")
-
-
-@pytest.mark.parametrize(
-    ("base", "url"),
-    [
-        ("https://g.example", "https://g.example/v1/acc/run/m/x.1?version=3"),
-        ("https://g.example/v1", "https://g.example/v1/acc/run/m/x.1?version=3"),
-        ("https://g.example/v1/other/run", "https://g.example/v1/other/run/m/x.1?version=3"),
-        ("https://g.example/v1/acc/run/m/x.1", "https://g.example/v1/acc/run/m/x.1?version=3"),
-        ("https://g.example/m", "https://g.example/m/v1/acc/run/m/x.1?version=3"),
-    ],
-)
-def test_base_url_below_parts(base: str, url: str) -> None:
-    """A base may end anywhere in the path, but not in the middle of a part."""
-    assert url_of(PARTS, base_url=base, params={"account": "acc"}) == url
-
-
-@pytest.mark.parametrize(
-    "base",
-    ["https://g.example/api/v1/services/rerank", "https://g.example/api/v1/services/rerank/text-rerank/text-rerank"],
-)
-def test_base_url_where_a_segment_comes_twice(base: str) -> None:
-    """Of several places for a base's end, the one that agrees with most of it is meant."""
-    url = "https://g.example/api/v1/services/rerank/text-rerank/text-rerank"
-    assert url_of("dashscope-native", base_url=base) == url
-
 
 def test_items_with_fields_and_ids() -> None:
-    """A document may be an object, with fixed fields and with an id of ours; the results then repeat the id."""
+    """A document may be an object, with fixed fields and with a generated id; the results then repeat the id."""
     dialect = Dialect(
         document="inline.text", document_fields={"type": "T", "inline.kind": "K"}, document_id="id", index="id"
     )
@@ -184,7 +76,7 @@ def page(*indices: int, more: str | None = None) -> dict[str, Any]:
 
 
 def test_pages_are_fetched_to_the_end() -> None:
-    """An answer in pages is asked for until it is whole, with the token of the next one; usage adds up."""
+    """A paged answer is requested until it is complete, with the token of the next one; usage adds up."""
     steps, answer = walk(
         planned(PAGED),
         answered(200, page(2, more="a")),
@@ -302,59 +194,9 @@ def test_counts_in_headers(acme: Acme, server: HostileServer, rerank: Rerank) ->
     assert (usage.prompt_tokens, usage.total_tokens, usage.units) == (None, 17, {})
 
 
-@pytest.mark.parametrize(
-    ("name", "status", "body", "kind"),
-    [
-        ("fireworks", 412, {"error": {"message": "suspended"}}, PaymentRequiredError),
-        ("jina", 403, {"detail": "Insufficient balance", "code": "AUTHZ_X"}, PaymentRequiredError),
-        ("jina", 403, {"detail": "no", "code": "AUTHZ_INSUFFICIENT_BALANCE"}, PaymentRequiredError),
-        ("cohere", 498, {"message": "invalid token"}, AuthenticationError),
-        ("cohere", 499, {"message": "closed"}, ServerError),
-        ("tei", 422, {"error": "batch size 33 > maximum allowed batch size 32"}, RequestTooLargeError),
-        ("tei", 424, {"error": "score is NaN", "error_type": "Backend"}, InvalidRequestError),
-        ("llamacpp", 500, {"error": {"message": "input (9 tokens) is too large to process"}}, InvalidRequestError),
-    ],
-)
-def test_failures_that_do_not_pass(name: str, status: int, body: Any, kind: type[RerankError]) -> None:
-    """What a row or the status calls lasting is raised at once, whatever the server's words look like."""
-    _, error = walk(planned(name, model="m"), answered(status, body))
-    assert type(error) is kind
-
-
-def test_other_failures_of_the_same_status_pass() -> None:
-    """A phrase makes an error lasting, its status does not."""
-    steps, answer = walk(planned("llamacpp", model="m"), answered(500, {"error": {"message": "busy"}}), answered(200))
-    assert len(steps) == 2
-    assert isinstance(answer, BatchResult)
-
-
-@pytest.mark.parametrize(
-    ("body", "headers", "code", "request_id"),
-    [
-        ({"error": {"code": "NOT_FOUND", "message": "m"}, "request_id": "r-1"}, {}, "NOT_FOUND", "r-1"),
-        ({"code": 20012, "message": "m"}, {}, "20012", None),
-        ({"message": "m", "id": "co-1"}, {}, None, "co-1"),
-        ({"errors": [{"code": "too_long", "message": "m"}], "trace": "t-1"}, {}, "too_long", "t-1"),
-        ({"error": "m", "error_type": "Backend"}, {}, "Backend", None),
-        ({"message": "m"}, {"x-amzn-errortype": "ThrottlingException:http://x"}, "ThrottlingException", None),
-        ({"code": 400, "message": "m"}, {}, None, None),
-        ({"code": ["x"], "message": "m", "id": {"a": 1}}, {}, None, None),
-        ({"code": "which?", "message": "m", "request_id": "sk-by-hand"}, {}, None, None),
-        ("plain", {}, None, None),
-    ],
-)
-def test_codes_and_ids_of_failures(
-    body: Any, headers: dict[str, str], code: str | None, request_id: str | None
-) -> None:
-    """The vendor's code and request id are found in any envelope, and hold neither a key nor a text."""
-    _, error = walk(planned(), answered(400, body, **{name.replace("-", "_"): v for name, v in headers.items()}))
-    assert isinstance(error, InvalidRequestError)
-    assert (error.code, error.request_id) == (code, request_id)
-
-
 @pytest.mark.parametrize("parameter", ["env", "request_ids", "listwise"])
 def test_single_str_for_several_is_refused(parameter: str) -> None:
-    """A str is a sequence of its characters, which nobody means."""
+    """A str is a sequence of its characters, which is never meant."""
     with pytest.raises(TypeError, match=parameter):
         Provider(**{"name": "mine", "url": "https://h.example", parameter: "X"})  # type: ignore[arg-type]
 

@@ -70,7 +70,7 @@ def test_request_is_exactly_the_sample(provider: str, sample: dict[str, Any]) ->
 def test_request_arrives_as_the_sample(
     provider: str, sample: dict[str, Any], server: HostileServer, rerank: Rerank
 ) -> None:
-    """What a server receives is a POST with the sample's path, query string and body."""
+    """The request that a server receives is a POST with the sample's path, query string and body."""
     here = server.url + urlsplit(sample["settings"].get("base_url", "")).path
     server.play(reply(400))
     with pytest.raises(RerankError):

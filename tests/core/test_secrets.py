@@ -137,7 +137,7 @@ def test_success_is_logged_without_texts(
 
 
 def test_reprs_show_no_key() -> None:
-    """No repr of ours shows a key, nor a header that holds one."""
+    """No repr of the package shows a key, nor a header that holds one."""
     reranker = Reranker(Provider(name="acme", url="https://h.example"), api_key=KEY, headers={"x-api-key": KEY})
     parts = [reranker, reranker._endpoint, vars(reranker)]
     assert KEY not in "".join(map(repr, parts))

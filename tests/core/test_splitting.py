@@ -1,7 +1,6 @@
 """Any number of documents: cutting into requests, halving, lists that are judged as a whole, over-long documents."""
 
 import asyncio
-import threading
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -16,27 +15,12 @@ from hosted_rerank import (
     Reranker,
     ServerError,
 )
+from hosted_rerank.call.batch_sizes import RequestSizes, cut
 from hosted_rerank.call.call_options import CallOptions
 from tests.bounded import ends_within
 from tests.byhand import ACME, answered, planned, walk
-from tests.conftest import QUERY, Acme, Rerank
-from tests.hostile import Act, HostileServer, Peer, eventually, ranking, reply, silence
-
-NUMBERS = [f"text {number}" for number in range(10)]
-
-
-def by_number(most: int | None = None, refusal: Act | None = None) -> Act:
-    """An act that scores "text 7" with 0.7, and refuses more than `most` documents."""
-
-    async def act(peer: Peer) -> None:
-        documents = peer.seen.body["documents"]
-        if most is not None and len(documents) > most:
-            await (refusal or reply(413))(peer)
-            return
-        scores = [int(text.split()[1]) / 10 for text in documents]
-        await ranking(*scores, x_request_id="r-1")(peer)
-
-    return act
+from tests.conftest import Acme, Rerank
+from tests.hostile import NUMBERS, Act, HostileServer, Peer, by_number, eventually, ranking, reply, silence
 
 
 def sizes(server: HostileServer) -> list[int]:
@@ -53,7 +37,7 @@ def test_batches_of_a_size(server: HostileServer, acme: Acme, rerank: Rerank) ->
 
 
 def test_top_n_over_batches(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """The best of all are the best of the parts, and no part is asked for more than it has."""
+    """The best of all are the best of the parts, and no request has a `top_n` above its documents."""
     server.play(by_number())
     response = rerank(acme(batch_size=4), documents=NUMBERS, top_n=4)
     assert [result.index for result in response.results] == [9, 8, 7, 6]
@@ -64,8 +48,10 @@ def test_top_n_over_batches(server: HostileServer, acme: Acme, rerank: Rerank) -
     ("row", "documents", "expected"),
     [
         ({"max_documents": 4}, NUMBERS, [3, 3, 4]),
-        ({"max_bytes": 60}, ["x" * 10] * 6, [3, 3]),
-        ({"max_bytes": 110}, [f"{n}" + "x" * 9 for n in range(6)], [1, 5]),
+        ({"max_bytes": 71}, ["x" * 10] * 6, [3, 3]),  # 33 of {"query":"which?","documents":[]}, less a comma
+        ({"max_bytes": 70}, ["x" * 10] * 6, [2, 2, 2]),
+        ({"max_bytes": 97}, [f"{n}" + "x" * 9 for n in range(6)], [1, 5]),
+        ({"max_bytes": 81}, ["\n" * 5 + "x" * 5] * 6, [2, 2, 2]),  # escaped
         ({"max_tokens": 16}, [f"{n}" + "x" * 9 for n in range(6)], [2, 2, 2]),
         ({"max_bytes": 5}, [f"{n}" + "x" * 9 for n in range(3)], [1, 1, 1]),
     ],
@@ -73,35 +59,47 @@ def test_top_n_over_batches(server: HostileServer, acme: Acme, rerank: Rerank) -
 def test_limits_of_a_row(row: dict[str, Any], documents: list[str], expected: list[int]) -> None:
     """A row's documents, bytes and tokens bound a request; a document that is too much alone goes alone."""
     todo = planned(replace(ACME, **row), documents=documents, limits=CallOptions(dedupe=False))
-    assert sorted(len(batch.text_indices) for batch in todo.cut(range(len(documents)))) == expected
+    assert sorted(len(batch.text_indices) for batch in cut(RequestSizes(todo), todo.all_texts, {})) == expected
 
 
+TOO_LONG = {
+    "type": "too_long",
+    "loc": ["body", "documents"],
+    "msg": "List should have at most 3 items after validation, not 10",
+    "input": ["long and secret", "batch size 10 > maximum allowed batch size 1"],
+}
 REFUSALS = {
-    "413": reply(413),
-    "422 of TEI": reply(422, {"error": "batch size 10 > maximum allowed batch size 3", "error_type": "Validation"}),
-    "400 too many": reply(400, {"message": "too many documents: at most 3 are allowed"}),
-    "422 of FastAPI": reply(422, {"detail": [{"type": "too_long", "msg": "List should have at most 3 items"}]}),
+    "413": (reply(413), 7),
+    "413 of TEI": (reply(413, {"error": "batch size 10 > maximum allowed batch size 3"}), 5),
+    "422 of TEI": (reply(422, {"error": "batch size 10 > maximum allowed batch size 3", "error_type": "X"}), 5),
+    "400 too many": (reply(400, {"message": "too many documents: at most 3 are allowed"}), 5),
+    "422 of FastAPI": (reply(422, {"detail": [TOO_LONG]}), 5),
 }
 
 
-@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
-def test_too_many_documents_are_halved(server: HostileServer, acme: Acme, rerank: Rerank, refusal: Act) -> None:
-    """A request that is too large goes again in halves, until they are taken; the next call knows what is taken."""
+@pytest.mark.parametrize(("refusal", "requests"), REFUSALS.values(), ids=REFUSALS)
+def test_too_many_documents(server: HostileServer, acme: Acme, rerank: Rerank, refusal: Act, requests: int) -> None:
+    """A request that is too large goes again in parts: of the size that is said, or halved until one is taken.
+
+    One part goes first, then the others; the next call knows what is taken.
+    """
     server.play(by_number(3, refusal))
     reranker = acme()
     response = rerank(reranker, documents=NUMBERS)
     assert [result.index for result in response.results] == list(range(9, -1, -1))
-    assert response.attempts == len(server.requests) == 7
+    assert response.attempts == len(server.requests) == requests
     server.requests.clear()
     assert len(rerank(acme(), documents=NUMBERS).results) == 10
     assert max(sizes(server)) <= 3
 
 
 def test_one_document_that_is_too_large(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """Halving ends with one document, and the error."""
+    """A document that is too much alone is the end, with its name in the error."""
     server.play(reply(413))
-    with pytest.raises(RequestTooLargeError) as caught:
-        rerank(acme(), documents=["a"])
+    with pytest.raises(
+        RequestTooLargeError, match=r"documents\[1\] is too long by itself: it has 4 characters"
+    ) as caught:
+        rerank(acme(), documents=["", "long"])
     assert (caught.value.status, len(server.requests)) == (413, 1)
 
 
@@ -109,7 +107,7 @@ LISTWISE = {"listwise_models": ("list-",), "max_documents": 4}
 
 
 def test_listwise_models_are_not_split(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """What scores only within one request is not cut into several, and the error says why."""
+    """A model whose scores compare only within one request is not split, and the error says why."""
     with pytest.raises(InvalidRequestError, match=r"listwise.*batch_size"):
         rerank(acme(row=LISTWISE, model="list-1"), documents=NUMBERS)
     assert server.requests == []
@@ -195,7 +193,7 @@ def test_deadline_in_the_middle(server: HostileServer, acme: Acme, rerank: Reran
 
 
 def test_bound_on_requests_under_way(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """`max_concurrency` holds for all that is under way."""
+    """`max_concurrency` bounds all requests in flight."""
     under_way, most = 0, 0
 
     async def act(peer: Peer) -> None:
@@ -209,62 +207,6 @@ def test_bound_on_requests_under_way(server: HostileServer, acme: Acme, rerank: 
     server.play(act)
     assert len(rerank(acme(batch_size=1, max_concurrency=3), documents=NUMBERS).results) == 10
     assert most == 3
-
-
-def test_lent_client(server: HostileServer, acme: Acme) -> None:
-    """Over a custom client the parts go out in threads, and a failure ends the call."""
-    import httpx  # noqa: PLC0415 - custom_client
-
-    server.play(by_number())
-    with httpx.Client() as client:
-        reranker = acme(batch_size=2, client=client)
-        assert [result.index for result in reranker.rerank(QUERY, NUMBERS).results] == list(range(9, -1, -1))
-        server.play(reply(400))
-        with pytest.raises(InvalidRequestError):
-            reranker.rerank(QUERY, NUMBERS)
-        # What was on its way ends by itself, and the client is needed so long.
-        assert eventually(lambda: not any(each.name.startswith("hosted-rerank_") for each in threading.enumerate()))
-
-
-def test_lent_client_has_no_sleepers(server: HostileServer, acme: Acme) -> None:
-    """When a call over a custom client has failed, no thread of it sleeps until a retry that nobody wants."""
-    import httpx  # noqa: PLC0415 - custom_client
-
-    async def act(peer: Peer) -> None:
-        if peer.seen.body["documents"] == ["a"]:
-            await asyncio.sleep(0.2)  # the other one waits by now
-            await reply(400, "")(peer)
-        else:
-            await reply(500, "", retry_after="10")(peer)
-
-    server.play(act)
-    with httpx.Client() as client:
-        with pytest.raises(InvalidRequestError):
-            acme(batch_size=1, client=client, max_retries=2).rerank(QUERY, ["a", "b"])
-        assert len(server.requests) == 2
-        assert eventually(lambda: not any(each.name.startswith("hosted-rerank_") for each in threading.enumerate()), 2)
-
-
-def test_blocking_call_within_a_running_loop(server: HostileServer, acme: Acme) -> None:
-    """A blocking call of several requests works in a thread that runs an event loop, as in a notebook."""
-    server.play(by_number())
-
-    async def main() -> int:
-        return len(acme(batch_size=2).rerank(QUERY, NUMBERS).results)
-
-    assert asyncio.run(main()) == 10
-
-
-def test_nothing_stays(server: HostileServer, acme: Acme) -> None:
-    """When the last reranker lets go, the shared event loop ends with its thread and connections."""
-    server.play(by_number())
-    reranker = acme(batch_size=2)
-    reranker.rerank(QUERY, NUMBERS)
-    assert any(thread.name == "hosted-rerank" for thread in threading.enumerate())
-    reranker.close()
-    assert not any(thread.name == "hosted-rerank" for thread in threading.enumerate())
-    assert eventually(lambda: server.open == 0)
-    assert len(reranker.rerank(QUERY, NUMBERS).results) == 10
 
 
 def test_equal_documents_are_sent_once(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
@@ -295,6 +237,6 @@ def test_equal_documents_are_sent_once(server: HostileServer, acme: Acme, rerank
     ],
 )
 def test_wrong_settings(settings: dict[str, Any], kind: type[Exception]) -> None:
-    """What cannot be right is refused at once, by name."""
+    """A wrong setting is refused at once, by name."""
     with pytest.raises(kind, match=next(iter(settings)) if settings.get("fallbacks") != ["nobody"] else "nobody"):
         Reranker(Provider(name="acme", url="https://h.example"), **settings)

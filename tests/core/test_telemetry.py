@@ -164,7 +164,7 @@ def test_metrics(
     rerank: Rerank,
     exporters: tuple[InMemorySpanExporter, InMemoryMetricReader],
 ) -> None:
-    """Time, tokens, requests under way and failures are counted, each with who was asked."""
+    """Time, tokens, requests in flight and failures are counted, each with its provider."""
     server.play(reply(200, ranked(0.25, 0.75, 0.5, usage={"total_tokens": 42})), reply(422, "no"))
     reranker, port = acme(), int(server.url.rpartition(":")[2])
     rerank(reranker)

@@ -73,7 +73,7 @@ def test_server_decides_about_retries(server: HostileServer, acme: Acme, rerank:
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 520, 524, 529])
 def test_what_may_pass(status: int, server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """A status that may pass is asked again, up to `max_retries` times; the answer tells of all attempts."""
+    """A status that may pass is retried up to `max_retries` times; the response counts all attempts."""
     server.play(*[reply(status, "", retry_after_ms="1")] * 2, ranking())
     response = rerank(acme(max_retries=2))
     assert (response.attempts, len(response.results)) == (3, 3)

@@ -1,4 +1,4 @@
-"""What real consumers of traces see of a rerank in LangChain: OpenInference, LangSmith's client, `astream_events`."""
+"""The traces of a rerank in LangChain, in their real consumers: OpenInference, LangSmith's client, `astream_events`."""
 
 import json
 import threading

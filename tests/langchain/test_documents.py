@@ -43,7 +43,7 @@ def test_subclass_and_id_are_kept(asking: Asking, do: Do) -> None:
 
 
 def test_nothing_is_copied_deeply(asking: Asking, do: Do) -> None:
-    """What cannot be copied, or is large, is handed on as the same object, in metadata and in fields."""
+    """A value that cannot be copied, or is large, is handed on as the same object, in metadata and in fields."""
     lock = threading.Lock()
     page = Page(page_content="a", number=1, handle=lock, metadata={"lock": lock, "list": [1]})
     (best,) = do(asking(FireworksRerank), "compress_documents", [page], QUERY)
@@ -53,7 +53,7 @@ def test_nothing_is_copied_deeply(asking: Asking, do: Do) -> None:
 
 
 def test_metadata_is_a_new_mapping(asking: Asking, do: Do) -> None:
-    """What a caller writes into the metadata of a result does not show in the input."""
+    """A change to the metadata of a result does not show in the input."""
     (given,) = documents("swift")
     before = copy.deepcopy(given)
     (best,) = do(asking(FireworksRerank), "compress_documents", [given], QUERY)
@@ -175,7 +175,7 @@ def test_rerank_with_overrides(asking: Asking, do: Do, server: HostileServer) ->
     ids=repr,
 )
 def test_rerank_of_what_it_does_not_take(asking: Asking, do: Do, server: HostileServer, given: Any) -> None:
-    """What is no list of texts, documents or mappings is a `TypeError`, and not taken apart."""
+    """A value other than a list of texts, documents or mappings is a `TypeError`, and is not iterated."""
     with pytest.raises(TypeError):
         do(asking(FireworksRerank), "rerank", given, QUERY)
     assert server.requests == []

@@ -128,7 +128,7 @@ class Noting(FireworksRerank):
 
 
 def test_pickle_of_a_subclass() -> None:
-    """What a caller's own class keeps in private attributes goes along in a pickle."""
+    """The private attributes of a caller's own class go along in a pickle."""
     assert pickle.loads(pickle.dumps(Noting(model="m-1", api_key=KEY)))._note == "for m-1"
 
 

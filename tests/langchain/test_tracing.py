@@ -1,4 +1,4 @@
-"""Tracing: one run for each rerank, below its caller's, with numbers and ids and nobody's text."""
+"""Tracing: one run for each rerank, below its caller's, with numbers and ids and no text."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What a real consumer of traces sees of a rerank in LlamaIndex: OpenInference."""
+"""The trace of a rerank in LlamaIndex, in a real consumer: OpenInference."""
 
 from typing import Any
 

@@ -87,7 +87,7 @@ def test_nodes_that_can_be_read_only_once(asking: Asking, do: Do, server: Hostil
 
 
 def test_nodes_without_text(asking: Asking, do: Do, server: HostileServer) -> None:
-    """What has no text, such as an image, is not sent, for all its metadata; it comes last, unscored and as it was."""
+    """A node without text, such as an image, is not sent, even with metadata; it comes last, unscored and unchanged."""
     image = ImageNode(image_url="https://example.com/a.png", metadata={"file": "a.png"})
     picture = Node(image_resource=MediaResource(url="https://example.com/b.png"), metadata={"file": "b.png"})
     blank = TextNode(text=" \n", metadata={"title": "Nothing"})

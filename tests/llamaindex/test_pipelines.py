@@ -87,7 +87,7 @@ def test_top_n_of_a_retriever(asking: Asking, do: Do, top_n: int | None, count: 
 
 @pytest.mark.parametrize("top_n", [0, -1, True, "2"])
 def test_refused_top_n_of_a_retriever(asking: Asking, top_n: Any) -> None:
-    """What is no count is refused in the constructor."""
+    """A `top_n` that is no count is refused in the constructor."""
     with pytest.raises((ValueError, TypeError), match="top_n"):
         RerankRetriever(Shelf(nodes()), asking(FireworksRerank), top_n=top_n)
 

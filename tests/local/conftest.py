@@ -1,4 +1,4 @@
-"""What the tests of the embedded part share: the model, the FAQ, a server, and ways to watch threads and processes."""
+"""Fixtures of the tests of the embedded part: the model, the FAQ, a server, and ways to watch threads and processes."""
 
 import os
 import subprocess

@@ -61,7 +61,7 @@ def test_formats(tmp_path: Path, name: str, content: str, options: list[str]) ->
     ],
 )
 def test_wrong_files(tmp_path: Path, content: str, options: list[str], says: str) -> None:
-    """What is wrong is one line on stderr, with the remedy."""
+    """An error is one line on stderr, with the remedy."""
     (tmp_path / "a.jsonl").write_text(content)
     done = run(*ASK, str(tmp_path / "a.jsonl"), *options)
     assert (done.exit_code, done.stderr) == (1, f"hosted-rerank: {says}\n")

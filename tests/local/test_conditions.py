@@ -45,7 +45,7 @@ def test_duration(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "-1s", "1 fortnight", "ms"])
 def test_no_duration(text: str) -> None:
-    """What is none is refused, with an example."""
+    """A text that is no condition is refused, with an example."""
     with pytest.raises(ValueError, match="100ms"):
         parse_duration(text)
 
@@ -135,7 +135,7 @@ def test_breaks_on_the_wire() -> None:
 
 
 def test_instant_scores_are_of_the_pair() -> None:
-    """A hash gives the same pair the same score, from 0 to 1, whatever else is asked."""
+    """A hash gives the same pair the same score, from 0 to 1, whatever else is in the request."""
     one, two = score_by_hash("q", ["a", "b"]).relevance
     assert score_by_hash("q", ["b"]).relevance == (two,)
     assert 0 <= one < 1

@@ -73,7 +73,7 @@ def test_trec_files(folder: Path) -> None:
     ],
 )
 def test_wrong_files(folder: Path, file: str, content: str, says: str) -> None:
-    """What is wrong with a file is said with its name and line."""
+    """An error in a file names the file and the line."""
     (folder / file).write_text(content)
     run = folder / file if file.endswith(".run") else None
     with pytest.raises(ValueError, match=".*".join(map(str, says.split("@")))):
@@ -136,7 +136,7 @@ def test_failed_queries_count_as_zero_and_are_asked_again(
 
 
 def test_a_cut_line_is_asked_again(server: HostileServer, acme: Acme, data: Any, tmp_path: Path) -> None:
-    """What a kill left half written is not read, and the file is whole afterwards."""
+    """A line half written at a kill is not read, and the file is whole afterwards."""
     path = tmp_path / "kept.jsonl"
     evaluation.evaluate(acme(), data, checkpoint=path, concurrency=1)
     path.write_bytes(path.read_bytes()[:-9])
@@ -156,7 +156,7 @@ def test_another_evaluations_file_is_refused(acme: Acme, data: Any, tmp_path: Pa
 def test_a_wrong_request_ends_it(
     server: HostileServer, acme: Acme, data: Any, status: int, error: type[Exception]
 ) -> None:
-    """What would fail every query is raised at once."""
+    """An error that would fail every query is raised at once."""
     server.play(reply(status, "no"))
     with pytest.raises(error):
         evaluation.evaluate(acme(), data, concurrency=1)

@@ -1,18 +1,13 @@
 """The Fireworks rerank API, field by field, against the schema of its reference."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from hosted_rerank.local.apis import MAX_BODY, ApiRequest, ApiResponse, respond
+from hosted_rerank.local.apis import MAX_BODY, ApiRequest, respond
 from hosted_rerank.local.fireworks import FIREWORKS, SERVERLESS
-from hosted_rerank.local.model import Scores
-
-PATH = "/inference/v1/rerank"
-DOCUMENTS = ["middle", "best of all", "x", "middle"]
+from tests.local.fireworks_api import DOCUMENTS, PATH, get_data, get_error, post, score
 
 REQUEST = Draft202012Validator(
     {
@@ -58,26 +53,6 @@ RESPONSE = Draft202012Validator(
         },
     }
 )
-
-
-def score(_query: str, documents: Sequence[str]) -> Scores:
-    """A stand-in for the model: the longer a text, the better."""
-    return Scores(tuple(len(document) / 100 for document in documents), 7)
-
-
-def post(body: object, api_key: str | None = None, **headers: str) -> ApiResponse:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = respond(FIREWORKS, ApiRequest("POST", PATH, headers, content), score, api_key)
-    assert json.loads(answer.content) == answer.body
-    return answer
-
-
-def get_data(answer: ApiResponse) -> list[dict[str, Any]]:
-    return json.loads(answer.content)["data"]
-
-
-def get_error(answer: ApiResponse) -> dict[str, Any]:
-    return json.loads(answer.content)["error"]
 
 
 @pytest.mark.parametrize(
@@ -156,54 +131,6 @@ def test_usage_counts_what_the_model_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "model",
-    [
-        SERVERLESS,
-        "fireworks/qwen3-reranker-8b",
-        "accounts/fireworks/models/qwen3-reranker-4b",
-        "fireworks/qwen3-reranker-0p6b",
-        "accounts/me/models/my-reranker.v2",
-        "accounts/me/deployments/y1",
-        "accounts/fireworks/models/x#accounts/me/deployments/y",
-        "qwen3-reranker-8b#my-deployment",
-    ],
-)
-def test_a_model_it_can_know_is_answered_under_its_name(model: str) -> None:
-    """Serverless ids, short ids, own models and deployments in both spellings pass verbatim."""
-    answer = post({"query": "q", "documents": ["a"], "model": model})
-    assert json.loads(answer.content)["model"] == model
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        "",
-        "qwen3-reranker-8b",
-        "Qwen/Qwen3-Reranker-8B",
-        SERVERLESS.upper(),
-        SERVERLESS + " ",
-        "accounts/fireworks/models/x",
-    ],
-)
-def test_a_model_it_cannot_know_is_not_found(model: str) -> None:
-    """Any other id is a 404 in the gateway's words."""
-    answer = post({"query": "q", "documents": ["a"], "model": model})
-    assert answer.status == 404
-    assert get_error(answer) == {
-        "message": "Model not found, inaccessible, and/or not deployed",
-        "param": "model",
-        "code": "NOT_FOUND",
-        "type": "error",
-    }
-
-
-def test_no_model_is_the_serverless_one() -> None:
-    """The reference lets the model be null; the answer names the one that was taken."""
-    for body in ({"query": "q", "documents": ["a"]}, {"query": "q", "documents": ["a"], "model": None}):
-        assert json.loads(post(body).content)["model"] == SERVERLESS
-
-
-@pytest.mark.parametrize(
     ("body", "message"),
     [
         (
@@ -277,11 +204,3 @@ def test_a_body_beyond_the_bound_is_413() -> None:
     assert post(body.ljust(MAX_BODY)).status == 200
     answer = post(body.ljust(MAX_BODY + 1))
     assert (answer.status, get_error(answer)["code"]) == (413, "PAYLOAD_TOO_LARGE")
-
-
-def test_the_models_are_listed() -> None:
-    """The list of models holds the serverless reranker, for those with the key."""
-    call = ApiRequest("GET", "/inference/v1/models", {}, b"")
-    models = {"object": "list", "data": [{"id": SERVERLESS, "object": "model"}]}
-    assert respond(FIREWORKS, call, score).body == models
-    assert respond(FIREWORKS, call, score, "sk").status == 401

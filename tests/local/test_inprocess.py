@@ -140,7 +140,7 @@ async def test_it_holds_nothing() -> None:
 
 
 def test_too_slow_once_is_too_slow() -> None:
-    """What the model did not do in time is not tried again: it would take as long."""
+    """A timeout of the model is not retried: the next try would take as long."""
     with pytest.raises(RerankTimeoutError) as caught:
         Reranker("local", timeout=0.05).rerank("a", [f"{number} " * 120 for number in range(2_000)])
     assert "attempts" not in str(caught.value)

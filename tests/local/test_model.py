@@ -83,7 +83,7 @@ def test_no_documents_have_no_scores(model: Model) -> None:
 
 
 def test_only_the_first_128_pieces_are_read(model: Model) -> None:
-    """What comes after [CLS], 126 word pieces and [SEP] changes neither the score nor the count."""
+    """Text after [CLS], 126 word pieces and [SEP] changes neither the score nor the count."""
     full = "word " * 126
     query, document = model.encode(QUERY).length, model.encode(full).length
     assert document == MAX_PIECES == 128
@@ -230,7 +230,7 @@ def test_names_cost_nothing(run_python: Callable[..., "subprocess.CompletedProce
 
 
 def test_nothing_is_sent_home() -> None:
-    """What runs the model would report to its makers some seconds after its import; here nothing is sent."""
+    """The import of onnxruntime sends telemetry some seconds later; here nothing is sent."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         proxy.settimeout(12)
         address = f"http://127.0.0.1:{proxy.getsockname()[1]}"

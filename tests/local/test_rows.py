@@ -30,7 +30,7 @@ def locked() -> Iterator[str]:
 
 
 def settings(row: Provider, base_url: str) -> dict[str, Any]:
-    """What a user has to say to reach a row's API on the local server."""
+    """The settings that reach a row's API on the local server."""
     parts = dict.fromkeys(url_param_names(row.url), "eu-west-1")
     return {"model": None if row.default_model else "some-model", "params": parts, "base_url": f"{base_url}/{row.name}"}
 
@@ -102,7 +102,7 @@ def test_unknown_fields_are_refused(row: Provider, base_url: str) -> None:
     ],
 )
 def test_wrong_bodies_are_refused(body: bytes, said: str, base_url: str) -> None:
-    """What cannot be reranked is a 400 in the API's envelope; Cohere's is `message`."""
+    """A request that cannot be reranked is a 400 in the API's envelope; Cohere's is `message`."""
     reply = httpx.post(f"{base_url}/cohere/v2/rerank", content=body)
     assert reply.status_code == 400
     assert said in reply.json()["message"]
@@ -137,7 +137,7 @@ def test_prompt_that_is_not_the_rerankers(base_url: str) -> None:
     ],
 )
 def test_other_paths(path: str, status: int, base_url: str) -> None:
-    """What no API has is a 404; Fireworks and Nebius answer below their names as at the root."""
+    """A path of no API is a 404; Fireworks and Nebius answer below their names as at the root."""
     assert httpx.post(f"{base_url}{path}", content=b"{}").status_code == status
 
 

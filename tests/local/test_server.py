@@ -60,7 +60,7 @@ def test_both_apis_answer_with_the_scores_of_the_model(
     ],
 )
 def test_every_path_is_answered_in_json(base_url: str, method: str, path: str, status: int) -> None:
-    """Whatever is asked for, the answer is JSON and the status is the right one."""
+    """For any request the answer is JSON and the status is the right one."""
     response = httpx.request(method, base_url + path)
     assert response.status_code == status
     assert response.json()
@@ -139,7 +139,7 @@ def test_health_is_answered_while_lists_are_scored(base_url: str, wait_for_scori
 def test_a_server_in_the_background_leaves_nothing_behind(
     wait_for_scoring: Callable[[bool], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After the context nobody listens, no thread is left, and a request under way has been told to come back later."""
+    """After the context the port is closed, no thread is left, and a request in flight has got a 503."""
     with running() as url:
         connection = send_long_request(url)
         wait_for_scoring(True)

@@ -115,7 +115,7 @@ def test_check_tries_all_that_have_a_key(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_check_without_its_key(row: Provider) -> None:
-    """A vendor without a key is an error that names the variables, and nobody is asked."""
+    """A vendor without a key is an error that names the variables, and nothing is sent."""
     result = run("check", "--provider", row.name)
     assert result.exit_code == 1
     assert row.api_key_env[0] in result.output

@@ -1,10 +1,11 @@
-"""What these tests share: own connections or a custom client, both ways of calling, the core and both frameworks."""
+"""Fixtures: own connections or a custom client, both ways of calling, the core and both frameworks."""
 
 import asyncio
 import importlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ import pytest
 
 from hosted_rerank import Reranker
 from tests.conftest import DOCUMENTS, QUERY
+from tests.mocks.program import Program, run
 
 Ask: TypeAlias = Callable[..., list[int]]
 Make: TypeAlias = Callable[..., Any]
@@ -87,7 +89,7 @@ def ask(request: pytest.FixtureRequest, make: Make, way: str, loop: asyncio.Runn
 
 @pytest.fixture
 def nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nobody looks up a name: no request leaves this machine."""
+    """No name is looked up: no request leaves this machine."""
     sought: list[Any] = []
 
     def unknown(host: Any, *arguments: Any, **more: Any) -> Any:
@@ -97,3 +99,9 @@ def nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     yield
     assert sought == []
+
+
+@pytest.fixture
+def program(way: str) -> Program:
+    """A program that reranks once, in an environment with nothing but the given variables; returns what it prints."""
+    return partial(run, way)

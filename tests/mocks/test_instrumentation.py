@@ -1,4 +1,4 @@
-"""What instruments httpx sees our requests too: OpenTelemetry's instrumentation and Sentry's, without a key."""
+"""The instrumentations of httpx by OpenTelemetry and Sentry see the requests too, without a key."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def instrumented(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def told(seen: Seen) -> tuple[int, int]:
-    """The trace and the span that a request names: once, for what came twice would be joined."""
+    """The trace and the span that a request names: once, because repeated headers are joined."""
     version, trace_id, span_id, _ = seen.headers["traceparent"].split("-")
     assert version == "00"
     return int(trace_id, 16), int(span_id, 16)
@@ -100,7 +100,7 @@ def test_span_of_the_request(
 
 @pytest.mark.usefixtures("instrumented")
 def test_without_a_caller_above(ask: Ask, server: HostileServer, spans: InMemorySpanExporter) -> None:
-    """Our span is the root where nobody else has one."""
+    """The rerank's span is the root without a span of the caller."""
     ask(base_url=server.url, model="m-1")
     (request,) = by_name(spans, "POST")
     assert "rerank m-1" in ancestors(request, spans)
@@ -147,7 +147,7 @@ class Kept(Transport):
         self.envelopes.append(envelope)
 
     def payloads(self, kind: str) -> list[dict[str, Any]]:
-        """What was kept of a kind."""
+        """The recorded items of a kind."""
         items = [item for envelope in self.envelopes for item in envelope.items if item.type == kind]
         return [json.loads(item.payload.get_bytes()) for item in items]
 

@@ -1,6 +1,5 @@
-"""Real proxies that the environment names, HTTP and SOCKS; and what is wrong with the environment is said once."""
+"""Real proxies that the environment names, HTTP and SOCKS."""
 
-import json
 import os
 import signal
 import ssl
@@ -9,109 +8,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 import trustme
 
 from tests.bounded import patience
-from tests.conftest import KEY
 from tests.hostile import HostileServer
 from tests.mocks import proxies
+from tests.mocks.program import PASSWORD, RANKED, USER, Program
 from tests.mocks.proxies import HOST
 
-USER, PASSWORD = "ada", "s3cr3t-of-the-proxy"
-NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-
-Program: TypeAlias = Callable[..., dict[str, Any]]
 Start: TypeAlias = Callable[..., str]
-
-CODE = """
-import asyncio, json, logging, sys
-asked = json.loads(sys.argv[1])
-for name in asked["blocked"]:
-    sys.modules[name] = None
-import httpx
-from hosted_rerank import Provider, RerankError, Reranker
-
-async def awaiting(settings):
-    if asked["whose"] == "custom":
-        async with httpx.AsyncClient() as client:
-            return await Reranker(row, **settings, async_client=client).arerank(*asked["call"])
-    async with Reranker(row, **settings) as reranker:
-        return await reranker.arerank(*asked["call"])
-
-retries = []
-class Retries(logging.Handler):
-    def emit(self, record):
-        retries.append(record.getMessage())
-logging.getLogger("hosted_rerank").setLevel("INFO")
-logging.getLogger("hosted_rerank").addHandler(Retries())
-
-row = Provider(name="acme", url=asked["url"] + "/v1/rerank", allow_http=True)
-told = {}
-try:
-    settings = {"api_key": asked["key"], "timeout": 10.0, **asked["settings"]}
-    if asked["way"] == "awaiting":
-        response = asyncio.run(awaiting(settings))
-    elif asked["whose"] == "custom":
-        with httpx.Client() as client:
-            response = Reranker(row, **settings, client=client).rerank(*asked["call"])
-    else:
-        with Reranker(row, **settings) as reranker:
-            response = reranker.rerank(*asked["call"])
-    told["indices"] = [result.index for result in response.results]
-    told["passed"] = None if response.error is None else type(response.error).__name__
-except Exception as error:
-    told["kinds"] = [kind.__name__ for kind in type(error).__mro__]
-    told["message"], told["attempts"] = str(error), getattr(error, "attempts", None)
-    chain = []
-    while error is not None:
-        chain.append(repr(error))
-        error = error.__cause__ or error.__context__
-    told["chain"] = chain
-told["log"] = retries
-print(json.dumps(told))
-"""
 
 
 @pytest.fixture(params=["default", "custom"])
 def whose(request: pytest.FixtureRequest) -> str:
     """Whose client the program uses: ours, or its own, which reads the environment as httpx does."""
     return str(request.param)
-
-
-@pytest.fixture
-def program(way: str, tmp_path: Path) -> Program:
-    """A program that reranks once, in an environment with nothing but the given proxies; returns what came of it."""
-
-    def run(
-        url: str,
-        environment: dict[str, str],
-        *,
-        blocked: tuple[str, ...] = (),
-        whose: str = "default",
-        texts: int = 3,
-        **settings: Any,
-    ) -> dict[str, Any]:
-        asked = {"url": url, "way": way, "key": KEY, "blocked": blocked, "whose": whose, "settings": settings}
-        asked["call"] = ["which?", [f"text {number}" for number in range(texts)]]
-        bare = {name: value for name, value in os.environ.items() if name.upper() not in NAMES}
-        done = subprocess.run(
-            [sys.executable, "-c", CODE, json.dumps(asked)],
-            env={**bare, **environment},
-            capture_output=True,
-            text=True,
-            timeout=patience(60),
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert PASSWORD not in done.stdout + done.stderr
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -178,9 +92,6 @@ def secure(authority: tuple[trustme.CA, str]) -> Iterator[HostileServer]:
 def at_host(server: HostileServer) -> str:
     """The server's address as the proxy alone can find it."""
     return server.url.replace("127.0.0.1", HOST)
-
-
-RANKED = [2, 1, 0]
 
 
 def test_tunnel(
@@ -270,7 +181,7 @@ def test_wrong_password_for_socks(server: HostileServer, socks_proxy: str, whose
 
 @pytest.mark.parametrize("no_proxy", [HOST, ".test", "*"])
 def test_no_proxy(server: HostileServer, http_proxy: str, program: Program, no_proxy: str) -> None:
-    """A host that `NO_PROXY` names is asked without the proxy: nobody else can find it, so there is no reply."""
+    """A host that `NO_PROXY` names is reached without the proxy: only the proxy can find it, so there is no reply."""
     environment = {"HTTP_PROXY": f"http://{USER}:{PASSWORD}@{http_proxy}", "NO_PROXY": no_proxy}
     told = program(at_host(server), environment, max_retries=0)
     assert "RerankConnectionError" in told["kinds"]
@@ -280,62 +191,8 @@ def test_no_proxy(server: HostileServer, http_proxy: str, program: Program, no_p
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY", "http_proxy"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_loopback_is_never_proxied(name: str, host: str, server: HostileServer, program: Program) -> None:
-    """What goes to this machine does not leave it, whatever the environment says."""
+    """A request to this machine does not leave it, whatever the environment says."""
     with HostileServer() as proxy:
         told = program(server.url.replace("127.0.0.1", host), {name: proxy.url})
         assert told["indices"] == RANKED
         assert proxy.connections == 0
-
-
-FAULTS = {
-    "scheme": ({"HTTPS_PROXY": f"ftp://{USER}:{PASSWORD}@127.0.0.1:21"}, (), ["HTTPS_PROXY", "ftp"]),
-    "scheme of all": ({"ALL_PROXY": f"ftp://{USER}:{PASSWORD}@127.0.0.1:21"}, (), ["ALL_PROXY", "ftp"]),
-    "no socksio": (
-        {"ALL_PROXY": f"socks5://{USER}:{PASSWORD}@127.0.0.1:1080"},
-        ("socksio",),
-        ["ALL_PROXY", "socks5", "socksio"],
-    ),
-    "port": ({"HTTPS_PROXY": f"http://{USER}:{PASSWORD}@127.0.0.1:notaport"}, (), ["HTTPS_PROXY"]),
-    "large port": ({"HTTPS_PROXY": f"http://{USER}:{PASSWORD}@127.0.0.1:99999"}, (), ["HTTPS_PROXY"]),
-    "lower case": ({"https_proxy": f"http://{USER}:{PASSWORD}@127.0.0.1:notaport"}, (), ["https_proxy"]),
-    "no host": ({"HTTPS_PROXY": f"http://{USER}:{PASSWORD}@"}, (), ["HTTPS_PROXY"]),
-    "certificates": ({"SSL_CERT_FILE": "/nowhere/ca.pem"}, (), ["SSL_CERT_FILE", "/nowhere/ca.pem"]),
-}
-
-
-@pytest.mark.parametrize(("environment", "blocked", "named"), FAULTS.values(), ids=FAULTS)
-def test_fault_of_the_environment(
-    environment: dict[str, str], blocked: tuple[str, ...], named: list[str], program: Program
-) -> None:
-    """A fault of the environment is an error of its own, which names the variable; nothing is sent or retried."""
-    told = program(f"https://{HOST}", environment, blocked=blocked)
-    assert told.get("kinds", [])[:1] == ["ConfigurationError"], told
-    assert {"RerankError", "ValueError"} <= set(told["kinds"])
-    assert told["attempts"] == 0
-    assert told["log"] == []
-    assert all(name in told["message"] for name in named)
-
-
-@pytest.mark.parametrize("fault", ["port", "certificates"])
-@pytest.mark.parametrize("more", [{"batch_size": 1}, {"on_error": "passthrough"}, {"fallbacks": ["local"]}], ids=str)
-def test_fault_of_the_environment_is_not_hidden(fault: str, more: dict[str, Any], program: Program) -> None:
-    """It is raised once, of several requests too; it is not passed through, and no fallback is asked."""
-    environment, _, named = FAULTS[fault]
-    told = program(f"https://{HOST}", environment, **more)
-    assert told.get("kinds", [])[:1] == ["ConfigurationError"], told
-    assert told["log"] == []
-    assert all(name in told["message"] for name in named)
-
-
-def test_certificates_that_are_none(tmp_path: Path, program: Program) -> None:
-    """A file that holds no certificates is a fault of the environment too."""
-    (tmp_path / "ca.pem").write_text("nothing here")
-    told = program(f"https://{HOST}", {"SSL_CERT_FILE": str(tmp_path / "ca.pem")})
-    assert told["kinds"][0] == "ConfigurationError"
-    assert "SSL_CERT_FILE" in told["message"]
-    assert str(tmp_path / "ca.pem") in told["message"]
-
-
-def test_fault_of_the_certificates_does_not_matter_for_plain_http(server: HostileServer, program: Program) -> None:
-    """Where no TLS is spoken, a missing file of certificates stands in nobody's way."""
-    assert program(server.url, {"SSL_CERT_FILE": "/nowhere/ca.pem"})["indices"] == RANKED

@@ -49,7 +49,7 @@ def test_several_requests(ask: Ask, httpx_mock: HTTPXMock) -> None:
 
 
 def test_retry(ask: Ask, httpx_mock: HTTPXMock) -> None:
-    """What a mock says in turn is retried as what a server says."""
+    """The responses of a mock are retried like those of a server."""
     httpx_mock.add_response(503, headers={"retry-after": "0"})
     httpx_mock.add_response(json=ranked(0.1, 0.3, 0.2))
     assert ask(max_retries=1) == [1, 2, 0]

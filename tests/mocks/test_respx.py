@@ -49,7 +49,7 @@ def test_several_requests(ask: Ask, respx_mock: respx.MockRouter) -> None:
 
 
 def test_retry(ask: Ask, respx_mock: respx.MockRouter) -> None:
-    """What a mock says in turn is retried as what a server says."""
+    """The responses of a mock are retried like those of a server."""
     answers = httpx.Response(503, headers={"retry-after": "0"}), httpx.Response(200, json=ranked(0.1, 0.3, 0.2))
     route = respx_mock.post(ADDRESS).mock(side_effect=answers)
     assert ask(max_retries=1) == [1, 2, 0]

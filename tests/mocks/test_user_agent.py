@@ -26,7 +26,7 @@ def test_own_header_wins(name: str, server: HostileServer, acme: Acme, rerank: R
 
 
 def test_custom_client_says_its_own(server: HostileServer, acme: Acme, way: str) -> None:
-    """A custom client's own user agent stays, for the client is used as it is."""
+    """A custom client's own user agent stays, because the client is used as it is."""
     mine = {"user-agent": "shop/2.0"}
 
     async def awaiting() -> None:

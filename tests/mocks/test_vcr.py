@@ -21,7 +21,7 @@ def recorder(tmp_path: Path) -> vcr.VCR:
 
 @pytest.mark.parametrize("batch_size", [None, 1])
 def test_record_and_replay(ask: Ask, key: str, recorder: vcr.VCR, tmp_path: Path, batch_size: int | None) -> None:
-    """What a server said is replayed when the server is gone, of one request and of several."""
+    """The responses of a server are replayed when the server is gone, of one request and of several."""
     with HostileServer() as server:
         server.play(_by_length)
         settings: dict[str, Any] = {"base_url": server.url, "batch_size": batch_size, "timeout": 5.0}

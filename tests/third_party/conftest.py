@@ -1,4 +1,4 @@
-"""What real clients of the vendors' APIs are tested with: the local server, texts, and the right answer."""
+"""For tests with real clients of the vendors' APIs: the local server, texts, and the right answer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Against infinity's own server, which nobody here wrote, with a tiny cross-encoder: `make test-servers`."""
+"""Against infinity's real server, with a tiny cross-encoder: `make test-servers`."""
 
 import asyncio
 import os
@@ -98,7 +98,7 @@ def test_raw_scores(address: str) -> None:
 
 
 def test_its_refusals_become_our_errors(address: str) -> None:
-    """What it does not take reaches the caller in its words: a document beyond its longest."""
+    """Its error for a document beyond its limit reaches the caller in its words."""
     with pytest.raises(RerankError) as caught:
         Reranker("infinity", "tiny", base_url=address, max_retries=0).rerank(QUERY, ["a" * 200_000])
     assert caught.value.status is not None

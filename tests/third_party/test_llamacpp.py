@@ -1,4 +1,4 @@
-"""Against llama.cpp's own server, which nobody here wrote, with a tiny cross-encoder."""
+"""Against llama.cpp's real server, with a tiny cross-encoder."""
 
 import asyncio
 import sys
@@ -93,7 +93,7 @@ def test_its_refusals_become_our_errors(address: str, rerank) -> None:
 
 
 def test_too_long_does_not_pass(address: str, rerank) -> None:
-    """What it calls a failure of its own, a text beyond its batch, is a wrong request and is sent once."""
+    """Its 500 for a text beyond its batch is a wrong request, and is sent once."""
     reranker = Reranker("llamacpp", "tiny-ce", api_key="sk-test", base_url=address)
     with pytest.raises(InvalidRequestError, match="too large") as caught:
         rerank(reranker, QUERY, ["python " * 2000])

@@ -1,4 +1,4 @@
-"""What type checkers know of the adapters: checked, and never run. A line with an ignore must be an error."""
+"""The types of the adapters: checked, and never run. A line with an ignore must be an error."""
 
 from collections.abc import Sequence
 from typing import Any, assert_type
@@ -75,7 +75,7 @@ def llamaindex_refuses(reranker: li.HostedRerank, nodes: list[NodeWithScore]) ->
 
 
 def event(end: li.HostedReRankEndEvent) -> None:
-    """What the end event says."""
+    """The fields of the end event."""
     assert_type(end.usage, dict[str, int | float] | None)
     assert_type(end.request_ids, list[str])
     assert_type(end.nodes, list[NodeWithScore])

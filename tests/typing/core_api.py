@@ -1,4 +1,4 @@
-"""What callers of the core see of types. Type checkers read this; nothing runs it.
+"""The types of the core. Type checkers read this; nothing runs it.
 
 Each `type: ignore` is a promise too: mypy strict refuses one that is not needed.
 """

@@ -1,24 +1,19 @@
-"""Cuts the documents of a call into batches, before anything is sent.
+"""Plans a call before anything is sent: blank documents are in no batch, and equal documents are sent once.
 
-A batch holds the documents of one request. Blank documents are in no batch, and equal documents are sent once. The size
-of a batch is limited by `batch_size`, by the provider's limits on documents, bytes and tokens, and by the largest batch
-that the API has accepted so far.
+A batch holds the documents of one request; `batch_sizes` decides how many.
 """
 
-import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 from hosted_rerank._text import is_blank, may_have_blank
 from hosted_rerank.call.call_options import CallOptions
-from hosted_rerank.errors import InvalidRequestError
+from hosted_rerank.errors import InvalidRequestError, SizeRefusal
+from hosted_rerank.limits.learned_sizes import SizeLimit
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.wire import Call, DocumentIndex, TextIndex
-
-_BYTES_PER_TOKEN = 3
-"""Estimates the tokens of a text, on the safe side: English has about 4 bytes per token, Chinese 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +22,12 @@ class Batch:
 
     text_indices: Sequence[TextIndex]
     """The texts, by `RequestIndex`."""
+    deferred: Sequence[TextIndex] = ()
+    """Texts that are sent after this batch, because its outcome shows how large their requests may be."""
+    refusal: SizeRefusal | None = None
+    """Why the larger request was refused that this batch is a part of; `None` if there was none."""
+    limit: SizeLimit | None = None
+    """The limit that this batch tries out, as a part of a refused request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,51 +70,7 @@ class Plan:
         """Returns whether the documents may be sent in several requests."""
         return not self.listwise or self.call_options.batch_size is not None
 
-    def cut(self, text_indices: Sequence[TextIndex], largest: int | None = None) -> list[Batch]:
-        """Returns texts as batches of about the same size, within all limits.
-
-        Args:
-            text_indices: The texts to send.
-            largest: Documents of the largest batch that the API may accept; `None` if it refused none.
-
-        Raises:
-            InvalidRequestError: The texts need several requests, and the model is listwise.
-        """
-        provider, batch_size = self.endpoint.provider, self.call_options.batch_size
-        max_documents = min(batch_size or provider.max_documents or len(text_indices), largest or len(text_indices))
-        if len(text_indices) <= max_documents and provider.max_bytes is None and provider.max_tokens is None:
-            return [Batch(text_indices)] if text_indices else []
-        batches = [Batch(part) for part in self._parts(text_indices, max_documents)]
-        if len(batches) > 1:
-            self._check_may_split(len(text_indices), len(batches))
-        return batches
-
-    def _parts(self, text_indices: Sequence[TextIndex], max_documents: int) -> Iterator[Sequence[TextIndex]]:
-        """Yields the texts in parts within all limits."""
-        count = math.ceil(len(text_indices) / max_documents)
-        for number in range(count):
-            part = text_indices[len(text_indices) * number // count : len(text_indices) * (number + 1) // count]
-            yield from self._parts_by_size(part)
-
-    def _parts_by_size(self, text_indices: Sequence[TextIndex]) -> Iterator[Sequence[TextIndex]]:
-        """Yields the texts in parts within the limits on bytes and tokens; a longer text is a part of its own."""
-        provider = self.endpoint.provider
-        max_bytes, max_tokens = provider.max_bytes or math.inf, provider.max_tokens or math.inf
-        if max_bytes == max_tokens == math.inf:
-            yield text_indices
-            return
-        query = _size(self.call.query) + _size(self.call.instruction or "")
-        start = size = 0
-        for position, text in enumerate(text_indices):
-            added = _size(self.texts[text]) + 8  # quotes, a comma, a few escapes
-            tokens = (size + added + (position - start + 1) * query) / _BYTES_PER_TOKEN
-            if position > start and (query + size + added > max_bytes or tokens > max_tokens):
-                yield text_indices[start:position]
-                start, size = position, 0
-            size += added
-        yield text_indices[start:]
-
-    def _check_may_split(self, documents: int, requests: int) -> None:
+    def check_may_split(self, documents: int, requests: int) -> None:
         """Warns if the documents of a listwise model are split by `batch_size`; raises if they exceed a limit."""
         if not self.listwise:
             return
@@ -179,8 +136,3 @@ def _unique(
         else:
             copies.setdefault(index, []).append(document)
     return list(text_indices), first, copies
-
-
-def _size(text: str) -> int:
-    """Returns the bytes of a text in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode())

@@ -1,19 +1,30 @@
 """The state of a call at one endpoint: its batches, their results, and the batches that are still to be sent.
 
 A driver sends the batches, several at once, and passes each result to `record_result`. That returns the batches to send
-next, such as the halves of a batch that was too large, or raises the error that ends the call.
+next, such as a part of a batch that was too large, or raises the error that ends the call.
 """
 
+import copy
+import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
+from hosted_rerank.call.batch_sizes import RequestSizes, cut, split
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.request_encoding import BatchResult
 from hosted_rerank.call.request_flow import Exchange
 from hosted_rerank.call.score_cache import Cache, ScoreCache, cache_keys
-from hosted_rerank.errors import AVAILABILITY_ERRORS, DeadlineExceededError, RequestTooLargeError, RerankError
+from hosted_rerank.errors import (
+    AVAILABILITY_ERRORS,
+    DeadlineExceededError,
+    RequestTooLargeError,
+    RerankError,
+    SizeRefusal,
+    SizeUnit,
+)
 from hosted_rerank.limits.endpoint_state import ENDPOINTS, EndpointRegistry, EndpointState
+from hosted_rerank.limits.learned_sizes import SizeChange
 from hosted_rerank.observability.events import NULL_OBSERVER, CallObserver
 from hosted_rerank.wire import TextIndex
 
@@ -56,6 +67,9 @@ class CallState:
         self._passthrough = passthrough
         self._key: str | None = None
         self._state: EndpointState  # set by _cut
+        self._sizes = RequestSizes(plan)
+        self._uses_learned_sizes = plan.call_options.batch_size is None and not plan.listwise
+        """Whether learned limits hold for this call: without `batch_size`, or after a refusal."""
         self._score_cache = (
             ScoreCache(cache, cache_keys(plan)) if cache is not None and plan.texts and not plan.listwise else None
         )
@@ -85,10 +99,20 @@ class CallState:
         try:
             self._key = self.plan.endpoint.key()
             self._state = self._endpoints.find(self.plan.endpoint, self._key)
-            return self.plan.cut(text_indices, self._state.max_batch)
+            return cut(self._sizes, text_indices, self._learned_sizes())
         except BaseException:
             self.close()
             raise
+
+    def _learned_sizes(self) -> Mapping[SizeUnit, int]:
+        """Returns the learned limits that hold for this call."""
+        self._log(self._state.sizes.expire(time.monotonic()))
+        return self._state.sizes.current() if self._uses_learned_sizes else {}
+
+    def _log(self, changes: Iterable[SizeChange]) -> None:
+        """Reports changes of learned limits."""
+        for change in changes:
+            self._observer.on_size_limit(self.plan.endpoint.provider.name, change.unit, change.old, change.new)
 
     def start_exchange(self, batch: Batch) -> Exchange:
         """Returns the exchange that carries a batch."""
@@ -113,35 +137,81 @@ class CallState:
         """
         self.attempts += result.attempts
         if isinstance(result, BatchResult):
-            self.results.append(result)
-            if self._score_cache is not None:
-                self._score_cache.publish(result.scores.items())
-            return []
-        if isinstance(result, RequestTooLargeError) and result.status is not None and len(batch.text_indices) > 1:
-            return self._halves(batch, result)
-        self._fail(batch.text_indices, result)
-        return []
+            self._record_scores(batch, result)
+        elif isinstance(result, RequestTooLargeError) and result.refusal is not None:
+            return self._split(batch, result, result.refusal)
+        else:
+            self._fail(batch.text_indices, result)
+        return self._cut(batch.deferred)
+
+    def _record_scores(self, batch: Batch, result: BatchResult) -> None:
+        """Records the scores of a batch, and what its success shows about the size of requests."""
+        if result.error is not None:
+            self._fail([text for text in batch.text_indices if text not in result.scores], result.error)
+        self.results.append(result)
+        if self._score_cache is not None:
+            self._score_cache.publish(result.scores.items())
+        if batch.limit is not None:
+            self._log(self._state.sizes.learn(batch.limit, time.monotonic()))
+        for unit in self._state.sizes.current() if batch.text_indices else ():
+            size = math.ceil(self._sizes.measure(unit, batch.text_indices))
+            self._log(self._state.sizes.record_accepted(unit, size))
 
     def _fail(self, text_indices: Sequence[TextIndex], error: RerankError) -> None:
         """Leaves texts unscored if `on_error` says so; else raises the error."""
         if not (self._passthrough and isinstance(error, AVAILABILITY_ERRORS)):
             raise error
+        self._leave_unscored(text_indices, error)
+
+    def _leave_unscored(self, text_indices: Sequence[TextIndex], error: RerankError) -> None:
+        """Records that texts stay unscored."""
         self._observer.on_passthrough(error)
         self.failed |= dict.fromkeys(text_indices, error)
         if self._score_cache is not None:
             self._score_cache.give_up_leadership(text_indices)  # equal texts of this call may wait for them
 
-    def _halves(self, batch: Batch, error: RequestTooLargeError) -> list[Batch]:
-        """Returns the halves of a batch that was too large."""
+    def _split(self, batch: Batch, error: RequestTooLargeError, refusal: SizeRefusal) -> list[Batch]:
+        """Returns the batches to send in place of one that was too large."""
+        if len(batch.text_indices) == 1 and refusal.unit != "documents":
+            return self._single_out(batch, error, refusal)
         if not self.plan.may_split:
             error.add_hint(
                 f"{self.plan.endpoint.model} is listwise, so its documents are sent in several requests only if"
                 " batch_size= is set: pass fewer documents, or set it"
             )
             raise error
-        self._state.record_batch_too_large(len(batch.text_indices))
-        middle = len(batch.text_indices) // 2
-        return [Batch(batch.text_indices[:middle]), Batch(batch.text_indices[middle:])]
+        self._uses_learned_sizes = True
+        part = split(self._sizes, batch, refusal, self._learned_sizes())
+        if part is None:
+            raise error
+        return [part]
+
+    def _single_out(self, batch: Batch, error: RequestTooLargeError, refusal: SizeRefusal) -> list[Batch]:
+        """Fails a document that is too long by itself, and longer ones; returns the batches of the others."""
+        unit, (text,) = refusal.unit, batch.text_indices
+        longer = [each for each in batch.deferred if self._sizes.of_text(unit, each) >= self._sizes.of_text(unit, text)]
+        others_too_large = sum(isinstance(failure, RequestTooLargeError) for failure in self.failed.values())
+        nothing_left = 1 + len(longer) + others_too_large == len(self.plan.texts)
+        for each in (text, *longer):
+            named = copy.copy(error)
+            named.add_hint(self._describe(each, refusal))
+            if self.plan.call_options.on_error == "raise" or nothing_left:
+                raise named
+            self._leave_unscored([each], named)
+        return self._cut([each for each in batch.deferred if each not in self.failed])
+
+    def _describe(self, text: TextIndex, refusal: SizeRefusal) -> str:
+        """Returns which document is too long for a request, its length, the limit and the remedy."""
+        unit, size = refusal.unit, math.ceil(self._sizes.measure(refusal.unit, [text]))
+        learned = self._state.sizes.current().get(unit)
+        limit = f"the limit is {refusal.limit:,}" if refusal.limit else "the limit is lower"
+        limit += f" ({learned:,} is the largest that is sent)" if learned and not refusal.limit else ""
+        return (
+            f"documents[{self.plan.document_indices[text]}] is too long by itself: it has"
+            f" {len(self.plan.texts[text]):,} characters, a request with it and the query has"
+            f" {'about ' if unit == 'tokens' else ''}{size:,} {unit}, and"
+            f" {limit}: shorten it, or set max_document_chars"
+        )
 
     def collect_shared(self) -> list[Batch]:
         """Collects the scores that other calls requested, and returns the batches for which those calls failed."""

@@ -59,7 +59,7 @@ def error_for(
     )
     said = redact_error_body(outcome.content, sensitive.texts, sensitive.secrets)
     wait = verdict.retry_after
-    return kind(
+    refused = kind(
         f"{name} answered {outcome.status}{after}"
         + (f": {said}" if said else "")
         + (f"; {advice}" if (advice := _advice(outcome.status, endpoint)) else "")
@@ -71,6 +71,9 @@ def error_for(
         retry_after=wait,
         code=_code(outcome, sensitive),
     )
+    if isinstance(refused, RequestTooLargeError):
+        refused.refusal = verdict.too_large
+    return refused
 
 
 def _code(response: Response, sensitive: Sensitive) -> str | None:

@@ -56,7 +56,8 @@ class FallbackChain:
         options = self._stages[0].call_options
         for number, stage in enumerate(self._stages):
             transport = stage.connect()
-            stage_options = replace(stage.call_options, deadline=options.deadline)
+            own = stage.call_options
+            stage_options = replace(own, deadline=options.deadline, on_error=options.on_error) if number else options
             planned = plan(stage.endpoint, stage_options, self._call)
             passthrough = options.on_error == "passthrough" and number == len(self._stages) - 1
             yield (

@@ -7,7 +7,8 @@ from typing import cast
 
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.error_mapping import Sensitive, malformed_error, request_id
-from hosted_rerank.errors import InvalidRequestError, MalformedResponseError
+from hosted_rerank.errors import InvalidRequestError, MalformedResponseError, RerankError
+from hosted_rerank.limits.classification import error_in_success
 from hosted_rerank.providers.dialect import Ranking, usage_of
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.response import Usage
@@ -24,6 +25,8 @@ class BatchResult:
     model: str | None
     request_id: str | None
     attempts: int
+    error: RerankError | None = None
+    """Why texts of the batch have no score; `None` if the ranking is complete."""
 
 
 def batch_texts(plan: Plan, batch: Batch) -> Sequence[str]:
@@ -53,15 +56,9 @@ def encode_request(plan: Plan, batch: Batch, top_n: int | None, key: str | None,
     Raises:
         InvalidRequestError: An option is not JSON.
     """
-    endpoint, query, instruction = plan.endpoint, plan.call.query, plan.call.instruction
-    dialect = endpoint.provider.dialect
-    if instruction and not dialect.takes_instruction:  # `check_instruction` allows this
-        query, instruction = f"{instruction}\n{query}", None
-    options = {**endpoint.options, **endpoint.extra_body} if endpoint.extra_body else endpoint.options
+    endpoint = plan.endpoint
     try:
-        content = dialect.encode(
-            query, batch_texts(plan, batch), model=endpoint.model, top_n=top_n, instruction=instruction, options=options
-        )
+        content = encode_body(plan, batch_texts(plan, batch), top_n)
     except TypeError:  # orjson's own error is one
         raise not_json_error(endpoint.provider.name) from None
     return Request(
@@ -82,10 +79,31 @@ def not_json_error(provider: str) -> InvalidRequestError:
     )
 
 
+def encode_body(plan: Plan, texts: Sequence[str], top_n: int | None) -> bytes:
+    """Returns the body of a request.
+
+    Args:
+        plan: The call.
+        texts: The texts of the documents.
+        top_n: How many results the request asks for; `None` for all.
+
+    Raises:
+        TypeError: An option is not JSON.
+    """
+    endpoint, query, instruction = plan.endpoint, plan.call.query, plan.call.instruction
+    dialect = endpoint.provider.dialect
+    if instruction and not dialect.takes_instruction:  # `check_instruction` allows this
+        query, instruction = f"{instruction}\n{query}", None
+    options = {**endpoint.options, **endpoint.extra_body} if endpoint.extra_body else endpoint.options
+    return dialect.encode(query, texts, model=endpoint.model, top_n=top_n, instruction=instruction, options=options)
+
+
 def decode_page(
     plan: Plan, batch: Batch, top_n: int | None, key: str | None, response: Response, pages: Sequence[Ranking]
-) -> Ranking:
-    """Returns the ranking in a response; most APIs send all of it in one page.
+) -> Ranking | Response:
+    """Returns the ranking in a response, or the error that a success has in its body, as that error.
+
+    Most APIs send all of a ranking in one page.
 
     Args:
         plan: The call.
@@ -96,7 +114,7 @@ def decode_page(
         pages: The pages before this one, each with the scores of those before it.
 
     Raises:
-        MalformedResponseError: The response is not a complete and consistent ranking.
+        MalformedResponseError: The response is neither a consistent ranking nor an error.
     """
     endpoint = plan.endpoint
     earlier = pages[-1].scores if pages else None
@@ -105,7 +123,11 @@ def decode_page(
             response.content, sent=len(batch.text_indices), top_n=top_n, earlier=earlier
         )
     except MalformedResponseError as problem:
+        if error := error_in_success(response):
+            return error
         raise malformed_error(problem, response, endpoint, sensitive(plan, batch, key)) from None
+    if ranking.incomplete and (error := error_in_success(response)):
+        return error
     counts = _header_usage(endpoint.provider, response)
     return replace(ranking, usage=ranking.usage + counts) if counts else ranking
 
@@ -119,6 +141,11 @@ def batch_result(
     scores = cast("Mapping[RequestIndex, float]", ranking.scores)
     usage = ranking.usage if len(pages) == 1 else sum((page.usage for page in pages), Usage())
     secrets = Sensitive(plan.endpoint.secrets(key), ())
+    error = None
+    if ranking.incomplete:
+        problem = MalformedResponseError(ranking.incomplete)
+        error = malformed_error(problem, response, plan.endpoint, sensitive(plan, batch, key))
+        error.attempts = attempts
     return BatchResult(
         cast("Mapping[TextIndex, float]", scores)
         if everything
@@ -127,6 +154,7 @@ def batch_result(
         ranking.model,
         request_id(response, plan.endpoint, secrets) or ranking.id,
         attempts,
+        error,
     )
 
 

@@ -15,10 +15,16 @@ from typing import Any, TypeAlias
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.error_mapping import error_for
 from hosted_rerank.call.request_encoding import BatchResult, batch_result, decode_page, encode_request, sensitive
-from hosted_rerank.errors import CircuitOpenError, RateLimitError, RerankError
+from hosted_rerank.errors import (
+    CircuitOpenError,
+    MalformedResponseError,
+    RateLimitError,
+    RequestTooLargeError,
+    RerankError,
+)
 from hosted_rerank.limits.classification import Verdict, classify, is_overlong
 from hosted_rerank.limits.endpoint_state import EndpointState
-from hosted_rerank.limits.request_queue import Ticket
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.observability.events import NULL_OBSERVER, CallObserver
 from hosted_rerank.providers.dialect import Ranking
 from hosted_rerank.wire import Outcome, Request, Response, TransportFailure
@@ -75,10 +81,13 @@ class Exchange:
         span = self.observer.on_batch_start(len(self.batch.text_indices)) if several else None
         failed: RerankError | None = None
         try:
-            return (yield from self._attempts())
+            result = yield from self._attempts()
         except RerankError as error:
             error.attempts, failed = self.attempts, error
             raise
+        else:
+            failed = result.error
+            return result
         finally:
             self.state.queue.drop(self.ticket)
             if self.is_probe:
@@ -96,10 +105,10 @@ class Exchange:
             request = request or self._encode()
             outcome = yield from self._send(request, left)
             self.is_probe = False
+            outcome = self._read(outcome, pages)
             verdict = classify(outcome, self.plan.endpoint.provider)
             if verdict.success and isinstance(outcome, Response):
                 self.state.record(verdict, self.ticket, outcome.at)
-                pages.append(decode_page(self.plan, self.batch, self.top_n, self.key, outcome, pages))
                 if (page := pages[-1].next_page) is None:
                     return batch_result(self.plan, self.batch, self.key, outcome, pages, self.attempts)
                 dialect = self.plan.endpoint.provider.dialect
@@ -114,6 +123,21 @@ class Exchange:
                 yield Wait(delay)
             retries += 1
             waited += delay
+
+    def _read(self, outcome: Outcome, pages: list[Ranking]) -> Outcome:
+        """Appends the ranking in a success to the pages; returns the outcome, or the error that a success contains."""
+        if not isinstance(outcome, Response) or not 200 <= outcome.status < 300:
+            return outcome
+        try:
+            page = decode_page(self.plan, self.batch, self.top_n, self.key, outcome, pages)
+        except MalformedResponseError:
+            self.state.record(classify(outcome, self.plan.endpoint.provider), self.ticket, outcome.at)
+            raise
+        if isinstance(page, Response):
+            self.outcome = page
+            return page
+        pages.append(page)
+        return outcome
 
     def _encode(self) -> Request:
         """Returns the HTTP request, with the headers of the trace."""
@@ -162,7 +186,7 @@ class Exchange:
                 return left
             if (blocked := queue.blocked_for(now)) > options.retry.backoff_max:
                 raise self._retry_after_error(blocked)
-            if first and left < (needed := queue.estimated_wait(now)):
+            if first and left < (needed := queue.estimated_wait(now, self.ticket)):
                 raise self._deadline_error(f"its turn would come in {needed:.2g} s, at the rate that the API allows")
             first = False
             yield Wait(min(wait, left, QUEUE_CHECK_INTERVAL), self.ticket)
@@ -191,7 +215,8 @@ class Exchange:
         if outcome is None:  # pragma: no cover - an attempt was made
             raise AssertionError
         error = self._mapped(outcome, late=late)
-        if isinstance(outcome, Response) and is_overlong(outcome):
+        too_large = isinstance(error, RequestTooLargeError)
+        if isinstance(outcome, Response) and not too_large and is_overlong(outcome):
             longest = max(self.batch.text_indices, key=lambda index: len(self.plan.texts[index]))
             document, length = self.plan.document_indices[longest], len(self.plan.texts[longest])
             error.add_hint(

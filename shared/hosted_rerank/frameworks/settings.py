@@ -58,10 +58,10 @@ class RerankSettings(ContextManagerMixin, RerankFields):
     @property
     def reranker(self) -> Reranker:
         """The `hosted_rerank.Reranker` for the current values of the fields."""
-        fields, cached = dict(self), self._cached_reranker
+        fields, cached = vars(self), self._cached_reranker
         if cached is None or cached.fields != fields or cached.mutable_values != _mutable_values(fields):
             self._cached_reranker = cached = _CachedReranker(
-                fields, copy.deepcopy(_mutable_values(fields)), Reranker(**self._reranker_settings())
+                dict(fields), copy.deepcopy(_mutable_values(fields)), Reranker(**self._reranker_settings())
             )
         return cached.reranker
 
@@ -70,7 +70,8 @@ class RerankSettings(ContextManagerMixin, RerankFields):
 
     def _resolve_overrides(self, overrides: Overrides) -> Overrides:
         """Return all parameters of a call: its own, and the fields for the others."""
-        check_overrides(overrides)
+        if overrides:
+            check_overrides(overrides)
         return {
             "top_n": self.top_n,
             "score_threshold": self.score_threshold,

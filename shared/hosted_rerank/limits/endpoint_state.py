@@ -10,7 +10,9 @@ from collections.abc import Callable
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
 from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
 from hosted_rerank.limits.classification import Verdict
-from hosted_rerank.limits.request_queue import RequestQueue, Ticket
+from hosted_rerank.limits.learned_sizes import LearnedSizes
+from hosted_rerank.limits.rate_controller import Ticket
+from hosted_rerank.limits.request_queue import RequestQueue
 from hosted_rerank.providers.endpoint import Endpoint
 
 _MAX_ENDPOINTS = 1000
@@ -18,7 +20,7 @@ _MAX_ENDPOINTS = 1000
 
 
 class EndpointState:
-    """The queue, circuit breaker, retry budget and largest batch of one account at a model of a host.
+    """The queue, circuit breaker, retry budget and learned sizes of one account at a model of a host.
 
     Args:
         queue: The queue; `None` for one with an adaptive rate.
@@ -29,12 +31,7 @@ class EndpointState:
         self.queue = queue or RequestQueue(AdaptiveRate())
         self.breaker = CircuitBreaker(breaker_settings)
         self.budget = RetryBudget(breaker_settings)
-        self.max_batch: int | None = None
-        """Documents of the largest batch that the API may still accept; `None` if it refused none."""
-
-    def record_batch_too_large(self, documents: int) -> None:
-        """Records that the API refused a batch of so many documents."""
-        self.max_batch = max(1, min(self.max_batch or documents, documents // 2))
+        self.sizes = LearnedSizes()
 
     def record(self, verdict: Verdict, ticket: Ticket, now: float, retry_after: float | None = None) -> bool:
         """Records the outcome of a request.

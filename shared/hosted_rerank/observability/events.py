@@ -1,7 +1,8 @@
 """Reports the events of a call to the log; a subclass reports them elsewhere too.
 
 No text and no key is ever reported. The logger is `hosted_rerank`. It logs each request at DEBUG and retries at INFO.
-At WARNING it logs what changes a response: a fallback, an open circuit breaker, documents that stay unscored.
+At WARNING it logs what changes a response or its requests: a fallback, an open circuit breaker, documents that stay
+unscored, a learned limit on the size of requests.
 """
 
 import logging
@@ -53,6 +54,12 @@ class CallObserver:
     def on_circuit_open(self, provider: str, reason: str) -> None:
         """Reports that the circuit breaker opened."""
         logger.warning("Circuit breaker open for %s: %s", provider, reason)
+
+    def on_size_limit(self, provider: str, unit: str, old: int | None, new: int | None) -> None:
+        """Reports a change of the largest request that is sent; `None` is no limit."""
+        was, is_now = (f"{limit:,} {unit}" if limit is not None else "no limit" for limit in (old, new))
+        level = logging.INFO if new is None else logging.WARNING
+        logger.log(level, "%s: the largest request is now %s, it was %s", provider, is_now, was)
 
     def on_passthrough(self, error: RerankError) -> None:
         """Reports that documents stay unscored."""

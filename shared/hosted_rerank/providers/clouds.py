@@ -9,6 +9,12 @@ from hosted_rerank.errors import RateLimitError, ServerError
 from hosted_rerank.providers.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
 from hosted_rerank.providers.dialect import NO_ECHO, Dialect
 from hosted_rerank.providers.provider import Provider
+from hosted_rerank.providers.size_errors import (
+    BEDROCK_SIZE_ERRORS,
+    DASHSCOPE_SIZE_ERRORS,
+    GOOGLE_SIZE_ERRORS,
+    SERVER_SIZE_ERRORS,
+)
 from hosted_rerank.providers.vendors import COHERE
 
 AZURE = replace(
@@ -51,6 +57,7 @@ DASHSCOPE = Provider(
     default_model="qwen3-rerank",
     docs="https://help.aliyun.com/zh/model-studio/text-rerank-api",
     api_key_env=("DASHSCOPE_API_KEY",),
+    size_errors={**SERVER_SIZE_ERRORS, **DASHSCOPE_SIZE_ERRORS},
     score_kind="unit",
     max_documents=500,
     max_tokens=120_000,
@@ -149,6 +156,7 @@ VERTEX = Provider(
     auth=GoogleCredentials(),
     settings_env={"project": ("GOOGLE_CLOUD_PROJECT",)},
     params={"location": "global"},
+    size_errors={**SERVER_SIZE_ERRORS, **GOOGLE_SIZE_ERRORS},
     score_kind="unit",
     max_documents=200,
 )
@@ -178,6 +186,7 @@ BEDROCK = Provider(
     settings_env={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
     request_id_headers=("x-amzn-requestid",),
     errors={"ServiceQuotaExceededException": RateLimitError, "DependencyFailedException": ServerError},  # 400, 424
+    size_errors={**SERVER_SIZE_ERRORS, **BEDROCK_SIZE_ERRORS},
     score_kind="unit",
     max_documents=1000,
 )

@@ -36,6 +36,8 @@ class Ranking:
     id: str | None
     next_page: str | None = None
     """The token for a request of the next page, from an API that answers in pages."""
+    incomplete: str | None = None
+    """The number of results and of those that were requested, in words; `None` if the ranking is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ class Dialect:
             earlier: The scores in the pages before this one.
 
         Raises:
-            MalformedResponseError: The body is not a complete and consistent ranking of the documents that were sent.
+            MalformedResponseError: The body is not a consistent ranking of documents that were sent.
         """
         body, is_json = parse(content)
         if not is_json:
@@ -209,10 +211,12 @@ class Dialect:
         requested = min(sent, top_n or sent)
         complete = len(scores) in (requested, sent)  # some APIs take `top_n` and ignore it
         next_page = _text_or_none(at(body, self.next_page)) if self.next_page and results and not complete else None
-        if not (complete or next_page):
-            raise MalformedResponseError(f"{len(scores)} results came back, {requested} of {sent} were requested")
+        fine = complete or next_page
+        incomplete = None if fine else f"{len(scores)} results came back, {requested} of {sent} were requested"
+        if incomplete and self.index is None:  # nobody knows which documents the scores belong to
+            raise MalformedResponseError(incomplete)
         model, response_id = _text_or_none(at(body, self.served_model)), _text_or_none(at(body, self.id))
-        return Ranking(scores, self._decode_usage(body), model, response_id, next_page)
+        return Ranking(scores, self._decode_usage(body), model, response_id, next_page, incomplete)
 
     def _decode_usage(self, body: Any) -> Usage:
         """Returns the counts in a response; it leaves out values that are not numbers, and never fails."""

@@ -20,7 +20,7 @@ from hosted_rerank.providers.private_settings import (
 from hosted_rerank.providers.setting_checks import check_extra_body, check_headers, check_options
 from hosted_rerank.providers.url import build_url, fill, is_credential, require_filled
 from hosted_rerank.response import ScoreTransform
-from hosted_rerank.wire import ENCODINGS, LOOPBACK
+from hosted_rerank.wire import LOOPBACK
 
 
 class Secret(Protocol):
@@ -34,9 +34,6 @@ Key: TypeAlias = str | Secret
 ScoreTransformChoice: TypeAlias = Literal["auto"] | ScoreTransform
 """The transform of an API's scores: "none", "sigmoid", or "auto", the sigmoid if the provider's scores are logits.
 There is no min-max scaling, because a score would then depend on the other documents."""
-
-_JSON = "application/json"
-_HEADERS = {"content-type": _JSON, "accept": _JSON, "accept-encoding": ", ".join(ENCODINGS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +186,7 @@ class Endpoint:
         """Returns the headers of a request; the caller's headers replace the defaults."""
         auth = self.provider.auth
         key_header = auth.headers(key) if key and isinstance(auth, KeyHeader) else {}
-        return {**_HEADERS, **self.provider.headers, **key_header, **self._lower_headers}
+        return {"content-type": "application/json", **self.provider.headers, **key_header, **self._lower_headers}
 
     def check_instruction(self, instruction: str | None) -> None:
         """Checks that a request to this API can carry an instruction.

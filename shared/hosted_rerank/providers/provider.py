@@ -1,11 +1,14 @@
 """`Provider`: the description of one rerank API, as data."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
-from hosted_rerank.errors import RerankError
+from hosted_rerank.errors import RerankError, SizeUnit
 from hosted_rerank.providers.auth import Auth, KeyHeader
 from hosted_rerank.providers.dialect import Dialect
+from hosted_rerank.providers.size_errors import SERVER_SIZE_ERRORS
 from hosted_rerank.response import ScoreKind
 
 
@@ -34,9 +37,12 @@ class Provider:
         usage_headers: Response headers that hold counts, each with the name of the count in `Usage`.
         errors: Error classes that differ from those in `hosted_rerank.errors`: by status, by the API's error code, or
             by a phrase in the error message.
+        size_errors: The messages of a 4xx that mean that the request is too large, as regular expressions, each with
+            the unit: "documents", "bytes" or "tokens". The groups `limit` and `size` are the size that the API accepts
+            and the size that it counted. A 413 without such a message is a limit on bytes.
         score_kind: The scale of the scores.
         max_documents: The number of documents that a request may have; `None` if the API's docs state none.
-        max_bytes: The number of bytes that the texts of a request may have; `None` if the docs state none.
+        max_bytes: The number of bytes that the body of a request may have; `None` if the docs state none.
         max_tokens: The number of tokens that a request may have, with the query counted once for each document; `None`
             if the docs state none.
         listwise_models: Prefixes of the ids of models whose scores are comparable only within one request.
@@ -44,7 +50,7 @@ class Provider:
         max_response_bytes: The largest response body, in bytes after decompression; a longer one is an error.
 
     Raises:
-        ValueError: `name` or `url` is blank.
+        ValueError: `name` or `url` is blank, or `size_errors` has an invalid pattern or unit.
         TypeError: A parameter that takes several strings is a single str.
     """
 
@@ -62,6 +68,7 @@ class Provider:
     request_id_headers: tuple[str, ...] = ("x-request-id",)
     usage_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     errors: Mapping[int | str, type[RerankError]] = field(default_factory=dict[int | str, type[RerankError]])
+    size_errors: Mapping[str, SizeUnit] = field(default_factory=lambda: SERVER_SIZE_ERRORS)
     score_kind: ScoreKind = "unknown"
     max_documents: int | None = None
     max_bytes: int | None = None
@@ -74,6 +81,13 @@ class Provider:
         for parameter, value in (("name", self.name), ("url", self.url)):
             if not value.strip():
                 raise ValueError(f"Provider: {parameter} is blank: it must be a str with content")
+        for pattern, unit in self.size_errors.items():
+            if unit not in get_args(SizeUnit):
+                raise ValueError(f"Provider: size_errors has the unit {unit!r}: use {', '.join(get_args(SizeUnit))}")
+            try:
+                re.compile(pattern)
+            except re.error as problem:
+                raise ValueError(f"Provider: size_errors has an invalid regular expression: {problem}") from None
         tuples = {
             "api_key_env": self.api_key_env,
             "query_params": self.query_params,

@@ -6,10 +6,11 @@ describes an API; each was read in 2026-11.
 
 from dataclasses import replace
 
-from hosted_rerank.errors import InvalidRequestError, RequestTooLargeError
+from hosted_rerank.errors import InvalidRequestError
 from hosted_rerank.providers.clouds import NVIDIA
 from hosted_rerank.providers.dialect import NO_ECHO, Dialect
 from hosted_rerank.providers.provider import Provider
+from hosted_rerank.providers.size_errors import GATEWAY_SIZE_ERRORS
 
 VLLM = Provider(
     name="vllm",
@@ -53,7 +54,6 @@ TEI = Provider(
     docs="https://huggingface.github.io/text-embeddings-inference/",
     api_key_env=("TEI_API_KEY",),
     usage_headers={"x-compute-tokens": "total_tokens"},
-    errors={"maximum allowed batch size": RequestTooLargeError},  # a 422
     score_kind="unit",
     max_documents=32,  # its default, as the bytes; its options change both
     max_bytes=1_900_000,
@@ -130,6 +130,7 @@ LITELLM = Provider(
     docs="https://docs.litellm.ai/docs/rerank",
     api_key_env=("LITELLM_PROXY_API_KEY", "LITELLM_API_KEY"),
     request_id_headers=("x-litellm-call-id",),
+    size_errors=GATEWAY_SIZE_ERRORS,
 )
 
 NVIDIA_NIM = replace(NVIDIA, name="nvidia-nim", url="http://localhost:8000/v1/ranking")

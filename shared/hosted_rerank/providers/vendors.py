@@ -9,6 +9,12 @@ from hosted_rerank.errors import PaymentRequiredError
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.dialect import NO_ECHO, Dialect
 from hosted_rerank.providers.provider import Provider
+from hosted_rerank.providers.size_errors import (
+    COHERE_SIZE_ERRORS,
+    GATEWAY_SIZE_ERRORS,
+    SERVER_SIZE_ERRORS,
+    VOYAGE_SIZE_ERRORS,
+)
 
 COHERE = Provider(
     name="cohere",
@@ -22,6 +28,7 @@ COHERE = Provider(
     default_model="rerank-v4.0-fast",
     docs="https://docs.cohere.com/reference/rerank",
     api_key_env=("CO_API_KEY", "COHERE_API_KEY"),
+    size_errors={**SERVER_SIZE_ERRORS, **COHERE_SIZE_ERRORS},
     score_kind="unit",
     max_documents=1000,
 )
@@ -56,6 +63,7 @@ VOYAGE = Provider(
     default_model="rerank-2.5",
     docs="https://docs.voyageai.com/reference/reranker-api",
     api_key_env=("VOYAGE_API_KEY",),
+    size_errors={**SERVER_SIZE_ERRORS, **VOYAGE_SIZE_ERRORS},
     score_kind="unit",
     max_documents=1000,
     max_tokens=600_000,
@@ -95,7 +103,9 @@ ZEROENTROPY = Provider(
     default_model="zerank-2",
     docs="https://docs.zeroentropy.dev/api-reference/models/rerank",
     api_key_env=("ZEROENTROPY_API_KEY",),
+    size_errors={**SERVER_SIZE_ERRORS, "utf-8 bytes in this request": "bytes"},
     score_kind="unit",
+    max_bytes=5_000_000,
 )
 
 PINECONE = Provider(
@@ -125,6 +135,7 @@ OPENROUTER = Provider(
     default_model="cohere/rerank-v3.5",
     docs="https://openrouter.ai/docs/api-reference/rerank",
     api_key_env=("OPENROUTER_API_KEY",),
+    size_errors=GATEWAY_SIZE_ERRORS,
 )
 
 CONTEXTUAL = Provider(

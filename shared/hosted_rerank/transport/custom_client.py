@@ -2,20 +2,25 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextvars import copy_context
 from math import inf
 from typing import Any, Protocol
 
 from hosted_rerank.errors import ConfigurationError
-from hosted_rerank.transport.httpx_exchange import aread, failures, read
+from hosted_rerank.transport.httpx_exchange import HEADERS, aread, failures, read
 from hosted_rerank.transport.response_reader import ResponseReader
 from hosted_rerank.wire import Outcome, Request
+
+_WITHOUT_USER_AGENT = {name: value for name, value in HEADERS.items() if name != "user-agent"}
 
 
 class HTTPClient(Protocol):
     """What is needed of an `httpx.Client` or `httpx2.Client`."""
+
+    @property
+    def base_url(self) -> Any: ...
 
     @property
     def headers(self) -> Any: ...
@@ -27,6 +32,9 @@ class HTTPClient(Protocol):
 
 class AsyncHTTPClient(Protocol):
     """What is needed of an `httpx.AsyncClient` or `httpx2.AsyncClient`."""
+
+    @property
+    def base_url(self) -> Any: ...
 
     @property
     def headers(self) -> Any: ...
@@ -55,12 +63,12 @@ class CustomClientTransport:
         """Sends a request over the blocking client; `check_way` has seen that there is one."""
         reader = ResponseReader(request)
         reader.reused_connection = "blocking" in self._used
-        client = self._client
+        client, defaults = self._client, _default_headers(self._client)
         try:
             if request.deadline < inf:
-                _within_deadline(lambda: read(client, request, reader), request)
+                _within_deadline(lambda: read(client, request, reader, defaults), request)
             else:
-                read(client, request, reader)
+                read(client, request, reader, defaults)
         except failures() as error:
             return reader.failed(error)
         self._used.add("blocking")
@@ -71,7 +79,7 @@ class CustomClientTransport:
         reader = ResponseReader(request)
         reader.reused_connection = "awaiting" in self._used
         try:
-            await aread(self._async_client, request, reader)
+            await aread(self._async_client, request, reader, _default_headers(self._async_client))
         except failures() as error:
             return reader.failed(error)
         self._used.add("awaiting")
@@ -116,6 +124,11 @@ def check_way(needed: str, client: object, async_client: object) -> None:
             "client= is given and async_client= is not, and an awaiting call would leave by another client:"
             " pass async_client= too"
         )
+
+
+def _default_headers(client: Any) -> Mapping[str, str]:
+    """Returns our default headers for a client. Its own `User-Agent` stands, httpx' default does not."""
+    return HEADERS if client.headers.get("user-agent", "python-").startswith("python-") else _WITHOUT_USER_AGENT
 
 
 def _within_deadline(work: Callable[[], None], request: Request) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from hosted_rerank.errors import ConfigurationError
-from hosted_rerank.wire import LOOPBACK, USER_AGENT
+from hosted_rerank.transport.httpx_exchange import HEADERS
+from hosted_rerank.wire import LOOPBACK
 
 if TYPE_CHECKING:
     import httpx
@@ -64,7 +65,7 @@ def _make(kind: Callable[..., C], url: str) -> C:
         return kind(
             verify=context,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE),
-            headers={"user-agent": USER_AGENT},
+            headers=HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # cookies must not reach another account
             follow_redirects=False,
             trust_env=trust_env,

@@ -3,16 +3,29 @@
 import asyncio
 import sys
 import time
+from collections.abc import Mapping
+from functools import lru_cache
 from math import inf
 from typing import Any
 
 from hosted_rerank.transport.response_reader import ResponseReader
-from hosted_rerank.wire import USER_AGENT, Request
+from hosted_rerank.wire import ENCODINGS, USER_AGENT, Request
+
+HEADERS = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": ", ".join(ENCODINGS)}
+"""The headers that a client sends with every request."""
+NO_HEADERS: Mapping[str, str] = {}
 
 
-def read(client: Any, request: Request, reader: ResponseReader) -> None:
-    """Sends a request and reads the response, up to its bound."""
-    response = client.send(_message(client, request), stream=True, follow_redirects=False)
+def read(client: Any, request: Request, reader: ResponseReader, defaults: Mapping[str, str] = NO_HEADERS) -> None:
+    """Sends a request and reads the response, up to its bound.
+
+    Args:
+        client: The client.
+        request: The request.
+        reader: Collects the response.
+        defaults: Headers that the client does not send by itself; the request's own replace them.
+    """
+    response = client.send(_message(client, request, defaults), stream=True, follow_redirects=False)
     try:
         if reader.on_headers(response.status_code, _headers(response)):
             for chunk in response.iter_bytes():
@@ -22,11 +35,13 @@ def read(client: Any, request: Request, reader: ResponseReader) -> None:
         response.close()
 
 
-async def aread(client: Any, request: Request, reader: ResponseReader) -> None:
+async def aread(
+    client: Any, request: Request, reader: ResponseReader, defaults: Mapping[str, str] = NO_HEADERS
+) -> None:
     """Sends a request and reads the response as `read` does, awaiting, until the deadline."""
     left = None if request.deadline == inf else max(0.0, request.deadline - time.monotonic())
     async with asyncio.timeout(left):
-        response = await client.send(_message(client, request), stream=True, follow_redirects=False)
+        response = await client.send(_message(client, request, defaults), stream=True, follow_redirects=False)
         try:
             if reader.on_headers(response.status_code, _headers(response)):
                 async for chunk in response.aiter_bytes():
@@ -36,12 +51,17 @@ async def aread(client: Any, request: Request, reader: ResponseReader) -> None:
             await response.aclose()
 
 
-def _message(client: Any, request: Request) -> Any:
-    """Returns the request as httpx has it. A custom client's own `User-Agent` stands, httpx' default does not."""
-    headers = dict(request.headers)
-    if client.headers.get("user-agent", "python-").startswith("python-"):
-        headers.setdefault("user-agent", USER_AGENT)
-    return client.build_request("POST", request.url, headers=headers, content=request.content, timeout=request.timeout)
+def _message(client: Any, request: Request, defaults: Mapping[str, str]) -> Any:
+    """Returns the request as httpx has it."""
+    url = _parse_url(client.base_url.__class__, request.url)
+    headers = {**defaults, **request.headers}
+    return client.build_request("POST", url, headers=headers, content=request.content, timeout=request.timeout)
+
+
+@lru_cache(maxsize=256)
+def _parse_url(kind: type, url: str) -> Any:
+    """Returns a URL as httpx or httpx2 has it; all requests of a reranker go to the same one."""
+    return kind(url)
 
 
 def _headers(response: Any) -> dict[str, str]:
@@ -49,7 +69,10 @@ def _headers(response: Any) -> dict[str, str]:
 
 
 def failures() -> tuple[type[BaseException], ...]:
-    """Returns the exceptions that mean that no response came; httpx and httpx2 have their own classes."""
+    """Returns the exceptions that mean that no response came; httpx and httpx2 have their own classes.
+
+    Another thread may be importing httpx2, so that it has no classes yet, and has raised none of them.
+    """
     loaded = [sys.modules[library] for library in ("httpx", "httpx2") if library in sys.modules]
-    kinds = [kind for library in loaded for kind in (library.RequestError, library.InvalidURL)]
+    kinds = [getattr(library, name, OSError) for library in loaded for name in ("RequestError", "InvalidURL")]
     return (OSError, UnicodeError, *kinds)  # a TimeoutError is an OSError

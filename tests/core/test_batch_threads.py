@@ -1,0 +1,64 @@
+"""Threads and event loops under a call of several requests: none sleeps on, none stays."""
+
+import asyncio
+import threading
+
+import httpx
+import pytest
+
+from hosted_rerank import InvalidRequestError
+from tests.conftest import QUERY, Acme
+from tests.hostile import NUMBERS, HostileServer, Peer, by_number, eventually, reply
+
+
+def test_lent_client(server: HostileServer, acme: Acme) -> None:
+    """Over a custom client the parts go out in threads, and a failure ends the call."""
+    server.play(by_number())
+    with httpx.Client() as client:
+        reranker = acme(batch_size=2, client=client)
+        assert [result.index for result in reranker.rerank(QUERY, NUMBERS).results] == list(range(9, -1, -1))
+        server.play(reply(400))
+        with pytest.raises(InvalidRequestError):
+            reranker.rerank(QUERY, NUMBERS)
+        # What was on its way ends by itself, and the client is needed so long.
+        assert eventually(lambda: not any(each.name.startswith("hosted-rerank_") for each in threading.enumerate()))
+
+
+def test_lent_client_has_no_sleepers(server: HostileServer, acme: Acme) -> None:
+    """When a call over a custom client has failed, no thread of it sleeps until a useless retry."""
+
+    async def act(peer: Peer) -> None:
+        if peer.seen.body["documents"] == ["a"]:
+            await asyncio.sleep(0.2)  # the other one waits by now
+            await reply(400, "")(peer)
+        else:
+            await reply(500, "", retry_after="10")(peer)
+
+    server.play(act)
+    with httpx.Client() as client:
+        with pytest.raises(InvalidRequestError):
+            acme(batch_size=1, client=client, max_retries=2).rerank(QUERY, ["a", "b"])
+        assert len(server.requests) == 2
+        assert eventually(lambda: not any(each.name.startswith("hosted-rerank_") for each in threading.enumerate()), 2)
+
+
+def test_blocking_call_within_a_running_loop(server: HostileServer, acme: Acme) -> None:
+    """A blocking call of several requests works in a thread that runs an event loop, as in a notebook."""
+    server.play(by_number())
+
+    async def main() -> int:
+        return len(acme(batch_size=2).rerank(QUERY, NUMBERS).results)
+
+    assert asyncio.run(main()) == 10
+
+
+def test_nothing_stays(server: HostileServer, acme: Acme) -> None:
+    """When the last reranker lets go, the shared event loop ends with its thread and connections."""
+    server.play(by_number())
+    reranker = acme(batch_size=2)
+    reranker.rerank(QUERY, NUMBERS)
+    assert any(thread.name == "hosted-rerank" for thread in threading.enumerate())
+    reranker.close()
+    assert not any(thread.name == "hosted-rerank" for thread in threading.enumerate())
+    assert eventually(lambda: server.open == 0)
+    assert len(reranker.rerank(QUERY, NUMBERS).results) == 10
