@@ -6,6 +6,7 @@ from typing import Any
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
 from hosted_rerank import RerankResponse
+from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_list
 from hosted_rerank.frameworks.settings import PASSTHROUGH_KEY
 
@@ -37,7 +38,7 @@ def node_texts(
 
 def _node_text(node: BaseNode, mode: MetadataMode) -> str:
     text = node.get_content(metadata_mode=MetadataMode.NONE)
-    return text if mode == MetadataMode.NONE or not text or text.isspace() else node.get_content(metadata_mode=mode)
+    return text if mode == MetadataMode.NONE or is_blank(text) else node.get_content(metadata_mode=mode)
 
 
 def ranked_nodes(

@@ -3,7 +3,8 @@
     RerankError                         every error below; a server or a network causes no other exception
     ├── InvalidRequestError             invalid before sending, or 400, 405, 415, 422 (also a ValueError)
     │   └── RequestTooLargeError        413, or a 400 or 422 that says so
-    ├── ConfigurationError              a wrong proxy, certificate file or custom client (also a ValueError)
+    ├── ConfigurationError              a wrong proxy, certificate file or custom client, or a copy
+    │                                   that lacks a setting which may be secret (also a ValueError)
     ├── AuthenticationError             no key, or 401, 498
     ├── PaymentRequiredError            402: the account has no credit or is suspended
     ├── PermissionDeniedError           403
@@ -96,7 +97,7 @@ class RequestTooLargeError(InvalidRequestError):
 
 
 class ConfigurationError(RerankError, ValueError):
-    """A proxy, a certificate file or a custom client is configured wrong, which no retry or fallback can help."""
+    """A proxy, a certificate or a custom client is configured wrong, or a copy lacks a setting that may be secret."""
 
 
 class AuthenticationError(RerankError):

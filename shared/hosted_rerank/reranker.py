@@ -1,7 +1,6 @@
 """`Reranker`: what a caller sets, and one rerank with it, blocking or awaiting."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Literal, Self, TypeAlias
 
@@ -16,7 +15,7 @@ from hosted_rerank.limits.retry import RetryPolicy
 from hosted_rerank.observability import observer_for
 from hosted_rerank.providers import Provider, find_provider
 from hosted_rerank.providers.endpoint import Endpoint, Key, ScoreTransformChoice
-from hosted_rerank.providers.url import without_credentials
+from hosted_rerank.providers.private_settings import harmless_headers
 from hosted_rerank.response import RerankResponse
 from hosted_rerank.transport.custom_client import AsyncHTTPClient, HTTPClient, check_client, check_way
 from hosted_rerank.transport.rate_limiter import RateLimiter
@@ -31,7 +30,9 @@ class Reranker(ContextManagerMixin):
 
     All rerankers and event loops of the process share connections, which open at the first call and stay open for the
     next ones. A reranker works in any thread and event loop, and after a fork. It can be copied and pickled; a pickle
-    omits the key, headers and params that may be secret, the cache, the rate limiter and custom clients.
+    omits the key, the cache, the rate limiter, custom clients, and what else may be secret: all headers but a few
+    harmless ones, params that the provider does not name, and `extra_body`. A copy that lacks one of these raises
+    `ConfigurationError` at its first request.
 
     Args:
         provider: A name in `PROVIDERS` ("fireworks", "cohere", "vllm", "local", ...), or a `Provider` for another API.
@@ -59,7 +60,7 @@ class Reranker(ContextManagerMixin):
             request, last, unscored and with the name of the error; an invalid request, a refused key and a cancellation
             always raise.
         fallbacks: The rerankers to call in turn in an outage or a long wait: `Reranker`s, or providers by name or as
-            `Provider`, which get this reranker's timeout, retries, rate limiter, clients, and headers but secret ones.
+            `Provider`, which get this reranker's timeout, retries, rate limiter, clients, and harmless headers.
         rate_limiter: LangChain's `BaseRateLimiter` or a similar object, acquired once for each request, in addition to
             the rate that the reranker learns from the API's responses.
         headers: Additional HTTP headers; they replace default headers of the same name.
@@ -196,7 +197,7 @@ class Reranker(ContextManagerMixin):
             timeout=self._call_options.timeout,
             max_retries=self._call_options.retry.max_retries,
             rate_limiter=self._rate_limiter,
-            headers=without_credentials(self._endpoint.headers),  # a key must not go to another host
+            headers=harmless_headers(self._endpoint.headers),  # a key must not go to another host
             client=self._client,
             async_client=self._async_client,
         )
@@ -254,7 +255,6 @@ class Reranker(ContextManagerMixin):
         return self.__copy__()  # the other attributes are immutable or belong to the caller
 
     def __getstate__(self) -> dict[str, Any]:
-        headers, params = map(without_credentials, (self._endpoint.headers, self._endpoint.params))
-        endpoint = replace(self._endpoint, api_key=None, headers=headers, params=params)
+        endpoint = self._endpoint.without_private()
         omitted = {"_endpoint": endpoint, "_client": None, "_async_client": None, "_cache": None, "_rate_limiter": None}
         return self.__copy__().__dict__ | omitted

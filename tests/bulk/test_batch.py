@@ -3,6 +3,7 @@
 import logging
 import pickle
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -241,6 +242,9 @@ def test_wrong_settings(row: Provider) -> None:
         RerankBatch(row, api_key=KEY)
     with pytest.raises(TypeError, match=r"headers\['X-Api-Key'\]"):
         RerankBatch(row, headers={"X-Api-Key": KEY})
+    for settings in ({"headers": {"x-any": "a"}}, {"params": {"sig": "a"}}, {"extra_body": {"sig": "a"}}):
+        with pytest.raises(TypeError, match="would be sent to workers"):
+            RerankBatch(replace(row, dialect=Dialect(allows_extra_fields=True)), **settings)
     with pytest.raises(TypeError, match="on_error"):
         RerankBatch(row, on_error="passthrough")
     with pytest.raises(ValueError, match="concurrency"):

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from hosted_rerank import DeadlineExceededError, InvalidRequestError, Reranker, RerankError, ServerError
+from hosted_rerank import DeadlineExceededError, Reranker, RerankError, ServerError
 from tests.bounded import ends_within, patience, within
 from tests.conftest import QUERY, Acme, Rerank
 from tests.hostile import HostileServer, Peer, eventually, ranking, reply, silence
@@ -85,21 +85,6 @@ def test_equal_documents_in_an_outage(server: HostileServer, acme: Acme, rerank:
     reranker = acme(cache={}, dedupe=False, on_error="passthrough")
     response = within(5.0, lambda: rerank(reranker, documents=["a", "b", "a", "a"]))
     assert [(result.index, result.error) for result in response.results] == [(at, "ServerError") for at in range(4)]
-
-
-@pytest.mark.parametrize(
-    ("query", "documents", "wrong"),
-    [("q", ["\ud800", "a"], r"documents\[0\]"), ("\ud800", ["a"], "query")],
-    ids=["document", "query"],
-)
-def test_text_that_is_no_unicode(
-    query: str, documents: list[str], wrong: str, server: HostileServer, acme: Acme, rerank: Rerank
-) -> None:
-    """A text that cannot be sent has no key either; the error is the one without a cache, and names the text."""
-    for cache in ({}, None):
-        with pytest.raises(InvalidRequestError, match=wrong):
-            rerank(acme(cache=cache), query, documents)
-    assert server.requests == []
 
 
 def test_listwise_models_are_not_cached(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

@@ -157,7 +157,7 @@ def test_lack_of_descriptors(number: int) -> None:
             error = outer
         outcome = ResponseReader(request).failed(error)
         assert isinstance(outcome, TransportFailure)
-        assert (outcome.unsent, outcome.retryable) == (True, True)
+        assert (outcome.no_descriptors, outcome.retryable) == (True, True)
     other = ResponseReader(request).failed(ConnectionRefusedError(errno.ECONNREFUSED, "refused"))
     assert isinstance(other, TransportFailure)
-    assert not other.unsent
+    assert not other.no_descriptors

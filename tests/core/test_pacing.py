@@ -17,44 +17,62 @@ from hosted_rerank import (
     RerankResponse,
 )
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.rate_settings import RATE_SETTINGS
-from hosted_rerank.limits.request_queue import ABANDONED_CHECK_INTERVAL, RequestQueue, Ticket
+from hosted_rerank.limits.request_queue import ABANDONED_CHECK_INTERVAL, RequestQueue
 from hosted_rerank.limits.retry import Quota, quota
 from tests.bounded import ends_within, within
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
 from tests.hostile import Act, HostileServer, Peer, ranking, reply
 
 
-def go(queue: RequestQueue, now: float) -> Ticket:
+def go(queue: RequestQueue, now: float, limit: float = math.inf) -> Ticket:
     """A ticket that goes at once."""
     ticket = Ticket()
-    assert queue.admit(ticket, now) == 0
+    assert queue.admit(ticket, now, limit) == 0
     return ticket
 
 
-def test_window_doubles_while_all_goes_well() -> None:
-    """Every answer lets two go, so each round trip doubles what is under way."""
+def admitted(queue: RequestQueue, begin: float, end: float) -> list[Ticket]:
+    """The tickets that go from one time to another, as fast as they are admitted."""
+    tickets, waiting, steps = list[Ticket](), Ticket(), round((end - begin) / 0.0005)
+    for step in range(steps):
+        while queue.admit(waiting, begin + step * 0.0005) == 0:
+            tickets.append(waiting)
+            waiting = Ticket()
+    queue.drop(waiting)
+    return tickets
+
+
+def test_window_starts_gently_and_grows_while_all_goes_well() -> None:
+    """A few requests go at once, the window then one by one; when it succeeded, it is several times as wide."""
     queue = RequestQueue(AdaptiveRate())
-    first = [go(queue, 0.0) for _ in range(RATE_SETTINGS.initial_window)]
-    waiting = Ticket()
-    assert queue.admit(waiting, 0.0) > 0
+    assert len(admitted(queue, 0.0, 0.0005)) == RATE_SETTINGS.initial_burst
+    first = admitted(queue, 0.0005, 0.1)
+    assert len(first) == RATE_SETTINGS.initial_window - RATE_SETTINGS.initial_burst
     for ticket in first:
-        queue.on_success(ticket, 0.05)
-    assert queue.admit(waiting, 0.05) == 0
-    for number in range(2 * RATE_SETTINGS.initial_window - 1):
-        go(queue, 0.05 + number / 1000)
+        queue.on_success(ticket, 0.1)
+    assert len(admitted(queue, 0.1, 0.2)) < RATE_SETTINGS.initial_window  # others of the round are still in flight
 
 
-def test_window_doubles_where_answers_take_long() -> None:
-    """A slow service is no full one: refusals come fast."""
+def test_window_grows_where_responses_take_long() -> None:
+    """A slow service is not a full one: refusals come faster than the timeout."""
     queue = RequestQueue(AdaptiveRate())
-    for _ in range(RATE_SETTINGS.initial_window):
-        go(queue, 0.0)
-    waiting = Ticket()
-    assert 0 < queue.admit(waiting, 0.0) < 1
-    assert queue.admit(waiting, 0.2) == 0
-    for _ in range(RATE_SETTINGS.initial_window - 1):
-        go(queue, 0.2)
+    assert len(admitted(queue, 0.0, 0.3)) == RATE_SETTINGS.initial_window
+    assert len(admitted(queue, 0.3, 0.5)) > 10 * RATE_SETTINGS.initial_window
+
+
+def test_full_limit_of_one_caller_delays_no_other() -> None:
+    """A request whose caller may have one in flight keeps its position, and goes when that one ends."""
+    queue = RequestQueue(AdaptiveRate())
+    only, parked, other = go(queue, 0.0, limit=1), Ticket(), Ticket()
+    assert queue.admit(parked, 0.0, limit=1) == math.inf
+    assert queue.admit(other, 0.0) == 0
+    notified = threading.Event()
+    parked.notify = notified.set
+    queue.on_success(only, 0.1)
+    assert notified.is_set()
+    assert queue.admit(parked, 0.1, limit=1) == 0
 
 
 def test_throttled_request_stops_all() -> None:
@@ -86,24 +104,24 @@ def test_first_come_first_served() -> None:
 def test_dropped_request_delays_no_other() -> None:
     """A cancelled request leaves the queue, and the next one is notified."""
     queue = RequestQueue(AdaptiveRate())
-    in_flight = go(queue, 0.0)
+    in_flight = go(queue, 0.0, limit=1)
     first, second = Ticket(), Ticket()
     assert queue.admit(first, 0.0, limit=1) == math.inf
     assert queue.admit(second, 0.0, limit=1) == math.inf
     notified = threading.Event()
     second.notify = notified.set
     queue.drop(first)
-    assert notified.is_set()
     assert queue.admit(second, 0.0, limit=1) == math.inf
     queue.drop(in_flight)
     queue.drop(in_flight)
+    assert notified.is_set()
     assert queue.admit(second, 0.0, limit=1) == 0
 
 
 def test_notification_of_a_closed_loop() -> None:
     """A queued request that cannot be notified any more delays no other."""
     queue = RequestQueue(AdaptiveRate())
-    in_flight, gone, after = go(queue, 0.0), Ticket(), Ticket()
+    in_flight, gone, after = go(queue, 0.0, limit=1), Ticket(), Ticket()
     assert queue.admit(gone, 0.0, limit=1) == math.inf
     assert queue.admit(after, 0.0, limit=1) == math.inf
     loop = asyncio.new_event_loop()
@@ -116,7 +134,7 @@ def test_notification_of_a_closed_loop() -> None:
 def test_abandoned_requests_at_the_head_of_the_queue() -> None:
     """All abandoned requests before a request are removed; one that is not abandoned stays."""
     queue = RequestQueue(AdaptiveRate())
-    in_flight, line = go(queue, 0.0), [Ticket() for _ in range(4)]
+    in_flight, line = go(queue, 0.0, limit=1), [Ticket() for _ in range(4)]
     for ticket in line:
         assert queue.admit(ticket, 0.0, limit=1) == math.inf
     line[0].is_abandoned = line[1].is_abandoned = lambda: True
@@ -130,7 +148,7 @@ def test_abandoned_requests_at_the_head_of_the_queue() -> None:
 def test_abandoned_request_in_flight() -> None:
     """An abandoned request in flight is dropped when another request waits for it."""
     queue, over = RequestQueue(AdaptiveRate()), list[bool]()
-    in_flight, after = go(queue, 0.0), Ticket()
+    in_flight, after = go(queue, 0.0, limit=1), Ticket()
     in_flight.is_abandoned = lambda: bool(over)
     assert queue.admit(after, 0.0, limit=1) == math.inf
     over.append(True)
@@ -153,16 +171,17 @@ class Interrupted(AdaptiveRate):
 def test_call_that_ends_within_another_ones_turn() -> None:
     """Requests that are dropped while the same thread admits another one are removed right after that."""
     queue = RequestQueue(pace := Interrupted())
-    in_flight, first, second = go(queue, 0.0), Ticket(), Ticket()
+    in_flight, refused, first, second = go(queue, 0.0), go(queue, 0.0), Ticket(), Ticket()
+    queue.on_throttled(refused, 0.0, 1.0)
     for ticket in (first, second):
-        assert queue.admit(ticket, 0.0, limit=1) == math.inf
+        assert queue.admit(ticket, 0.0) > 0
 
     def collect() -> None:
         queue.drop(in_flight)
         queue.drop(second)
 
     pace.collect = collect
-    assert within(5.0, lambda: queue.admit(first, 0.0)) == 0
+    assert within(5.0, lambda: queue.admit(first, 2.0)) == 0
     assert (first.in_flight, in_flight.in_flight, second.queued) == (True, False, False)
     assert (pace.in_flight, queue.queued) == (1, 0)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from hosted_rerank.call.arguments import check_arguments
 from hosted_rerank.call.batching import plan
 from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.call.call_state import CallState
@@ -68,12 +69,16 @@ class FallbackChain:
         stages: The reranker and its fallbacks. The first one's deadline and `on_error` hold for all.
         cache: The caller's cache of scores, if there is one.
         observer: Gets the fallbacks and the response.
+
+    Raises:
+        InvalidRequestError: An argument of the call has an impossible value.
+        TypeError: An argument of the call has the wrong type.
     """
 
     def __init__(self, call: Call, stages: Sequence[Stage], cache: Cache | None, observer: CallObserver) -> None:
         self.failures: list[RerankError] = []
         """The errors of the stages that failed, in order."""
-        self._call, self._cache, self._observer = call, cache, observer
+        self._call, self._cache, self._observer = check_arguments(call), cache, observer
         self._options = stages[0].call_options
         self._started = time.monotonic()
         self._waiting = list(stages)

@@ -19,7 +19,7 @@ from hosted_rerank.call.request_errors import RequestErrors
 from hosted_rerank.errors import MalformedResponseError, RerankError
 from hosted_rerank.limits.classification import Verdict, classify
 from hosted_rerank.limits.endpoint_state import EndpointState
-from hosted_rerank.limits.request_queue import Ticket
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.retry_state import RetryState, hold
 from hosted_rerank.observability.events import NULL_OBSERVER, CallObserver
 from hosted_rerank.providers.dialect import Ranking
@@ -202,7 +202,8 @@ class Exchange:
                 return left
             is_new = since is None and self.outcome is None
             since = now if since is None else since
-            self._check_hold(queue.estimated_wait(now) if is_new else queue.blocked_for(now), since, now, left)
+            needed = queue.estimated_wait(now, self.ticket) if is_new else queue.blocked_for(now)
+            self._check_hold(needed, since, now, left)
             yield Wait(min(wait, left, HOLD_CHECK_INTERVAL if has_fallback else QUEUE_CHECK_INTERVAL), self.ticket)
 
     def _check_hold(self, needed: float, since: float, now: float, left: float) -> None:

@@ -54,6 +54,8 @@ def classify(outcome: Outcome, provider: Provider) -> Verdict:
         provider: The provider, whose errors may have other meanings than their statuses.
     """
     if isinstance(outcome, TransportFailure):
+        if outcome.no_descriptors:  # fewer requests at once succeed
+            return Verdict(False, "too many open files", retryable=True, throttled=True, overloaded=True)
         reason = "a timeout" if outcome.timed_out else "no response"
         sign = reason if outcome.retryable and not outcome.unsent else None
         return Verdict(False, reason, retryable=outcome.retryable, outage=sign, timed_out=outcome.timed_out)

@@ -12,7 +12,8 @@ from hosted_rerank.limits.adaptive_rate import AdaptiveRate
 from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
 from hosted_rerank.limits.classification import Verdict
 from hosted_rerank.limits.learned_sizes import LearnedSizes
-from hosted_rerank.limits.request_queue import RequestQueue, Ticket
+from hosted_rerank.limits.rate_controller import Ticket
+from hosted_rerank.limits.request_queue import RequestQueue
 from hosted_rerank.providers.endpoint import Endpoint
 
 _MAX_ENDPOINTS = 1000
@@ -42,7 +43,7 @@ class EndpointState:
 
     def estimated_wait(self, now: float) -> float:
         """Returns the minimum seconds until a new request would be sent, as far as it is known."""
-        return max(self.queue.estimated_wait(now), self.breaker.open_for(now))
+        return max(self.queue.estimated_wait(now, Ticket()), self.breaker.open_for(now))
 
     def refused_for(self, since: float, now: float) -> float:
         """Returns the seconds that the API asks for if it refused a request that was sent after `since` for long."""
@@ -102,7 +103,7 @@ class EndpointRegistry:
             endpoint: The endpoint, with its model.
             key: The API key of the account.
         """
-        name = hash((endpoint.url, endpoint.model, key, *endpoint.secrets(None)))  # a URL may contain a secret
+        name = hash((endpoint.url, endpoint.model, key, *endpoint.credentials()))  # a URL may contain a secret
         found = self._known.get(name)
         if found is None:
             with self._lock:

@@ -54,6 +54,7 @@ NEBIUS = Provider(
     default_model="Qwen/Qwen3-Reranker-8B",
     docs="https://docs.tokenfactory.nebius.com/api-reference/rerank/create-rerank",
     api_key_env=("NEBIUS_API_KEY",),
+    query_params=("ai_project_id",),
     request_id_headers=("x-request-id", "x-inference-id"),
     score_kind="unit",
 )

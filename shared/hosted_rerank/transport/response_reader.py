@@ -7,9 +7,6 @@ from email.utils import formatdate
 
 from hosted_rerank.wire import ENCODINGS, Outcome, Request, Response, TransportFailure
 
-_MAX_CAUSES = 10
-"""Maximum number of exceptions of a chain that are searched for the cause."""
-
 
 class ResponseReader:
     """Collects the response to one request.
@@ -74,16 +71,16 @@ class ResponseReader:
             # Status 0 and no new connection: the server closed the kept one before it saw the request.
             dead = self.reused_connection and not self._status and not kind.startswith("Connect")
             reason = f"{kind}: {error}" if str(error) else kind
-            self._failure = TransportFailure(reason, now, dead_connection=dead, unsent=_lacks_descriptors(error))
+            full = _is_out_of_descriptors(error)
+            self._failure = TransportFailure(reason, now, dead_connection=dead, no_descriptors=full)
         return self.outcome()
 
 
-def _lacks_descriptors(error: BaseException | None) -> bool:
-    """Returns whether an exception, or one that caused it, says that there are too many open files."""
-    for _ in range(_MAX_CAUSES):
-        if error is None:
-            return False
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _is_out_of_descriptors(error: BaseException | None) -> bool:
+    """Returns whether an error, one of its causes or one of its group is that there are too many open files."""
+    if error is None:
+        return False
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return True
+    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return any(_is_out_of_descriptors(each) for each in (error.__cause__ or error.__context__, *members))

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from hosted_rerank._masking import mask_verbatim
 from hosted_rerank.errors import AuthenticationError
 from hosted_rerank.providers.auth import Signer, Unreachable
 from hosted_rerank.transport.transport import TransportWrapper
@@ -86,8 +87,6 @@ def _redact(outcome: Outcome, request: Request, signed: Request) -> Outcome:
     """Returns the outcome without the credentials, which the body of an error response may repeat."""
     if not isinstance(outcome, Response) or outcome.status < 300:
         return outcome
-    content = outcome.content
-    for name in signed.headers.keys() - request.headers.keys():
-        for word in signed.headers[name].split():
-            content = content.replace(word.encode(), b"[key]") if len(word) >= 8 else content
-    return replace(outcome, content=content)
+    names = signed.headers.keys() - request.headers.keys()
+    credentials = [word for name in sorted(names) for word in signed.headers[name].split()]
+    return replace(outcome, content=mask_verbatim(outcome.content, credentials))
