@@ -15,7 +15,8 @@ from hosted_rerank.limits.endpoint_state import ENDPOINTS
 from hosted_rerank.limits.retry import RetryPolicy
 from hosted_rerank.observability import observer_for
 from hosted_rerank.providers import Provider, find_provider
-from hosted_rerank.providers.endpoint import Endpoint, Key, ScoreTransformChoice
+from hosted_rerank.providers.endpoint import Endpoint, ScoreTransformChoice
+from hosted_rerank.providers.setting_checks import Key
 from hosted_rerank.providers.url import without_credentials
 from hosted_rerank.response import RerankResponse
 from hosted_rerank.transport.custom_client import AsyncHTTPClient, HTTPClient, check_client, check_way
@@ -37,7 +38,8 @@ class Reranker(ContextManagerMixin):
         provider: A name in `PROVIDERS` ("fireworks", "cohere", "vllm", "local", ...), or a `Provider` for another API.
         model: The model's id, sent unchanged; `None` for the provider's default.
         api_key: The key, a str or pydantic's `SecretStr`; `None` to read the environment at each call.
-        base_url: Another URL of the same API, with or without the endpoint's path. A key is optional there.
+        base_url: Another URL of the same API, where a key is optional: an endpoint (`/v1/reranking`) as it is, or a base
+            (`/v1`). By default, the one in the variable of the vendor's own SDK, such as `CO_API_URL`.
         instruction: What "relevant" means, for models that take an instruction (Fireworks calls it `task`).
         instruction_in_query: Whether to put the instruction before the query if the API has no field for it.
         score_transform: "auto" applies the sigmoid to scores that are logits, "none" returns the API's scores,
@@ -47,8 +49,8 @@ class Reranker(ContextManagerMixin):
             and for a custom client; `None` for no bound.
         max_retries: Attempts after the first, after no response or a status of 408, 409, 425, 429, 500, 502 to 504, 520
             to 524, or 529.
-        batch_size: The largest number of documents in a request, whatever the process learned; `None` for the provider's
-            `max_documents` and what the API accepts. More documents are sent in several requests at once.
+        batch_size: The largest number of documents in a request, whatever the process learned; `None` for what the
+            API accepts of the model. More documents are sent in several requests at once.
         max_concurrency: The largest number of requests in flight to the same model of the same host with the same key.
         max_document_chars: The number of characters of a document to send; `None` for all.
         dedupe: Whether to send equal documents once.
@@ -143,6 +145,11 @@ class Reranker(ContextManagerMixin):
     def model(self) -> str | None:
         """The id of the model; `None` if the API chooses the model."""
         return self._endpoint.model
+
+    @property
+    def url(self) -> str:
+        """The URL that requests go to, without the query and without what may be secret."""
+        return self._endpoint.shown_url()
 
     def rerank(
         self, query: str, documents: Sequence[str], *, top_n: int | None = None, instruction: InstructionOverride = ...

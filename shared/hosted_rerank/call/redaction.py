@@ -47,7 +47,11 @@ def redact_error_body(content: bytes, texts: Iterable[str] = (), secrets: Iterab
 
 def error_code(content: bytes, status: int) -> str | None:
     """Returns the API's own code of an error, if the body has one other than the status."""
-    paths = ("error.status", "error.code", "code", "error_type", "error.type", "errors.0.code", "type")
+    paths = (
+        *("error.status", "error.code", "code", "error_type", "error.type", "errors.0.code", "type"),
+        *("error_code", "errorCode", "detail.code", "detail.error.code", "detail.error.type", "detail.type", "__type"),
+        *("error.error.code", "error.error.type", "errors.0.type", "detail.0.code", "0.error.status", "0.error.code"),
+    )
     return next((code for code in _found(content, paths) if code not in (str(status), "error")), None)
 
 
