@@ -38,8 +38,8 @@ class Reranker(ContextManagerMixin):
         provider: A name in `PROVIDERS` ("fireworks", "cohere", "vllm", "local", ...), or a `Provider` for another API.
         model: The model's id, sent unchanged; `None` for the provider's default.
         api_key: The key, a str or pydantic's `SecretStr`; `None` to read the environment at each call.
-        base_url: Another URL of the same API, where a key is optional: an endpoint (`/v1/reranking`) as it is, or a base
-            (`/v1`). By default, the one in the variable of the vendor's own SDK, such as `CO_API_URL`.
+        base_url: Another URL of the same API, where a key is optional: an endpoint (`/v1/reranking`), or a base (`/v1`).
+            By default, the one in the variable of the vendor's own SDK, such as `CO_API_URL`.
         instruction: What "relevant" means, for models that take an instruction (Fireworks calls it `task`).
         instruction_in_query: Whether to put the instruction before the query if the API has no field for it.
         score_transform: "auto" applies the sigmoid to scores that are logits, "none" returns the API's scores,

@@ -193,7 +193,7 @@ OPENSEARCH = Provider(
         error="error.reason",
     ),
     docs="https://docs.opensearch.org/latest/ml-commons-plugin/api/train-predict/predict/",
-    auth=KeyHeader(scheme="Basic"),  # the key is the base64 of user:password
+    auth=KeyHeader(scheme="Basic"),  # the key is the base64 of user:password; no variable has it
 )
 
 LOCAL = Provider(
