@@ -84,7 +84,7 @@ def _said(body: Any, depth: int = 0) -> str:
     if is_array(body):
         return "; ".join(filter(None, (_said(part, depth + 1) for part in body[:5])))
     fields = body if is_object(body) else {}
-    for name in ("message", "error", "detail", "errors", "msg", "title"):
+    for name in ("message", "error", "detail", "errors", "msg", "reason", "title"):
         if said := _said(fields.get(name), depth + 1):
             place = fields.get("loc")  # FastAPI names the field and the problem
             return f"{'.'.join(map(str, place[:6]))}: {said}" if name == "msg" and is_array(place) else said

@@ -94,7 +94,8 @@ def _deserialize_row(dumped: dict[str, Any]) -> Provider:
 
 
 def _deserialize_facts(dumped: dict[str, Any]) -> ModelFacts:
-    return ModelFacts(**{**_with_tuples(dumped, "providers"), "read": date.fromisoformat(dumped["read"])})
+    facts: dict[str, Any] = {**dumped, "read": date.fromisoformat(dumped["read"])}
+    return ModelFacts(**_with_tuples(facts, "providers"))
 
 
 def _with_tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:

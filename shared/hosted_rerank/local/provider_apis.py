@@ -35,9 +35,12 @@ OTHER_PATHS: Mapping[str, Sequence[Provider]] = {
 }
 """Other URLs at which an API answers, by the provider's name."""
 
-UNKNOWN_FIELD = dict.fromkeys(
-    ("cohere", "azure", "vercel"), (422, "unknown field: parameter '{}' is not a valid field")
-)
+_COHERE_UNKNOWN = (422, "unknown field: parameter '{}' is not a valid field")
+UNKNOWN_FIELD: Mapping[str, tuple[int, str]] = {
+    "cohere": _COHERE_UNKNOWN,
+    "azure": _COHERE_UNKNOWN,
+    "vercel": _COHERE_UNKNOWN,
+}
 """The status and the message with which an API refuses an unknown field, if they differ from the usual ones."""
 
 RETURNS_PLAIN_TEXT = ("infinity", "voyage")
