@@ -3,14 +3,15 @@
     RerankError                         every error below; a server or a network causes no other exception
     ├── InvalidRequestError             invalid before sending, or 400, 405, 415, 422 (also a ValueError)
     │   └── RequestTooLargeError        413, or a 400 or 422 that says so
-    ├── ConfigurationError              a wrong proxy, certificate file or custom client (also a ValueError)
+    ├── ConfigurationError              a wrong proxy, certificate file or custom client, or a copy
+    │                                   that lacks a setting which may be secret (also a ValueError)
     ├── AuthenticationError             no key, or 401, 498
     ├── PaymentRequiredError            402: the account has no credit or is suspended
     ├── PermissionDeniedError           403
     ├── NotFoundError                   404, 410, 3xx: the model or endpoint does not exist for this key
     ├── RateLimitError                  429
     ├── ServerError                     5xx, and 408, 409, 425, 499
-    ├── CircuitOpenError                the circuit breaker is open after many failures: no request was sent
+    ├── CircuitOpenError                the circuit breaker is open, and a fallback was asked: no request was sent
     ├── RerankConnectionError           the connection failed or broke
     │   └── RerankTimeoutError          no complete response within `timeout` (also a TimeoutError)
     │       └── DeadlineExceededError   the call's `deadline` is over
@@ -98,7 +99,7 @@ class RequestTooLargeError(InvalidRequestError):
 
 
 class ConfigurationError(RerankError, ValueError):
-    """A proxy, a certificate file or a custom client is configured wrong, which no retry or fallback can help."""
+    """A proxy, a certificate or a custom client is configured wrong, or a copy lacks a setting that may be secret."""
 
 
 class AuthenticationError(RerankError):
@@ -126,7 +127,10 @@ class ServerError(RerankError):
 
 
 class CircuitOpenError(RerankError):
-    """The circuit breaker is open after many failures in a row; it sends the next request in `retry_after` seconds."""
+    """The circuit breaker is open after many failures in a row, so a fallback was asked at once.
+
+    It is in `RerankResponse.fallback_errors`. The next probe is sent in `retry_after` seconds.
+    """
 
 
 class RerankConnectionError(RerankError):

@@ -15,7 +15,7 @@ from tests.hostile import HostileServer, reply
 
 pytestmark = pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
 
-PARTS = {"region": "eu-1", "resource": "r", "account": "a", "project": "p"}
+PARTS = {"region": "eu-1", "resource": "r", "account": "a", "project": "p", "model_id": "m1", "endpoint": "e1"}
 each = pytest.mark.parametrize("row", PROVIDERS.values(), ids=lambda row: row.name)
 
 

@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 import pytest
 
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.rate_settings import RATE_SETTINGS, RateSettings
-from hosted_rerank.limits.request_queue import Ticket
 from hosted_rerank.limits.retry import Quota
 
 STEP = 0.01
@@ -68,12 +68,37 @@ def growth_starts(rate: AdaptiveRate, now: float) -> float:
     return steps * STEP
 
 
-def measure_initial_window(rate: AdaptiveRate) -> float:
+def measure_initial_burst(rate: AdaptiveRate) -> float:
     return send_all(rate, 0.0)
 
 
-def measure_max_window(rate: AdaptiveRate) -> float:
-    return sum(send_all(rate, float(second)) for second in range(20))
+def fill(rate: AdaptiveRate) -> int:
+    """Sends requests one by one until the first window is full, and returns their number."""
+    return sum(send_all(rate, step / 1000) for step in range(300))
+
+
+def measure_initial_window(rate: AdaptiveRate) -> float:
+    return fill(rate)
+
+
+def measure_initial_interval(rate: AdaptiveRate) -> float:
+    send_all(rate, 0.0)
+    return rate.wait(0.0)
+
+
+def measure_window_growth(rate: AdaptiveRate) -> float:
+    """A round of 13 requests in flight for a short time lets five times as many be in flight."""
+    tickets = [send(rate, 0.0) for _ in range(13)]
+    for ticket in tickets:
+        rate.on_success(ticket, 0.01)
+    return sum(send_all(rate, 0.01 + step / 1000) for step in range(100)) / 13
+
+
+def measure_estimate_excess(rate: AdaptiveRate) -> float:
+    """A hundred requests at once are accepted before the first one is throttled."""
+    succeed(rate, 100, 0.0)
+    throttle(rate, 0.0, 1.0)
+    return rate.rate / 0.95 - 100
 
 
 def measure_burst_interval(rate: AdaptiveRate) -> float:
@@ -82,9 +107,10 @@ def measure_burst_interval(rate: AdaptiveRate) -> float:
     return 2 * rate.wait(10.0 - 1e-6)
 
 
-def measure_doubling_timeout(rate: AdaptiveRate) -> float:
-    send_all(rate, 0.0)
-    return rate.wait(0.0)
+def measure_response_timeout(rate: AdaptiveRate) -> float:
+    fill(rate)
+    sent = (RATE_SETTINGS.initial_window - RATE_SETTINGS.initial_burst) * RATE_SETTINGS.initial_interval
+    return 0.299 + rate.wait(0.299) if sent else 0.0
 
 
 def measure_measurement_window(rate: AdaptiveRate) -> float:
@@ -95,52 +121,9 @@ def measure_safety_factor(rate: AdaptiveRate) -> float:
     return learn(rate) / 100
 
 
-def measure_rate_decrease(rate: AdaptiveRate) -> float:
-    before = learn(rate)
-    throttle(rate, 100.0, 1.0)
-    return rate.rate / before
-
-
-def measure_window_decrease(rate: AdaptiveRate) -> float:
-    """A window of 31 is halved where the service is overloaded."""
-    tickets = [send(rate, 0.0) for _ in range(32)]
-    rate.on_throttled(tickets.pop(), 0.0, None)
-    for ticket in tickets:
-        rate.on_success(ticket, 0.1)
-    throttle(rate, 100.0, 1.0, overloaded=True)
-    return send_all(rate, 200.0) / len(tickets)
-
-
 def measure_initial_growth(rate: AdaptiveRate) -> float:
     learn(rate)
     return growth(rate, STEP)
-
-
-def measure_min_growth(rate: AdaptiveRate) -> float:
-    refuse(rate, 0.0)
-    return growth(rate, 100 + STEP)
-
-
-def measure_recovery_time(rate: AdaptiveRate) -> float:
-    before = learn(rate)
-    throttle(rate, 100.0, 0.0)
-    lowered = rate.rate
-    rate.wait(100 + STEP)
-    return (before - lowered) * STEP / (rate.rate - lowered)
-
-
-def measure_growth_doubling(rate: AdaptiveRate) -> float:
-    refuse(rate, 0.0)
-    steps, first = 1, growth(rate, 100 + STEP)
-    while growth(rate, 100 + (steps + 1) * STEP) < 2 * first:
-        steps += 1
-    return steps * STEP
-
-
-def measure_growth_pause(rate: AdaptiveRate) -> float:
-    """Of the two seconds of `Retry-After`, the burst after the pause makes up for one."""
-    refuse(rate, 2.0)
-    return growth_starts(rate, 102.0)
 
 
 def measure_max_growth_pause(rate: AdaptiveRate) -> float:
@@ -159,35 +142,55 @@ def measure_tolerated_share(rate: AdaptiveRate) -> float:
     return 1 - 0.95**count
 
 
-def measure_max_quota_reset(rate: AdaptiveRate) -> float:
+def measure_max_hold(rate: AdaptiveRate) -> float:
     rate.on_success(send(rate, 0.0), 0.0, Quota(0, 3600.0))
     return rate.wait(0.0)
 
 
 MEASURED: dict[str, tuple[Callable[[AdaptiveRate], float], float]] = {
-    "initial_window": (measure_initial_window, 32),
-    "max_window": (measure_max_window, 1000),
+    "estimate_excess": (measure_estimate_excess, 25.0),
+    "window_growth": (measure_window_growth, 5.0),
+    "initial_interval": (measure_initial_interval, 0.004),
+    "initial_burst": (measure_initial_burst, 4),
+    "initial_window": (measure_initial_window, 13),
     "burst_interval": (measure_burst_interval, 0.005),
-    "doubling_timeout": (measure_doubling_timeout, 0.1),
+    "response_timeout": (measure_response_timeout, 0.35),
     "measurement_window": (measure_measurement_window, 1.0),
     "safety_factor": (measure_safety_factor, 0.95),
-    "rate_decrease": (measure_rate_decrease, 0.7),
-    "window_decrease": (measure_window_decrease, 0.5),
-    "initial_growth": (measure_initial_growth, 1.5),
-    "min_growth": (measure_min_growth, 0.02),
-    "recovery_time": (measure_recovery_time, 5.0),
-    "growth_doubling": (measure_growth_doubling, 1.25),
-    "growth_pause": (measure_growth_pause, 8.0),
+    "initial_growth": (measure_initial_growth, 0.1),
     "max_growth_pause": (measure_max_growth_pause, 30.0),
     "tolerated_share": (measure_tolerated_share, 0.185),
-    "max_quota_reset": (measure_max_quota_reset, 60.0),
+    "max_hold": (measure_max_hold, 60.0),
 }
 """The effect of each setting, measured from outside, and the expected value."""
 
 
-def test_every_setting_is_measured() -> None:
-    """No setting is without a measurement."""
-    assert list(MEASURED) == [field.name for field in fields(RateSettings)]
+UNMEASURED = {
+    "burst_share",
+    "estimate_decrease",
+    "estimate_factor",
+    "estimate_weight",
+    "growth_delay",
+    "growth_doubling",
+    "growth_pause",
+    "max_growth",
+    "max_spread",
+    "max_window",
+    "max_window_growth",
+    "min_growth",
+    "rate_decrease",
+    "recovery_time",
+    "spread",
+    "typical_latency",
+    "window_decrease",
+}
+"""Settings whose effect only the simulations show, so far."""
+
+
+def test_every_setting_is_known() -> None:
+    """A new setting is measured here, or is said not to be."""
+    assert MEASURED.keys() | UNMEASURED == {field.name for field in fields(RateSettings)}
+    assert not MEASURED.keys() & UNMEASURED
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -210,13 +210,6 @@ def test_bound_on_requests_under_way(server: HostileServer, acme: Acme, rerank: 
     assert most == 3
 
 
-def test_text_that_cannot_be_sent_stops_all(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """Where there are several requests, none is sent if one could not be."""
-    with pytest.raises(InvalidRequestError, match=r"documents\[9\]"):
-        rerank(acme(batch_size=2), documents=[*NUMBERS[:9], "\ud800"])
-    assert server.requests == []
-
-
 def test_equal_documents_are_sent_once(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """Each copy gets the score, and its own place among equals."""
     server.play(ranking(0.2, 0.9))

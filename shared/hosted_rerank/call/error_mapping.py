@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hosted_rerank.call.redaction import error_code, error_id, redact_error_body
+from hosted_rerank.call.error_body import error_code, error_id
+from hosted_rerank.call.redaction import redact, redact_error_body, repeats_request
 from hosted_rerank.errors import (
     DeadlineExceededError,
     MalformedResponseError,
@@ -45,11 +46,7 @@ def error_for(
     after = f" after {attempts} attempts" if attempts > 1 else ""
     no_time = f"; the deadline of {late:g} s leaves no time for another attempt" if late is not None else ""
     if isinstance(outcome, TransportFailure):
-        reason = (
-            outcome.reason
-            if outcome.timed_out
-            else redact_error_body(outcome.reason.encode(), sensitive.texts, sensitive.secrets)
-        )
+        reason = outcome.reason if outcome.timed_out else redact(outcome.reason, sensitive.texts, sensitive.secrets)
         if outcome.timed_out:
             error = RerankTimeoutError if late is None else DeadlineExceededError
             return error(f"timeout: no response from {name} in time{after}: {reason}{no_time}", provider=name)
@@ -117,11 +114,7 @@ def request_id(response: Response, endpoint: Endpoint, sensitive: Sensitive) -> 
 
 def _shown(word: str | None, sensitive: Sensitive) -> str | None:
     """Returns a word of the server as it may be shown; `None` if it is empty, or contains a secret or a text."""
-    if (
-        not word
-        or any(secret in word for secret in sensitive.secrets)
-        or any(text in word for text in sensitive.texts if text)
-    ):
+    if not word or repeats_request(word, sensitive.texts, sensitive.secrets):
         return None
     return "".join(filter(str.isprintable, word))[:128]
 

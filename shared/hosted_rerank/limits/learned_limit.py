@@ -35,12 +35,12 @@ class LearnedLimit:
         """Raises the limit by the growth of so many seconds: slowly to the refused value, then ever faster."""
         settings = self._settings
         self._growing_for += seconds
-        if self.is_estimate:
-            self.value *= 1 + settings.initial_growth * min(seconds, 1.0)
-        elif self.value < self._refused:
+        if self.value < self._refused and not self.is_estimate:
             recovered = (self._refused - self._lowered_to) * seconds / settings.recovery_time
             self.value = min(self._refused, self.value + recovered)
-        else:
-            doublings = min(self._growing_for / settings.growth_doubling, 10.0)
-            growth = min(settings.initial_growth, settings.min_growth * 2**doublings)
-            self.value *= 1 + growth * min(seconds, 1.0)
+            return
+        start, delay = settings.min_growth, 0.0
+        if self.is_estimate:
+            start, delay = settings.initial_growth, settings.growth_delay
+        doublings = min(max(0.0, self._growing_for - delay) / settings.growth_doubling, 10.0)
+        self.value *= 1 + min(settings.max_growth, start * 2**doublings) * min(seconds, 1.0)

@@ -8,6 +8,7 @@ usual kind is one `Provider` in one of these files and one file in `tests/sample
 
 from collections.abc import Mapping
 
+from hosted_rerank._validation import quote_start
 from hosted_rerank.providers.clouds import CLOUDS
 from hosted_rerank.providers.fireworks_and_nebius import FIREWORKS_AND_NEBIUS
 from hosted_rerank.providers.hosts import HOSTS
@@ -40,7 +41,8 @@ def find_provider(provider: str | Provider) -> Provider:
         raise TypeError(f"provider must be a name or a Provider, not {type(provider).__name__}")
     if provider not in PROVIDERS:
         raise ValueError(
-            f"provider {provider!r} is unknown: pass one of {', '.join(PROVIDERS)}, or a Provider(...) for another API"
+            f"provider {quote_start(provider)} is unknown: pass one of {', '.join(PROVIDERS)}, or a Provider(...) for"
+            " another API"
         )
     return PROVIDERS[provider]
 

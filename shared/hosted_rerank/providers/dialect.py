@@ -141,7 +141,7 @@ class Dialect:
             options: Values of optional fields, by path.
 
         Raises:
-            TypeError: A text is not valid Unicode (it has a lone surrogate), or an option is not JSON.
+            TypeError: An option is not JSON.
         """
         body: dict[str, Any] = {}
         call_fields = (

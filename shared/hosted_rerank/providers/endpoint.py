@@ -2,20 +2,30 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self, TypeAlias, get_args
 from urllib.parse import urlsplit
 
-from hosted_rerank.errors import AuthenticationError, InvalidRequestError
+from hosted_rerank._text import is_blank
+from hosted_rerank.errors import AuthenticationError, ConfigurationError, InvalidRequestError
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.models import ModelFacts
+from hosted_rerank.providers.private_settings import (
+    OMITTED,
+    omit_private,
+    omit_private_query,
+    private_values,
+    words_of,
+)
 from hosted_rerank.providers.setting_checks import (
     Key,
     check_extra_body,
     check_headers,
     check_key,
     check_options,
+    first_set,
+    read_settings,
     reveal,
 )
 from hosted_rerank.providers.url import build_url, fill, is_credential, is_private_host, require_filled
@@ -25,6 +35,9 @@ from hosted_rerank.wire import LOOPBACK
 ScoreTransformChoice: TypeAlias = Literal["auto"] | ScoreTransform
 """The transform of an API's scores: "none", "sigmoid", or "auto", the sigmoid if the provider's scores are logits.
 There is no min-max scaling, because a score would then depend on the other documents."""
+
+MIN_SECRET = 4
+"""Characters of a word that is taken for a secret in a URL's path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +52,11 @@ class Endpoint:
     provider: Provider
     model: str | None = None
     api_key: Key | None = field(default=None, repr=False)
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     params: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    extra_body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra_body: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     score_transform: ScoreTransformChoice = "auto"
     instruction_in_query: bool = False
     url: str = field(init=False, repr=False)
@@ -59,6 +72,8 @@ class Endpoint:
     _own_base: bool = field(init=False, repr=False)
     """Whether the caller or the environment has named another base URL, where a key is optional."""
     _lower_headers: Mapping[str, str] = field(init=False, repr=False)
+    private: Mapping[str, Any] = field(init=False, repr=False)
+    """What may be secret, by the name that an error calls it."""
 
     def __post_init__(self) -> None:
         for name, value in (("model", self.model), ("base_url", self.base_url)):
@@ -71,7 +86,7 @@ class Endpoint:
             raise ValueError("score_transform must be 'auto', 'none' or 'sigmoid'")
         self._check_api_key()
         check_headers(self.headers)
-        settings = _read_settings(self.provider)
+        settings = read_settings(self.provider)
         options = {name: value for name, value in settings.items() if name in self.provider.dialect.options}
         params = {name: value for name, value in settings.items() if name not in options}
         params = {**self.provider.params, **params, **self.params}
@@ -82,27 +97,32 @@ class Endpoint:
         )
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "options", {**options, **self.options})
-        base_url = self.base_url if self.base_url is not None else _first_set(self.provider.base_url_env)
+        base_url = self.base_url if self.base_url is not None else first_set(self.provider.base_url_env)
         object.__setattr__(self, "url", build_url(self.provider, base_url, params, model))
         object.__setattr__(self, "url_params", params)
         object.__setattr__(self, "facts", self.provider.facts(model))
         object.__setattr__(self, "_own_base", base_url is not None)
         object.__setattr__(self, "_lower_headers", {name.lower(): value for name, value in self.headers.items()})
+        private = private_values(self.provider, self.headers, self.params, self.extra_body, self.base_url)
+        object.__setattr__(self, "private", private)
         target = urlsplit(self.url)
         object.__setattr__(self, "host", target.netloc)
         object.__setattr__(self, "is_loopback", target.hostname in LOOPBACK)
-        if self._known_key() or self._has_credentials:
-            self._check_plain_http()
+        self._check_plain_http()
 
     def _known_key(self) -> str | None:
         """Returns the key as it is now, unchecked; `None` for none."""
-        return reveal(self.api_key) if self.api_key is not None else _first_set(self.provider.api_key_env)
+        return reveal(self.api_key) if self.api_key is not None else first_set(self.provider.api_key_env)
+
+    @property
+    def _is_signed(self) -> bool:
+        """Whether the cloud's library adds its credentials to each request."""
+        return not isinstance(self.provider.auth, KeyHeader)
 
     @property
     def _has_credentials(self) -> bool:
         """Whether requests have credentials without a key: a cloud's, or those in headers or parameters."""
-        signed = not isinstance(self.provider.auth, KeyHeader)
-        return signed or any(map(is_credential, (*self.headers, *self.params)))
+        return self._is_signed or any(map(is_credential, (*self.headers, *self.params)))
 
     def _check_api_key(self) -> None:
         if self.api_key is None:
@@ -122,14 +142,15 @@ class Endpoint:
 
         Raises:
             AuthenticationError: The provider's own host needs a key and there is none, the value of the environment
-                variable is not a key, or the key would go over plain http.
+                variable is not a key, or the key or another value that may be secret would go over plain http.
+            ConfigurationError: The reranker comes from a pickle or dump that left out a value that may be secret.
         """
+        self._check_complete()
         env, key = self.provider.api_key_env, self._known_key()
         if key and self.api_key is None:
             self._check_environment_key(key)
-        if key or self._has_credentials:
-            self._check_plain_http()
-        elif env and not self._own_base and not self.is_loopback:
+        self._check_plain_http()
+        if not key and not self._has_credentials and env and not self._own_base and not self.is_loopback:
             raise AuthenticationError(
                 f"there is no API key for {self.provider.name}: pass api_key= or set {' or '.join(env)}"
                 " (a pickle or dump of a reranker does not contain the key)",
@@ -144,12 +165,24 @@ class Endpoint:
         except ValueError as problem:
             raise AuthenticationError(str(problem), provider=self.provider.name) from None
 
+    def _check_complete(self) -> None:
+        """Raises an error if a pickle or dump has left out a setting."""
+        if omitted := [name for name, value in self.private.items() if value == OMITTED]:
+            raise ConfigurationError(
+                f"{', '.join(omitted)} may be secret, so the pickle or dump that this reranker comes from left out the"
+                " value: set it again",
+                provider=self.provider.name,
+            )
+
     def _check_plain_http(self) -> None:
-        """Raises an error if a key would go over plain http to a host that is neither this machine nor private."""
+        """Raises an error if a key, or what may be secret, would go over plain http to a host that is not private."""
         target = urlsplit(self.url)
-        if target.scheme == "http" and not (self.provider.allow_http or is_private_host(target.hostname or "")):
+        if target.scheme != "http" or self.provider.allow_http or is_private_host(target.hostname or ""):
+            return
+        if self._known_key() or self._has_credentials or self.private:
+            what = next(iter(self.private), "") if not (self._known_key() or self._is_signed) else "the API key"
             raise AuthenticationError(
-                f"the API key would go to {self.host} over plain http: use https, a private host (10.0.0.1, vllm,"
+                f"{what} would go to {self.host} over plain http: use https, a private host (10.0.0.1, vllm,"
                 " vllm.default.svc, rerank.internal), or a Provider(..., allow_http=True) if you trust the network",
                 provider=self.provider.name,
             )
@@ -169,13 +202,28 @@ class Endpoint:
         target = urlsplit(self.request_url(key))
         shown = f"{target.scheme}://{target.netloc}{target.path}" if target.netloc else self.url
         for secret in self.secrets(key):
-            shown = shown.replace(secret, "***")
+            shown = shown.replace(secret, "***") if len(secret) >= MIN_SECRET else shown
         return shown
 
-    def secrets(self, key: str | None) -> list[str]:
-        """Returns the secrets of a request: the key, and the values of headers and parameters that may be secret."""
+    def credentials(self) -> list[str]:
+        """Returns the words of headers and parameters whose names say that they tell who the caller is."""
         values = [v for n, v in (*self.headers.items(), *self.params.items()) if is_credential(n)]
-        return [*([key] if key else []), *(word for value in values for word in value.split() if len(word) >= 8)]
+        return [word for value in values for word in value.split()]
+
+    def secrets(self, key: str | None) -> list[str]:
+        """Returns what an error must not show: the key, and the words of all values that may be secret."""
+        return [*([key] if key else []), *(word for value in self.private.values() for word in words_of(value))]
+
+    def without_private(self) -> Self:
+        """Returns a copy for a pickle: without the key, and with `OMITTED` for each value that may be secret."""
+        return replace(
+            self,
+            api_key=None,
+            base_url=self.base_url and omit_private_query(self.base_url, self.provider),
+            headers=omit_private("headers", self.headers, self.provider),
+            params=omit_private("params", self.params, self.provider),
+            extra_body=omit_private("extra_body", self.extra_body, self.provider),
+        )
 
     def request_headers(self, key: str | None) -> dict[str, str]:
         """Returns the headers of a request; the caller's headers replace the defaults."""
@@ -197,7 +245,7 @@ class Endpoint:
             return
         if not isinstance(instruction, str):
             raise TypeError(f"instruction must be a str or None, not {type(instruction).__name__}")
-        if not instruction.strip():
+        if is_blank(instruction):
             raise InvalidRequestError(
                 "instruction is blank: pass a text, or None for no instruction", provider=self.provider.name
             )
@@ -209,14 +257,3 @@ class Endpoint:
                 f" that takes one ({names})",
                 provider=self.provider.name,
             )
-
-
-def _first_set(names: tuple[str, ...]) -> str | None:
-    """Returns the value of the first of some environment variables that is set and not empty."""
-    return next(filter(None, map(os.environ.get, names)), None)
-
-
-def _read_settings(provider: Provider) -> dict[str, str]:
-    """Returns the settings of a provider that the environment has."""
-    values = {name: _first_set(env) for name, env in provider.settings_env.items()}
-    return {name: value for name, value in values.items() if value is not None}

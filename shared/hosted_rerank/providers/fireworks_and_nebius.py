@@ -59,6 +59,7 @@ NEBIUS = Provider(
     default_model_seen=date(2026, 11, 23),  # on its API page; public lists of its models have no reranker
     docs="https://docs.tokenfactory.nebius.com/api-reference/rerank/create-rerank",
     api_key_env=("NEBIUS_API_KEY",),
+    query_params=("ai_project_id",),
     request_id_headers=("x-request-id", "x-inference-id"),
     score_kind="unit",
 )

@@ -42,6 +42,7 @@ class Provider:
         settings_env: Environment variables for other settings, by the name of an option, a query parameter or a name in
             braces in the URL; the first one that is set is used.
         params: Default values of query parameters and of names in braces in the URL.
+        query_params: Names of other query parameters of the API whose values are no secret.
         headers: HTTP headers that the API requires.
         request_id_headers: Response headers that may hold the API's id of the request; the first one that is present is
             used.
@@ -82,6 +83,7 @@ class Provider:
     key_urls: Mapping[str, str] = field(default_factory=dict[str, str])
     settings_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     params: Mapping[str, str] = field(default_factory=dict[str, str])
+    query_params: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     request_id_headers: tuple[str, ...] = ("x-request-id",)
     usage_headers: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -107,6 +109,7 @@ class Provider:
                 raise ValueError(f"Provider: size_errors has an invalid regular expression: {problem}") from None
         tuples = {
             "api_key_env": self.api_key_env,
+            "query_params": self.query_params,
             "request_id_headers": self.request_id_headers,
             "base_url_env": self.base_url_env,
             "other_models": self.other_models,

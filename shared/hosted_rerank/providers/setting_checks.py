@@ -1,12 +1,11 @@
-"""Checks the settings of a caller before any request: key, headers, options and additional fields.
+"""The settings of a caller: those of the environment, and checks of the key, headers, options and extra fields."""
 
-A message names the setting and the remedy, and never shows a key or the value of a header.
-"""
-
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias
 
+from hosted_rerank._validation import quote_start
 from hosted_rerank.providers.dialect import OptionType
 from hosted_rerank.providers.provider import Provider
 
@@ -59,25 +58,21 @@ def check_key(key: str, source: str) -> None:
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raises a ValueError for a header that cannot be sent."""
+    """Raises `ValueError` for headers that cannot be sent, without their values."""
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"headers: {name!r} is not a valid header name")
+            raise ValueError(f"headers: {quote_start(name)} is not a valid header name")
         if name.lower() in _FRAMING_HEADERS:
             raise ValueError(f"headers: {name!r} is set by the HTTP client: leave it out")
         if not (value.isascii() and value.isprintable()) or value != value.strip():
             raise ValueError(
-                f"headers: the value of {name!r} contains a line break, a space at an end, or a character outside ASCII"
+                f"headers: the value of {quote_start(name)} contains a line break, a space at an end, or a character"
+                " outside ASCII"
             )
 
 
 def check_options(options: Mapping[str, Any], provider: Provider) -> None:
-    """Raises the error for an option that the API does not have.
-
-    Raises:
-        ValueError: It has no option of this name, or not this value.
-        TypeError: The value has the wrong type.
-    """
+    """Raises `ValueError` or `TypeError` for options that the provider does not list, or with other values."""
     known = provider.dialect.options
     for name, value in options.items():
         if name not in known:
@@ -98,7 +93,7 @@ def _check_option(name: str, value: Any, kind: OptionType) -> None:
 
 
 def check_extra_body(extra: Mapping[str, Any], provider: Provider) -> None:
-    """Raises a ValueError for additional fields that the API may refuse, or that have a parameter of their own."""
+    """Raises `ValueError` for fields that the provider may refuse, or that are set in another way."""
     dialect = provider.dialect
     if extra and not dialect.allows_extra_fields:
         raise ValueError(f"extra_body: the {provider.name} API may refuse unknown fields: use options")
@@ -107,3 +102,14 @@ def check_extra_body(extra: Mapping[str, Any], provider: Provider) -> None:
     for name in extra:
         if name in taken:
             raise ValueError(f"extra_body: {name!r} has its own parameter, or is an option: pass it there")
+
+
+def first_set(names: tuple[str, ...]) -> str | None:
+    """Returns the value of the first of some environment variables that is set and not empty."""
+    return next(filter(None, map(os.environ.get, names)), None)
+
+
+def read_settings(provider: Provider) -> dict[str, str]:
+    """Returns the settings of a provider that the environment has."""
+    values = {name: first_set(env) for name, env in provider.settings_env.items()}
+    return {name: value for name, value in values.items() if value is not None}

@@ -26,13 +26,8 @@ _PRIVATE_NETWORKS = tuple(
 
 
 def is_credential(name: str) -> bool:
-    """Returns whether a header or parameter of this name may hold a secret, so that pickles and reprs omit it."""
+    """Returns whether the name of a header or parameter says that it tells who the caller is."""
     return _CREDENTIAL.search(name) is not None
-
-
-def without_credentials(values: Mapping[str, str]) -> dict[str, str]:
-    """Returns headers or parameters without those that may hold a secret."""
-    return {name: value for name, value in values.items() if not is_credential(name)}
 
 
 def is_private_host(host: str) -> bool:
