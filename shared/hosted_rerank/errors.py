@@ -44,6 +44,7 @@ class RerankError(Exception):
     Attributes:
         status: The HTTP status, from the response; `None` if there was no response.
         provider: The provider's name; `None` if the error does not belong to one.
+        url: The URL that was asked, without its query and secrets; `None` if there was no request.
         request_id: The API's id of the failed request, from the response, for the API's support desk.
         retry_after: Seconds to wait before the next request, from the response.
         attempts: The number of HTTP requests, retries included.
@@ -75,6 +76,7 @@ class RerankError(Exception):
         self.retry_after = retry_after
         self.code = code
         self.attempts = 0
+        self.url: str | None = None
 
     def add_hint(self, hint: str) -> None:
         """Appends a hint to the message.

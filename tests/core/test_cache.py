@@ -91,7 +91,7 @@ def test_listwise_models_are_not_cached(server: HostileServer, acme: Acme, reran
     """A score that depends on the other documents is no score of a pair."""
     cache: dict[str, float] = {}
     for _ in range(2):
-        rerank(acme(cache=cache, row={"listwise_models": ("list-",)}, model="list-1"), documents=TEXTS)
+        rerank(acme(cache=cache, model="jina-reranker-v3"), documents=TEXTS)
     assert (len(server.requests), cache) == (2, {})
 
 

@@ -10,6 +10,7 @@ import pytest
 from hosted_rerank import (
     DeadlineExceededError,
     InvalidRequestError,
+    ModelFacts,
     Provider,
     RequestTooLargeError,
     Reranker,
@@ -103,7 +104,7 @@ def test_one_document_that_is_too_large(server: HostileServer, acme: Acme, reran
     assert (caught.value.status, len(server.requests)) == (413, 1)
 
 
-LISTWISE = {"listwise_models": ("list-",), "max_documents": 4}
+LISTWISE = {"models": (ModelFacts(pattern="^list-", listwise=True),), "max_documents": 4}
 
 
 def test_listwise_models_are_not_split(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

@@ -134,11 +134,11 @@ def split(sizes: RequestSizes, batch: Batch, refusal: SizeRefusal, learned: Limi
 
 def _limits(plan: Plan, learned: Limits) -> dict[SizeUnit, float]:
     """Returns all limits on the size of a request."""
-    provider = plan.endpoint.provider
+    provider, facts = plan.endpoint.provider, plan.endpoint.facts
     stated: tuple[tuple[SizeUnit, int | None], ...] = (
-        ("documents", plan.call_options.batch_size or provider.max_documents),
+        ("documents", plan.call_options.batch_size or facts.max_documents),
         ("bytes", provider.max_bytes),
-        ("tokens", provider.max_tokens),
+        ("tokens", facts.max_tokens),
     )
     limits = dict[SizeUnit, float](learned)
     for unit, limit in stated:

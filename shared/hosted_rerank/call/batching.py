@@ -63,7 +63,7 @@ class Plan:
     @property
     def listwise(self) -> bool:
         """Returns whether the model's scores are comparable only within one request."""
-        return bool(self.endpoint.model) and str(self.endpoint.model).startswith(self.endpoint.provider.listwise_models)
+        return self.endpoint.facts.listwise is True
 
     @property
     def may_split(self) -> bool:

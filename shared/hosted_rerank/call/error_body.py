@@ -15,7 +15,9 @@ _MAX_JSON = 4 << 20
 """Maximum bytes of a body that is parsed as JSON."""
 _MAX_TEXT = 20_000
 """Maximum bytes of a body that is read as text."""
-_MESSAGE_FIELDS = ("message", "error", "detail", "errors", "msg", "title", "description", "error_description")
+_MESSAGE_FIELDS = (
+    *("message", "error", "detail", "errors", "msg", "title", "description", "error_description", "reason"),
+)
 """The fields with a message, or with an object or a list that has such fields, in the order in which they are read."""
 _MARKUP = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<[^>]*>?")
 _XML_FIELD = re.compile(rf"(?is)<(?:{'|'.join(_MESSAGE_FIELDS)})\b[^>]*>([^<]+)<")
@@ -45,7 +47,11 @@ def cut(text: str, length: int) -> str:
 
 def error_code(content: bytes, status: int) -> str | None:
     """Returns the API's own code of an error, if the body has one other than the status."""
-    paths = ("error.status", "error.code", "code", "error_type", "error.type", "errors.0.code", "type")
+    paths = (
+        *("error.status", "error.code", "code", "error_type", "error.type", "errors.0.code", "type"),
+        *("error_code", "errorCode", "detail.code", "detail.error.code", "detail.error.type", "detail.type", "__type"),
+        *("error.error.code", "error.error.type", "errors.0.type", "detail.0.code", "0.error.status", "0.error.code"),
+    )
     return next((code for code in _found(content, paths) if code not in (str(status), "error")), None)
 
 

@@ -16,6 +16,7 @@ from hosted_rerank.errors import (
 )
 from hosted_rerank.limits.classification import classify, provider_error, vendor_error_type
 from hosted_rerank.providers.endpoint import Endpoint
+from hosted_rerank.providers.url import fill
 from hosted_rerank.wire import Outcome, Response, TransportFailure
 
 
@@ -127,7 +128,13 @@ def _advice(status: int, endpoint: Endpoint) -> str:
         return f"check the API key ({sources})"
     if status in (404, 410):
         which = f"model {endpoint.model!r}" if endpoint.model else "the model"
-        return f"{which} or the endpoint is not available to this key: check the id, letter case included, and base_url"
+        models = (fill(model, endpoint.url_params) for model in endpoint.provider.known_models)
+        others = [model for model in models if model != endpoint.model]
+        known = f"; {endpoint.provider.name} also has {', '.join(others)}" if others else ""
+        return (
+            f"{which} or the endpoint is not available to this key: check the id, letter case included, and base_url"
+            + known
+        )
     if status == 413:
         return "send fewer or shorter documents: set batch_size or max_document_chars"
     return ""

@@ -62,7 +62,7 @@ def encode_request(plan: Plan, batch: Batch, top_n: int | None, key: str | None,
     except TypeError:  # orjson's own error is one
         raise not_json_error(endpoint.provider.name) from None
     return Request(
-        endpoint.url,
+        endpoint.request_url(key),
         endpoint.request_headers(key),
         content,
         plan.call_options.timeout,

@@ -94,16 +94,22 @@ class Exchange:
         try:
             result = yield from self._attempts()
         except RerankError as error:
-            error.attempts, failed = self.attempts, error
+            error.attempts, failed = self.attempts, self._name_url(error)
             raise
         else:
-            failed = result.error
+            failed = result.error and self._name_url(result.error)
             return result
         finally:
             self.state.queue.drop(self.ticket)
             self._end_probe()
             if several:
                 self.observer.on_batch_end(span, self.attempts, failed)
+
+    def _name_url(self, error: RerankError) -> RerankError:
+        """Returns an error after it names the URL that was asked, which is rarely the one that `base_url` says."""
+        error.url = self.plan.endpoint.shown_url(self.key)
+        error.add_hint(f"the URL is {error.url}")
+        return error
 
     def _attempts(self) -> Generator[Step, Any, BatchResult]:
         """Yields the waits and requests until an attempt succeeds, and returns its result."""

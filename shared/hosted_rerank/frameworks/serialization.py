@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from hosted_rerank import errors
@@ -9,6 +10,7 @@ from hosted_rerank.providers import PROVIDERS, Provider, find_provider
 from hosted_rerank.providers.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
 from hosted_rerank.providers.dialect import Dialect, Prompt
 from hosted_rerank.providers.json_path import is_object
+from hosted_rerank.providers.models import ModelFacts
 from hosted_rerank.providers.private_settings import omit_private, omit_private_query
 from hosted_rerank.reranker import Reranker
 
@@ -16,6 +18,7 @@ PRIVATE_FIELDS = ("headers", "params", "extra_body", "base_url")
 """The fields in which a value may be secret."""
 
 _AUTH_CLASSES: dict[str, Any] = {kind.__name__: kind for kind in (KeyHeader, GoogleCredentials, AwsSignature, IbmToken)}
+_DATES = ("default_model_seen", "default_model_ends")
 _OPTION_TYPES = {kind.__name__: kind for kind in (str, int, float, bool, dict, list)}
 
 
@@ -51,6 +54,9 @@ def serialize_provider(provider: str | Provider) -> str | dict[str, Any]:
                 "use a class of hosted_rerank.errors"
             )
     row["errors"] = [[about, kind.__name__] for about, kind in provider.errors.items()]
+    for name in _DATES:
+        row[name] = row[name] and row[name].isoformat()
+    row["models"] = [{**asdict(facts), "read": facts.read.isoformat()} for facts in provider.models]
     return row
 
 
@@ -84,7 +90,16 @@ def _deserialize_row(dumped: dict[str, Any]) -> Provider:
     row["auth"] = _AUTH_CLASSES[auth.pop("kind")](**auth)
     row["errors"] = {about: getattr(errors, kind) for about, kind in dumped["errors"]}
     row["settings_env"] = {name: tuple(env) for name, env in dumped["settings_env"].items()}
-    return Provider(**_with_tuples(row, "api_key_env", "query_params", "request_id_headers", "listwise_models"))
+    for name in _DATES:
+        row[name] = row[name] and date.fromisoformat(row[name])
+    row["models"] = list(map(_deserialize_facts, dumped["models"]))
+    names = ("api_key_env", "base_url_env", "query_params", "request_id_headers", "other_models", "models")
+    return Provider(**_with_tuples(row, *names))
+
+
+def _deserialize_facts(dumped: dict[str, Any]) -> ModelFacts:
+    facts: dict[str, Any] = {**dumped, "read": date.fromisoformat(dumped["read"])}
+    return ModelFacts(**_with_tuples(facts, "providers"))
 
 
 def _with_tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:

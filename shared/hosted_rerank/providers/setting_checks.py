@@ -1,8 +1,9 @@
-"""Checks of the headers, the options and the extra fields of a caller."""
+"""The settings of a caller: those of the environment, and checks of the key, headers, options and extra fields."""
 
+import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 from hosted_rerank._validation import quote_start
 from hosted_rerank.providers.dialect import OptionType
@@ -10,6 +11,50 @@ from hosted_rerank.providers.provider import Provider
 
 _FRAMING_HEADERS = ("content-length", "transfer-encoding")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class Secret(Protocol):
+    """A string that its repr hides, such as pydantic's `SecretStr`."""
+
+    def get_secret_value(self) -> str: ...
+
+
+Key: TypeAlias = str | Secret
+
+
+def reveal(key: Key) -> str:
+    """Returns the text of a key.
+
+    Raises:
+        TypeError: It is neither a str nor a `Secret`.
+    """
+    if isinstance(key, str):
+        return key
+    # isinstance with a protocol takes longer than encoding ten documents
+    get = getattr(key, "get_secret_value", None)
+    revealed = get() if get is not None else None
+    if not isinstance(revealed, str):
+        raise TypeError(f"api_key must be a str or a SecretStr, not {type(key).__name__}")
+    return revealed
+
+
+def check_key(key: str, source: str) -> None:
+    """Raises the error for a text that is no key.
+
+    Args:
+        key: The text.
+        source: The parameter or the environment variable that it comes from.
+
+    Raises:
+        ValueError: It is empty, or has a character that no key has.
+    """
+    if not key:
+        raise ValueError(f"{source} is empty: leave it out to read the key from the environment, or to send none")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ValueError(
+            f"{source} contains a space, a line break or another character that no key has: remove it"
+            " (the usual cause is the line break at the end of a file)"
+        )
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -57,3 +102,14 @@ def check_extra_body(extra: Mapping[str, Any], provider: Provider) -> None:
     for name in extra:
         if name in taken:
             raise ValueError(f"extra_body: {name!r} has its own parameter, or is an option: pass it there")
+
+
+def first_set(names: tuple[str, ...]) -> str | None:
+    """Returns the value of the first of some environment variables that is set and not empty."""
+    return next(filter(None, map(os.environ.get, names)), None)
+
+
+def read_settings(provider: Provider) -> dict[str, str]:
+    """Returns the settings of a provider that the environment has."""
+    values = {name: first_set(env) for name, env in provider.settings_env.items()}
+    return {name: value for name, value in values.items() if value is not None}
