@@ -12,6 +12,7 @@ from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.rate_settings import RATE_SETTINGS, RateSettings
 from hosted_rerank.limits.retry import Quota
 
+
 def send(rate: AdaptiveRate, now: float) -> Ticket:
     ticket = Ticket()
     ticket.sent = now

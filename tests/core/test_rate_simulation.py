@@ -56,7 +56,9 @@ def share_ratio(burst: float, begins: float, seed: int) -> float:
 
 def test_two_processes_share_a_limit() -> None:
     """Two processes with one key get similar shares: within 1.5 times in most runs, and never starved."""
-    ratios = sorted(share_ratio(burst, begins, seed) for burst in (5, 10, 20) for begins in (0, 2, 5) for seed in (1, 2))
+    ratios = sorted(
+        share_ratio(burst, begins, seed) for burst in (5, 10, 20) for begins in (0, 2, 5) for seed in (1, 2)
+    )
     assert ratios[len(ratios) * 3 // 4] <= 1.5
     assert ratios[-1] <= 2.5
 

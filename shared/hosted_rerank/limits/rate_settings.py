@@ -38,7 +38,7 @@ class RateSettings:
     pause_burst: float = 0.1
     """Seconds of requests that may be sent together after a hold; chosen by simulation."""
     growth: float = 3.0
-    """Growth per second, one second after the last decrease; it rises in proportion to the time. Chosen by simulation."""
+    """Growth per second, one second after the last decrease; it rises with the time. Chosen by simulation."""
     small_limit: float = 6.0
     """The limit below which the growth is less, by the square of the share; chosen by simulation."""
     large_limit: float = 50.0
