@@ -3,14 +3,15 @@
     RerankError                         every error below; a server or a network causes no other exception
     ├── InvalidRequestError             invalid before sending, or 400, 405, 415, 422 (also a ValueError)
     │   └── RequestTooLargeError        413, or a 400 or 422 that says so
-    ├── ConfigurationError              a wrong proxy, certificate file or custom client (also a ValueError)
+    ├── ConfigurationError              a wrong proxy, certificate file or custom client, or a copy
+    │                                   that lacks a setting which may be secret (also a ValueError)
     ├── AuthenticationError             no key, or 401, 498
     ├── PaymentRequiredError            402: the account has no credit or is suspended
     ├── PermissionDeniedError           403
     ├── NotFoundError                   404, 410, 3xx: the model or endpoint does not exist for this key
     ├── RateLimitError                  429
     ├── ServerError                     5xx, and 408, 409, 425, 499
-    ├── CircuitOpenError                the circuit breaker is open after many failures: no request was sent
+    ├── CircuitOpenError                the circuit breaker is open, and a fallback was asked: no request was sent
     ├── RerankConnectionError           the connection failed or broke
     │   └── RerankTimeoutError          no complete response within `timeout` (also a TimeoutError)
     │       └── DeadlineExceededError   the call's `deadline` is over
@@ -43,6 +44,7 @@ class RerankError(Exception):
     Attributes:
         status: The HTTP status, from the response; `None` if there was no response.
         provider: The provider's name; `None` if the error does not belong to one.
+        url: The URL that was asked, without its query and secrets; `None` if there was no request.
         request_id: The API's id of the failed request, from the response, for the API's support desk.
         retry_after: Seconds to wait before the next request, from the response.
         attempts: The number of HTTP requests, retries included.
@@ -74,6 +76,7 @@ class RerankError(Exception):
         self.retry_after = retry_after
         self.code = code
         self.attempts = 0
+        self.url: str | None = None
 
     def add_hint(self, hint: str) -> None:
         """Appends a hint to the message.
@@ -96,7 +99,7 @@ class RequestTooLargeError(InvalidRequestError):
 
 
 class ConfigurationError(RerankError, ValueError):
-    """A proxy, a certificate file or a custom client is configured wrong, which no retry or fallback can help."""
+    """A proxy, a certificate or a custom client is configured wrong, or a copy lacks a setting that may be secret."""
 
 
 class AuthenticationError(RerankError):
@@ -124,7 +127,10 @@ class ServerError(RerankError):
 
 
 class CircuitOpenError(RerankError):
-    """The circuit breaker is open after many failures in a row; it sends the next request in `retry_after` seconds."""
+    """The circuit breaker is open after many failures in a row, so a fallback was asked at once.
+
+    It is in `RerankResponse.fallback_errors`. The next probe is sent in `retry_after` seconds.
+    """
 
 
 class RerankConnectionError(RerankError):

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from hosted_rerank import Provider, RequestTooLargeError
+from hosted_rerank import ModelFacts, Provider, RequestTooLargeError
 from hosted_rerank.bulk import RerankBatch
 from tests.conftest import Acme, Rerank
 from tests.hostile import Act, HostileServer, Peer, ranking, reply
@@ -147,7 +147,7 @@ def test_batch_size_that_is_too_large(server: HostileServer, acme: Acme, rerank:
 
 def test_listwise_models_are_sent_whole(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
     """What was learned from calls with `batch_size` does not keep a listwise model from being asked."""
-    model, row = f"list-{way}-sizes", {"listwise_models": ("list-",)}
+    model, row = f"list-{way}-sizes", {"models": (ModelFacts(pattern="^list-", listwise=True),)}
     server.play(behind_nginx(400))
     with pytest.warns(UserWarning, match="listwise"):
         rerank(acme(row=row, model=model, batch_size=98), documents=SHORT)
