@@ -39,7 +39,7 @@ class Reranker(ContextManagerMixin):
         provider: A name in `PROVIDERS` ("fireworks", "cohere", "vllm", "local", ...), or a `Provider` for another API.
         model: The model's id, sent unchanged; `None` for the provider's default.
         api_key: The key, a str or pydantic's `SecretStr`; `None` to read the environment at each call.
-        base_url: Another URL, a base (`/v1`) or endpoint (`/v1/reranking`); a key is optional. Else `CO_API_URL` etc.
+        base_url: Another URL, a base (`/v1`) or an endpoint (`/v1/reranking`); a key is optional. Else `CO_API_URL`...
         instruction: What "relevant" means, for models that take an instruction (Fireworks calls it `task`).
         instruction_in_query: Whether to put the instruction before the query if the API has no field for it.
         score_transform: "auto" applies the sigmoid to scores that are logits, "none" returns the API's scores,

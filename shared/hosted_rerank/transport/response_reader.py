@@ -82,5 +82,5 @@ def _is_out_of_descriptors(error: BaseException | None) -> bool:
         return False
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return True
-    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    members: tuple[BaseException, ...] = error.exceptions if isinstance(error, BaseExceptionGroup) else ()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - of any type
     return any(_is_out_of_descriptors(each) for each in (error.__cause__ or error.__context__, *members))
