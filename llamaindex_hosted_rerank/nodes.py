@@ -52,18 +52,16 @@ def ranked_nodes(
         keep_retrieval_score: Whether the metadata of a copy keeps the old score.
 
     Returns:
-        A new `NodeWithScore` for each result, with the score of the reranker. If an outage left a node unscored, it
-        keeps its old score, and the metadata of a copy names the error.
+        A new `NodeWithScore` for each result, with the score of the reranker. If an outage left a node unscored, its
+        score is `None`, and the metadata of a copy names the error.
     """
     reordered: list[NodeWithScore] = []
     for result in response.results:
         old = nodes[result.index]
-        if result.error is not None:
-            node = with_hidden_metadata(old.node, {PASSTHROUGH_KEY: result.error})
-            reordered.append(NodeWithScore(node=node, score=old.score))
-            continue
         node = old.node
-        if PASSTHROUGH_KEY in node.metadata:  # from an earlier reranker
+        if result.error is not None:
+            node = with_hidden_metadata(node, {PASSTHROUGH_KEY: result.error})
+        elif PASSTHROUGH_KEY in node.metadata:  # from an earlier reranker
             node = node.model_copy(
                 update={"metadata": {k: v for k, v in node.metadata.items() if k != PASSTHROUGH_KEY}}
             )

@@ -11,7 +11,7 @@
     ├── NotFoundError                   404, 410, 3xx: the model or endpoint does not exist for this key
     ├── RateLimitError                  429
     ├── ServerError                     5xx, and 408, 409, 425, 499
-    ├── CircuitOpenError                the circuit breaker is open after many failures: no request was sent
+    ├── CircuitOpenError                the circuit breaker is open, and a fallback was asked: no request was sent
     ├── RerankConnectionError           the connection failed or broke
     │   └── RerankTimeoutError          no complete response within `timeout` (also a TimeoutError)
     │       └── DeadlineExceededError   the call's `deadline` is over
@@ -125,7 +125,10 @@ class ServerError(RerankError):
 
 
 class CircuitOpenError(RerankError):
-    """The circuit breaker is open after many failures in a row; it sends the next request in `retry_after` seconds."""
+    """The circuit breaker is open after many failures in a row, so a fallback was asked at once.
+
+    It is in `RerankResponse.fallback_errors`. The next probe is sent in `retry_after` seconds.
+    """
 
 
 class RerankConnectionError(RerankError):

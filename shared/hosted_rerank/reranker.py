@@ -45,9 +45,9 @@ class Reranker(ContextManagerMixin):
             "sigmoid" applies it to all scores. `RerankResponse.score_transform` is the transform that was applied.
         timeout: httpx' timeout: seconds for connecting, for each read and for each write of an attempt.
         deadline: Seconds, a hard bound on a whole call with its retries, waits and fallbacks, also on a blocking call
-            and for a custom client; `None` for no bound.
+            and for a custom client; `None` for no bound. Fallbacks share it.
         max_retries: Attempts after the first, after no response or a status of 408, 409, 425, 429, 500, 502 to 504, 520
-            to 524, or 529.
+            to 524, or 529. Without a fallback, a refusal by a rate limit costs none for a minute; 0 means one attempt.
         batch_size: The largest number of documents in a request, whatever the process learned; `None` for the
             provider's `max_documents` and what the API accepts. More documents are sent in several requests at once.
         max_concurrency: The largest number of requests in flight to the same model of the same host with the same key.
@@ -59,8 +59,8 @@ class Reranker(ContextManagerMixin):
         on_error: "raise", or "passthrough" to return the documents that an outage affects, or that are too long for a
             request, last, unscored and with the name of the error; an invalid request, a refused key and a cancellation
             always raise.
-        fallbacks: The rerankers to call in turn during an outage: `Reranker`s, or providers by name or as `Provider`,
-            which get this reranker's timeout, retries, rate limiter, clients, and harmless headers.
+        fallbacks: The rerankers to call in turn in an outage or a long wait: `Reranker`s, or providers by name or as
+            `Provider`, which get this reranker's timeout, retries, rate limiter, clients, and harmless headers.
         rate_limiter: LangChain's `BaseRateLimiter` or a similar object, acquired once for each request, in addition to
             the rate that the reranker learns from the API's responses.
         headers: Additional HTTP headers; they replace default headers of the same name.

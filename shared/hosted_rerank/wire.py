@@ -84,6 +84,8 @@ class TransportFailure:
     """Whether another attempt may succeed."""
     no_descriptors: bool = False
     """Whether the process has too many open files to connect, which says nothing about the service."""
+    unsent: bool = False
+    """Whether it was not sent for want of credentials, which says nothing about the service."""
 
 
 Outcome: TypeAlias = Response | TransportFailure

@@ -10,25 +10,20 @@ from typing import Any
 import pytest
 
 from hosted_rerank import (
-    CircuitOpenError,
     DeadlineExceededError,
-    InvalidRequestError,
     RateLimitError,
     Reranker,
     RerankError,
     RerankResponse,
-    ServerError,
 )
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
-from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
-from hosted_rerank.limits.endpoint_state import EndpointRegistry, EndpointState
 from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.rate_settings import RATE_SETTINGS
 from hosted_rerank.limits.request_queue import ABANDONED_CHECK_INTERVAL, RequestQueue
 from hosted_rerank.limits.retry import Quota, quota
-from tests.bounded import ends_within, patience, within
+from tests.bounded import ends_within, within
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
-from tests.hostile import Act, HostileServer, Peer, ranking, reply, silence
+from tests.hostile import Act, HostileServer, Peer, ranking, reply
 
 
 def go(queue: RequestQueue, now: float, limit: float = math.inf) -> Ticket:
@@ -337,52 +332,6 @@ def test_quota_is_not_overdrawn() -> None:
     assert queue.admit(third, 0.6) == 0
 
 
-def test_circuit_opens_tries_and_closes() -> None:
-    """Failures in a row open the circuit; one request tries; its failure doubles the pause, its success ends it."""
-    breaker = CircuitBreaker()
-    for number in range(BREAKER_SETTINGS.failures):
-        assert breaker.open_for(0.0) == 0
-        assert breaker.record_failure(0.0, 0.0, "status 500") is (number == BREAKER_SETTINGS.failures - 1)
-    assert breaker.open_for(1.0) == pytest.approx(4.0)
-    assert breaker.open_for(5.0) == 0
-    breaker.start_probe(5.0, 1.0)
-    assert breaker.open_for(5.0) == pytest.approx(1.0)
-    assert breaker.record_failure(5.5, 0.0, "status 500")  # sent before it opened: nothing new
-    assert breaker.record_failure(5.5, 5.0, "status 500")
-    assert breaker.open_for(6.0) == pytest.approx(9.5)
-    assert breaker.open_for(16.0) == 0
-    breaker.start_probe(16.0, 1.0)
-    breaker.record_response()
-    assert breaker.open_for(16.0) == 0
-
-
-def test_try_that_is_answered_or_given_up() -> None:
-    """A try that finds a wrong request has found the service well; one that finds nothing leaves it to the next."""
-    breaker = CircuitBreaker()
-    for _ in range(BREAKER_SETTINGS.failures):
-        breaker.record_failure(0.0, 0.0, "status 500")
-    assert breaker.start_probe(5.0, 30.0)
-    assert breaker.open_for(6.0) == pytest.approx(29.0)
-    breaker.cancel_probe(6.0)
-    assert breaker.open_for(6.0) == 0
-    assert breaker.start_probe(6.0, 30.0)
-    breaker.record_response()
-    assert breaker.open_for(6.0) == 0
-    assert not breaker.start_probe(6.0, 30.0)
-    assert not breaker.record_failure(7.0, 6.0, "status 500")
-
-
-def test_retries_are_a_share_of_requests() -> None:
-    """An outage takes the reserve, then a fifth of the requests; with time the reserve comes back."""
-    budget = RetryBudget()
-    tries = [budget.withdraw(0.0) for _ in range(20)]
-    assert tries.count(True) == 10
-    for _ in range(50):
-        budget.deposit()
-    assert [budget.withdraw(0.0) for _ in range(20)].count(True) == 10
-    assert [budget.withdraw(100.0) for _ in range(20)].count(True) == 10
-
-
 def bucket(rate: float, burst: int) -> Act:
     """An act that takes `rate` requests a second and refuses the others with 429 and `Retry-After`."""
     limit, lock = Bucket(rate, burst), threading.Lock()
@@ -469,94 +418,12 @@ def test_quota_of_an_answer_is_waited_for(server: HostileServer, acme: Acme, rer
     assert len(server.requests) == 2
 
 
-def test_long_wait_is_left_to_the_caller(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """A wait of an hour is the error of one call; a call with less than a minute is told so without a request."""
-    server.play(reply(429, "", retry_after="3600"), ranking())
-    with pytest.raises(RateLimitError) as caught:
-        rerank(acme())
-    assert caught.value.retry_after == pytest.approx(3600, abs=10)
-    with ends_within(2), pytest.raises(DeadlineExceededError):
-        rerank(acme(deadline=6.0))
-    assert len(server.requests) == 1
-
-
 def test_other_accounts_are_not_held(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A limit is an account's: another key goes on."""
     server.play(reply(429, "", retry_after="30"), ranking())
     with pytest.raises(RateLimitError):
         rerank(acme(max_retries=0))
     assert len(rerank(acme(api_key="sk-another-1234")).results) == 3
-
-
-def test_circuit(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
-    """An outage opens the circuit, so that calls fail at once and say so, until it is tried again and works."""
-    server.play(reply(500, ""))
-    reranker = acme(api_key=f"sk-circuit-{way}")
-    for _ in range(BREAKER_SETTINGS.failures):
-        with pytest.raises(ServerError):
-            rerank(reranker)
-    with pytest.raises(CircuitOpenError, match="10 requests in a row failed") as caught:
-        rerank(reranker)
-    assert len(server.requests) == BREAKER_SETTINGS.failures
-    assert caught.value.retry_after is not None
-    assert 0 < caught.value.retry_after <= 5
-    assert caught.value.provider == "acme"
-
-
-def test_circuit_closes(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
-    """When its pause is over one call tries, and when that works all may."""
-    server.play(*[reply(500, "")] * BREAKER_SETTINGS.failures, ranking())
-    reranker = acme(api_key=f"sk-closes-{way}")
-    for _ in range(BREAKER_SETTINGS.failures):
-        with pytest.raises(ServerError):
-            rerank(reranker)
-    with pytest.raises(CircuitOpenError) as caught:
-        rerank(reranker)
-    time.sleep((caught.value.retry_after or 0.0) + 0.05)
-    for _ in range(3):
-        assert len(rerank(reranker).results) == 3
-
-
-def quick(reranker: Reranker) -> Reranker:
-    """A reranker whose circuit breaker lets a probe through after a moment."""
-    settings = BreakerSettings(pause_initial=0.1)
-    reranker._endpoints = EndpointRegistry(lambda: EndpointState(breaker_settings=settings))
-    return reranker
-
-
-def test_try_that_is_a_wrong_request(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
-    """A service that finds a request wrong is there: the circuit closes."""
-    server.play(*[reply(500, "")] * BREAKER_SETTINGS.failures, reply(400, ""), ranking())
-    reranker = quick(acme(api_key=f"sk-wrong-{way}", timeout=30.0))
-    for _ in range(BREAKER_SETTINGS.failures):
-        with pytest.raises(ServerError):
-            rerank(reranker)
-    time.sleep(0.15)
-    with pytest.raises(InvalidRequestError):
-        rerank(reranker)
-    assert len(rerank(reranker).results) == 3
-
-
-async def test_try_that_is_cancelled(server: HostileServer, acme: Acme) -> None:
-    """When the call that tries is cancelled, the next one may try at once."""
-    server.play(*[reply(500, "")] * BREAKER_SETTINGS.failures, silence(), ranking())
-    reranker = quick(acme(api_key="sk-cancelled", timeout=30.0))
-    async with asyncio.timeout(patience(10.0)):
-        for _ in range(BREAKER_SETTINGS.failures):
-            with pytest.raises(ServerError):
-                await reranker.arerank(QUERY, DOCUMENTS)
-        await asyncio.sleep(0.15)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(reranker.arerank(QUERY, DOCUMENTS), 0.2)
-        assert len((await reranker.arerank(QUERY, DOCUMENTS)).results) == 3
-
-
-def test_outage_is_not_tripled(server: HostileServer, acme: Acme, way: str) -> None:
-    """In an outage the retries are a share of the calls, and then there are none."""
-    server.play(reply(500, "", retry_after_ms="1"))
-    came = many(acme(max_retries=2, api_key=f"sk-outage-{way}"), 60, way)
-    assert not [answer for answer in came if isinstance(answer, RerankResponse)]
-    assert len(server.requests) <= 60 + 10 + 60 * 0.2
 
 
 class Limiter:
@@ -592,73 +459,4 @@ def test_rate_limiter_and_deadline(server: HostileServer, acme: Acme, rerank: Re
     """A limiter that does not let go does not outlast the deadline."""
     with pytest.raises(DeadlineExceededError):
         rerank(acme(rate_limiter=Limiter(lets=False), deadline=0.3))
-    assert server.requests == []
-
-
-@pytest.fixture
-def spare() -> Any:
-    """Another server."""
-    with HostileServer() as server:
-        yield server
-
-
-def test_fallback_answers(server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """When one is out the next is asked, and the answer says who answered and what happened before."""
-    server.play(reply(503, ""))
-    second = acme(row={"name": "spare", "url": f"{spare.url}/rerank"})
-    response = rerank(acme(fallbacks=[second]))
-    assert response.provider == "spare"
-    assert [type(error) for error in response.fallback_errors] == [ServerError]
-    assert (len(server.requests), len(spare.requests)) == (1, 1)
-
-
-def test_scores_of_two_models_do_not_mix(
-    server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank
-) -> None:
-    """When one part fails, all of the call goes to the fallback."""
-    server.play(ranking(0.1, 0.2), reply(500, ""))
-    second = acme(row={"name": "spare", "url": f"{spare.url}/rerank"})
-    response = rerank(acme(fallbacks=[second], batch_size=2, max_concurrency=1), documents=["a", "b", "c", "d"])
-    assert len(spare.requests[0].body["documents"]) == 4
-    assert (response.provider, len(response.results), response.attempts) == ("spare", 4, 1)
-
-
-@pytest.mark.parametrize("status", [400, 401, 403])
-def test_fallback_is_for_outages(
-    server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank, status: int
-) -> None:
-    """A wrong request and a wrong key are no outage."""
-    server.play(reply(status, ""))
-    with pytest.raises(RerankError) as caught:
-        rerank(acme(fallbacks=[acme(row={"name": "spare", "url": f"{spare.url}/rerank"})]))
-    assert caught.value.status == status
-    assert spare.requests == []
-
-
-def test_fallbacks_that_fail_too(server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """The last failure is raised, with those before it as its cause; or passed through, if that is asked for."""
-    server.play(reply(503, ""))
-    spare.play(reply(402, ""))
-    second = acme(row={"name": "spare", "url": f"{spare.url}/rerank"})
-    with pytest.raises(RerankError) as caught:
-        rerank(acme(fallbacks=[second]))
-    assert caught.value.provider == "spare"
-    assert isinstance(caught.value.__cause__, ServerError)
-    response = rerank(acme(fallbacks=[second], on_error="passthrough"))
-    assert [result.index for result in response.results] == [0, 1, 2]
-    assert {result.error for result in response.results} == {"PaymentRequiredError"}
-
-
-def test_deadline_is_for_fallbacks_too(server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """No fallback is asked when the time is over."""
-    server.play(reply(500, ""), *[ranking(after=10)] * 9)
-    spare.play(ranking(after=10))
-    with ends_within(3), pytest.raises(DeadlineExceededError):
-        rerank(acme(deadline=0.4, fallbacks=[acme(row={"name": "spare", "url": f"{spare.url}/rerank"})]))
-
-
-def test_instruction_that_a_fallback_cannot_take(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """An instruction that would be lost at a fallback is refused before anybody is asked."""
-    with pytest.raises(InvalidRequestError, match="jina"):
-        rerank(acme(fallbacks=["jina"]), instruction="Animals only.")
     assert server.requests == []

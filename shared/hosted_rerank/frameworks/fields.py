@@ -92,10 +92,17 @@ class RerankFields(BaseModel):
     )
     timeout: float = Field(default=30.0, description="Seconds for one attempt.")
     deadline: float | None = Field(
-        default=None, description="Seconds for a whole call, including retries and waits; `None` sets no limit."
+        default=None,
+        description=(
+            "Seconds for a whole call with its retries, waits and fallbacks, which share it; `None` sets no limit."
+        ),
     )
     max_retries: int = Field(
-        default=2, description="The number of attempts after the first one, for errors that are temporary."
+        default=2,
+        description=(
+            "The number of attempts after the first one, for errors that are temporary. Without a fallback, a refusal "
+            "by a rate limit costs none of them for a minute; 0 means a single attempt."
+        ),
     )
     batch_size: int | None = Field(
         default=None,
@@ -122,7 +129,7 @@ class RerankFields(BaseModel):
         default="raise",
         description=(
             'The reaction to an outage of the API. "raise" raises the error. "passthrough" logs it and returns '
-            "the affected documents without new scores, in input order after the scored ones, at most `top_n` in "
+            "the affected documents without scores, in input order after the scored ones, at most `top_n` in "
             "all; their metadata names the error under `rerank_error`. A wrong request, a 401, a 403 and a "
             "cancellation always raise."
         ),

@@ -63,7 +63,7 @@ class SigningTransport(TransportWrapper):
                 signed = await asyncio.to_thread(self._sign, request)
         except TimeoutError:
             reason = f"the cloud's library found no credentials within {request.timeout:g} s"
-            signed = TransportFailure(reason, time.monotonic(), timed_out=True)
+            signed = TransportFailure(reason, time.monotonic(), timed_out=True, unsent=True)
         if isinstance(signed, TransportFailure):
             return signed
         return _redact(await self._inner.asend(signed), request, signed)
@@ -78,7 +78,7 @@ class SigningTransport(TransportWrapper):
         except AuthenticationError as error:
             raise AuthenticationError(str(error), provider=self._provider_name) from None
         except Unreachable as problem:
-            return TransportFailure(str(problem), time.monotonic())
+            return TransportFailure(str(problem), time.monotonic(), unsent=True)
         remaining = request.timeout - (time.monotonic() - started)
         return replace(request, headers={**request.headers, **headers}, timeout=max(0.001, remaining))
 
