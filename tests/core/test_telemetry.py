@@ -53,6 +53,13 @@ def points(readings: InMemoryMetricReader) -> dict[str, list[Any]]:
     }
 
 
+def test_span_with_the_model_of_a_call(acme: Acme, rerank: Rerank, spans: InMemorySpanExporter) -> None:
+    """The span names the model that the call asks for."""
+    rerank(acme(model="m-1"), model="m-2")
+    (span,) = spans.get_finished_spans()
+    assert (span.name, (span.attributes or {})["gen_ai.request.model"]) == ("rerank m-2", "m-2")
+
+
 def test_span(server: HostileServer, acme: Acme, rerank: Rerank, spans: InMemorySpanExporter) -> None:
     """One client span for a rerank, below the caller's, under the conventions' names; usage and model are on it."""
     answer = ranked(0.25, 0.75, 0.5, usage={"prompt_tokens": 40, "total_tokens": 42}, model="as-served")
