@@ -11,9 +11,10 @@ from langchain_core.callbacks import AsyncCallbackManager, CallbackManager, Call
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import RetrieverLike
 from langchain_core.runnables import RunnableConfig, RunnableSerializable, ensure_config
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field
 
 from hosted_rerank import RerankResponse
+from hosted_rerank.frameworks.fields import ApiKey
 from hosted_rerank.frameworks.overrides import Overrides, arerank_texts, rerank_texts
 from hosted_rerank.frameworks.serialization import serialize_provider, serialize_without_secrets
 from hosted_rerank.frameworks.settings import RerankSettings
@@ -63,7 +64,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
 
     model_config = ConfigDict(extra="forbid")  # the base class of LangChain ignores unknown fields
 
-    api_key: SecretStr | None = Field(
+    api_key: ApiKey = Field(
         default=None,
         repr=False,
         description="The API key; `None` reads the provider's environment variable, which a dump names, at each call.",

@@ -13,7 +13,7 @@ from hosted_rerank.call.score_cache import Cache, check_cache
 from hosted_rerank.limits.endpoint_state import ENDPOINTS
 from hosted_rerank.limits.retry import RetryPolicy
 from hosted_rerank.observability import observer_for
-from hosted_rerank.providers import Provider, find_provider
+from hosted_rerank.providers import Provider, ProviderName, find_provider
 from hosted_rerank.providers.endpoint import Endpoint, Key, ScoreTransformChoice
 from hosted_rerank.providers.url import without_credentials
 from hosted_rerank.response import RerankResponse
@@ -78,7 +78,7 @@ class Reranker(ConnectedEndpoint):
 
     def __init__(
         self,
-        provider: str | Provider = "fireworks",
+        provider: ProviderName | str | Provider = "fireworks",
         model: str | None = None,
         *,
         api_key: Key | None = None,
@@ -95,7 +95,7 @@ class Reranker(ConnectedEndpoint):
         dedupe: bool = True,
         cache: Cache | None = None,
         on_error: Literal["raise", "passthrough"] = "raise",
-        fallbacks: Sequence["str | Provider | Reranker"] = (),
+        fallbacks: Sequence["ProviderName | str | Provider | Reranker"] = (),
         rate_limiter: RateLimiter | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,

@@ -1,22 +1,49 @@
 """The pydantic fields that `HostedRerank` has in both frameworks."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    WithJsonSchema,
+)
 
 from hosted_rerank.call.call_options import MAX_CONCURRENCY
+from hosted_rerank.frameworks.numbers import Count, Integer, Number
 from hosted_rerank.frameworks.serialization import (
     deserialize_provider,
     serialize_fallbacks,
     serialize_provider,
     serialize_without_secrets,
 )
-from hosted_rerank.providers import Provider
+from hosted_rerank.providers import Provider, ProviderName
 from hosted_rerank.providers.endpoint import ScoreTransformChoice
 from hosted_rerank.reranker import Reranker
 
-Fallback = Annotated[str | Provider | Reranker, BeforeValidator(deserialize_provider)]
-ProviderField = Annotated[str | Provider, BeforeValidator(deserialize_provider), PlainSerializer(serialize_provider)]
+
+def _hide(key: SecretStr | str | None) -> SecretStr | None:
+    """Returns a key as a `SecretStr`, which does not show itself."""
+    return SecretStr(key) if isinstance(key, str) else key
+
+
+_JSON_SCHEMA = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})
+"""A provider as `serialize_provider` writes it."""
+
+ApiKey: TypeAlias = Annotated[SecretStr | str | None, AfterValidator(_hide)]
+Fallback: TypeAlias = Annotated[
+    ProviderName | str | Provider | Reranker, BeforeValidator(deserialize_provider), _JSON_SCHEMA
+]
+ProviderField: TypeAlias = Annotated[
+    ProviderName | str | Provider,
+    BeforeValidator(deserialize_provider),
+    PlainSerializer(serialize_provider),
+    _JSON_SCHEMA,
+]
 
 
 class RerankFields(BaseModel):
@@ -32,15 +59,17 @@ class RerankFields(BaseModel):
 
     provider: ProviderField = Field(
         default="fireworks",
+        kw_only=False,  # by position too, as in `Reranker`; for type checkers
         description=(
             'The API: a name ("fireworks", "cohere", "vllm", "local", ...) or a custom `hosted_rerank.Provider`.'
         ),
     )
     model: str | None = Field(
         default=None,
+        kw_only=False,
         description="The id of the model, sent unchanged; `None` selects the default model of the provider.",
     )
-    api_key: SecretStr | None = Field(
+    api_key: ApiKey = Field(
         default=None,
         exclude=True,
         repr=False,
@@ -55,10 +84,10 @@ class RerankFields(BaseModel):
             "Another URL of the same API, with or without the path of the endpoint. The key is optional there."
         ),
     )
-    top_n: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+    top_n: Count | None = Field(
         default=3, description="The largest number of documents to return, at least 1; `None` returns all."
     )
-    score_threshold: Annotated[float, Field(allow_inf_nan=False, strict=True)] | None = Field(
+    score_threshold: Number | None = Field(
         default=None,
         description=(
             "The lowest relevance score to return. A threshold also drops blank documents, which have no score."
@@ -79,22 +108,22 @@ class RerankFields(BaseModel):
             "scores."
         ),
     )
-    timeout: float = Field(default=30.0, description="Seconds for one attempt.")
-    deadline: float | None = Field(
+    timeout: Number = Field(default=30.0, description="Seconds for one attempt.")
+    deadline: Number | None = Field(
         default=None, description="Seconds for a whole call, including retries and waits; `None` sets no limit."
     )
-    max_retries: int = Field(
+    max_retries: Integer = Field(
         default=2, description="The number of attempts after the first one, for errors that are temporary."
     )
-    batch_size: int | None = Field(
+    batch_size: Integer | None = Field(
         default=None,
         description="The largest number of documents in one request; `None` uses the limit of the provider.",
     )
-    max_concurrency: int = Field(
+    max_concurrency: Integer = Field(
         default=MAX_CONCURRENCY,
         description="The largest number of concurrent requests with the same host, model and key.",
     )
-    max_document_chars: int | None = Field(
+    max_document_chars: Integer | None = Field(
         default=None, description="The number of characters of a document to send; `None` sends all."
     )
     dedupe: bool = Field(default=True, description="Whether documents with equal text are sent only once.")
