@@ -1,7 +1,7 @@
 """The results of a rerank as LangChain documents, and as indexes and scores."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.documents import Document
 
@@ -40,12 +40,11 @@ def ranked_documents(documents: Sequence[Document], response: RerankResponse, sc
 
 def copy_nested(value: Any) -> Any:
     """Return a copy of a dict, list or set with copies of those in it; any other value itself, which may be large."""
-    kind: type[Any] = type(value)
-    if kind is dict:
-        return {name: copy_nested(each) for name, each in value.items()}
-    if kind is list:
-        return [copy_nested(each) for each in value]
-    return set(value) if kind is set else value
+    if type(value) is dict:
+        return {name: copy_nested(each) for name, each in cast("dict[Any, Any]", value).items()}
+    if type(value) is list:
+        return [copy_nested(each) for each in cast("list[Any]", value)]
+    return set(cast("set[Any]", value)) if type(value) is set else value
 
 
 def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:
