@@ -47,6 +47,14 @@ async def langchain(documents: Sequence[Document], base: BaseRetriever) -> None:
     print(compressor, runnable, retriever)
 
 
+@dataclass
+class State:
+    """The state of a graph."""
+
+    query: str
+    documents: list[Document]
+
+
 def langchain_users(documents: list[Document], base: BaseRetriever, message: HumanMessage, state: State) -> None:
     """What users write: keys as text, names by position, chains on both sides, states, other arguments of a call."""
     lc.HostedRerank("cohere", "rerank-v4.0-fast", api_key="sk-...")
@@ -63,14 +71,6 @@ def langchain_users(documents: list[Document], base: BaseRetriever, message: Hum
     assert_type(retriever.invoke("q", top_n=2, filter={"tenant": "a"}), list[Document])
     lc.RerankRetriever(base_retriever=base, reranker=reranker.configurable_fields(top_n=ConfigurableField(id="n")))
     lc.RerankRetriever(base_retriever=base, reranker=reranker.with_fallbacks([lc.NebiusRerank()]))
-
-
-@dataclass
-class State:
-    """The state of a graph."""
-
-    query: str
-    documents: list[Document]
 
 
 def langchain_refuses(reranker: lc.HostedRerank, documents: Sequence[Document]) -> None:
