@@ -6,6 +6,7 @@ from typing import Any
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
 from hosted_rerank import RerankResponse
+from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_list
 from hosted_rerank.frameworks.settings import PASSTHROUGH_KEY
 
@@ -37,7 +38,7 @@ def node_texts(
 
 def _node_text(node: BaseNode, mode: MetadataMode) -> str:
     text = node.get_content(metadata_mode=MetadataMode.NONE)
-    return text if mode == MetadataMode.NONE or not text or text.isspace() else node.get_content(metadata_mode=mode)
+    return text if mode == MetadataMode.NONE or is_blank(text) else node.get_content(metadata_mode=mode)
 
 
 def ranked_nodes(
@@ -51,18 +52,16 @@ def ranked_nodes(
         keep_retrieval_score: Whether the metadata of a copy keeps the old score.
 
     Returns:
-        A new `NodeWithScore` for each result, with the score of the reranker. If an outage left a node unscored, it
-        keeps its old score, and the metadata of a copy names the error.
+        A new `NodeWithScore` for each result, with the score of the reranker. If an outage left a node unscored, its
+        score is `None`, and the metadata of a copy names the error.
     """
     reordered: list[NodeWithScore] = []
     for result in response.results:
         old = nodes[result.index]
-        if result.error is not None:
-            node = with_hidden_metadata(old.node, {PASSTHROUGH_KEY: result.error})
-            reordered.append(NodeWithScore(node=node, score=old.score))
-            continue
         node = old.node
-        if PASSTHROUGH_KEY in node.metadata:  # from an earlier reranker
+        if result.error is not None:
+            node = with_hidden_metadata(node, {PASSTHROUGH_KEY: result.error})
+        elif PASSTHROUGH_KEY in node.metadata:  # from an earlier reranker
             node = node.model_copy(
                 update={"metadata": {k: v for k, v in node.metadata.items() if k != PASSTHROUGH_KEY}}
             )
