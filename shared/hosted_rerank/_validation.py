@@ -1,7 +1,8 @@
 """Checks of arguments that several functions take."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, cast
 
 from hosted_rerank.errors import InvalidRequestError
 
@@ -28,6 +29,18 @@ def check_count(name: str, value: object, *, least: int) -> None:
         raise InvalidRequestError(f"{name} must be at least {least}, not {value}{hint}")
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Returns the known name that is closest to a mistyped one, whatever its case; `None` if none is close.
+
+    Args:
+        name: The name.
+        known: The known names.
+    """
+    names = {each.lower(): each for each in known}
+    found = get_close_matches(name.lower(), names, n=1)
+    return names[found[0]] if found else None
+
+
 def check_sequence(name: str, values: object) -> None:
     """Checks a list.
 
@@ -38,17 +51,24 @@ def check_sequence(name: str, values: object) -> None:
     Raises:
         TypeError: The argument is not a sequence: a single str, a mapping, or an iterator.
     """
-    if type(values) is not list and (isinstance(values, (str, bytes)) or not isinstance(values, Sequence)):
-        raise TypeError(f"{name} must be a list, not {type(values).__name__}")
+    if type(values) is list or (isinstance(values, Sequence) and not isinstance(values, (str, bytes))):
+        return
+    kind, remedy = type(values).__name__, ""
+    if isinstance(values, str):
+        remedy = ": pass [text]"
+    elif isinstance(values, Iterable) and not isinstance(values, (bytes, Mapping)):
+        remedy = ": pass list(...)"
+    raise TypeError(f"{name} must be a list, not {kind}{remedy}")
 
 
-def check_list(name: str, values: object, kind: type) -> None:
+def check_list(name: str, values: object, kind: type, remedies: Mapping[type[Any], str] | None = None) -> None:
     """Checks a list and the type of its items.
 
     Args:
         name: The parameter, for the message.
         values: The argument.
         kind: The type of the items.
+        remedies: What to do about an item of another type, by that type.
 
     Raises:
         TypeError: The argument is not a sequence, or one of its items has another type.
@@ -61,7 +81,8 @@ def check_list(name: str, values: object, kind: type) -> None:
         return
     for index, value in enumerate(items):
         if not isinstance(value, kind):
-            raise TypeError(f"{name}[{index}] must be a {kind.__name__}, not {type(value).__name__}")
+            remedy = next((f": {text}" for other, text in (remedies or {}).items() if isinstance(value, other)), "")
+            raise TypeError(f"{name}[{index}] must be a {kind.__name__}, not {type(value).__name__}{remedy}")
 
 
 def quote_start(name: str) -> str:

@@ -2,31 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from types import EllipsisType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from hosted_rerank._context_manager import ContextManagerMixin
 from hosted_rerank.call.call_options import MAX_CONCURRENCY, CallOptions
+from hosted_rerank.call.connected_endpoint import ConnectedEndpoint
 from hosted_rerank.call.drivers import adrive, drive
-from hosted_rerank.call.endpoint_transport import open_endpoint_transport
 from hosted_rerank.call.fallback_chain import FallbackChain, Stage
 from hosted_rerank.call.score_cache import Cache, check_cache
 from hosted_rerank.limits.endpoint_state import ENDPOINTS
 from hosted_rerank.limits.retry import RetryPolicy
 from hosted_rerank.observability import observer_for
-from hosted_rerank.providers import Provider, find_provider
+from hosted_rerank.providers import Provider, ProviderName, find_provider
 from hosted_rerank.providers.endpoint import Endpoint, ScoreTransformChoice
 from hosted_rerank.providers.private_settings import harmless_headers
 from hosted_rerank.providers.setting_checks import Key
 from hosted_rerank.response import RerankResponse
-from hosted_rerank.transport.custom_client import AsyncHTTPClient, HTTPClient, check_client, check_way
+from hosted_rerank.transport.custom_client import AsyncHTTPClient, HTTPClient, check_way
 from hosted_rerank.transport.rate_limiter import RateLimiter
-from hosted_rerank.wire import Call, Transport
+from hosted_rerank.wire import Call
 
 InstructionOverride: TypeAlias = str | EllipsisType | None
 """The instruction of one call: a text, `None` for none, or `...` for the reranker's own."""
 
 
-class Reranker(ContextManagerMixin):
+class Reranker(ConnectedEndpoint):
     """Scores how well documents answer a query, through a hosted rerank API or the embedded model.
 
     All rerankers and event loops of the process share connections, which open at the first call and stay open for the
@@ -75,7 +74,7 @@ class Reranker(ContextManagerMixin):
 
     def __init__(
         self,
-        provider: str | Provider = "fireworks",
+        provider: ProviderName | str | Provider = "fireworks",
         model: str | None = None,
         *,
         api_key: Key | None = None,
@@ -92,7 +91,7 @@ class Reranker(ContextManagerMixin):
         dedupe: bool = True,
         cache: Cache | None = None,
         on_error: Literal["raise", "passthrough"] = "raise",
-        fallbacks: Sequence["str | Provider | Reranker"] = (),
+        fallbacks: Sequence["ProviderName | str | Provider | Reranker"] = (),
         rate_limiter: RateLimiter | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
@@ -101,7 +100,7 @@ class Reranker(ContextManagerMixin):
         client: HTTPClient | None = None,
         async_client: AsyncHTTPClient | None = None,
     ) -> None:
-        self._endpoint = Endpoint(
+        endpoint = Endpoint(
             provider=find_provider(provider),
             model=model,
             api_key=api_key,
@@ -113,40 +112,28 @@ class Reranker(ContextManagerMixin):
             score_transform=score_transform,
             instruction_in_query=instruction_in_query,
         )
-        self._endpoint.check_instruction(instruction)
+        endpoint.check_instruction(instruction)
         self._instruction = instruction
         retry = RetryPolicy(max_retries)
         self._call_options = CallOptions(
             timeout, deadline, retry, batch_size, max_concurrency, max_document_chars, dedupe, on_error
         )
         check_cache(cache)
-        self._cache, self._rate_limiter = cache, rate_limiter
-        check_client("client", client, "Client")
-        check_client("async_client", async_client, "AsyncClient")
-        self._client, self._async_client = client, async_client
+        self._cache = cache
+        super().__init__(endpoint, client, async_client, rate_limiter)
         self._fallbacks = tuple(map(self._make_fallback, fallbacks))
-        self._transport: Transport  # set by _connect
 
     _endpoints = ENDPOINTS
     """The learned limits of the process; a bulk job replaces them by limits that its processes share."""
 
-    @property
-    def provider(self) -> Provider:
-        """The provider that this reranker calls."""
-        return self._endpoint.provider
-
-    @property
-    def model(self) -> str | None:
-        """The id of the model; `None` if the API chooses the model."""
-        return self._endpoint.model
-
-    @property
-    def url(self) -> str:
-        """The URL that requests go to, without the query and without what may be secret."""
-        return self._endpoint.shown_url()
-
     def rerank(
-        self, query: str, documents: Sequence[str], *, top_n: int | None = None, instruction: InstructionOverride = ...
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_n: int | None = None,
+        instruction: InstructionOverride = ...,
+        model: str | None = None,
     ) -> RerankResponse:
         """Ranks documents by how well they answer a query.
 
@@ -156,6 +143,7 @@ class Reranker(ContextManagerMixin):
                 are blank, there is no request and no need for a key.
             top_n: The number of results to return; `None` for all.
             instruction: The instruction of this call, in place of the reranker's; `None` for none.
+            model: The model of this call, in place of the reranker's; `None` for the reranker's. Fallbacks keep theirs.
 
         Returns:
             The results, best first, by index into `documents`, with usage and request ids.
@@ -164,6 +152,8 @@ class Reranker(ContextManagerMixin):
             RerankError: The rerank failed; `hosted_rerank.errors` draws the tree of errors.
             TypeError: An argument has the wrong type.
         """
+        if model is not None:
+            return self._with_model(model).rerank(query, documents, top_n=top_n, instruction=instruction)
         call = self._make_call(query, documents, top_n, instruction)
         with observer_for(self._endpoint, call) as observer:
             chain = FallbackChain(call, self._list_stages("client"), self._cache, observer)
@@ -174,9 +164,17 @@ class Reranker(ContextManagerMixin):
             raise chain.failures[-1]
 
     async def arerank(
-        self, query: str, documents: Sequence[str], *, top_n: int | None = None, instruction: InstructionOverride = ...
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_n: int | None = None,
+        instruction: InstructionOverride = ...,
+        model: str | None = None,
     ) -> RerankResponse:
         """Ranks documents as `rerank` does, awaiting; cancelling it cancels the request on the wire."""
+        if model is not None:
+            return await self._with_model(model).arerank(query, documents, top_n=top_n, instruction=instruction)
         call = self._make_call(query, documents, top_n, instruction)
         with observer_for(self._endpoint, call) as observer:
             chain = FallbackChain(call, self._list_stages("async_client"), self._cache, observer)
@@ -220,39 +218,6 @@ class Reranker(ContextManagerMixin):
         for each in chain:
             check_way(client, each._client, each._async_client)  # noqa: SLF001 - of the same class
         return [Stage(each._endpoint, each._call_options, each._connect, each._endpoints) for each in chain]  # noqa: SLF001 - as above
-
-    def _connect(self) -> Transport:
-        """Returns the transport, which is opened at the first call, because the embedded model is an extra."""
-        if "_transport" not in self.__dict__:
-            transport = open_endpoint_transport(self._endpoint, self._client, self._async_client, self._rate_limiter)
-            # Atomic: if two threads get here at once, both use the same transport; the other one has no connection yet.
-            self.__dict__.setdefault("_transport", transport)
-        return self._transport
-
-    def close(self) -> None:
-        """Closes the connections of the process if no other reranker needs them.
-
-        Calls of this reranker that are in flight may fail. A later call opens a new connection. It never closes custom
-        clients.
-        """
-        if "_transport" in self.__dict__:
-            self._transport.close()
-
-    async def aclose(self) -> None:
-        """Closes the connections as `close` does, awaiting."""
-        if "_transport" in self.__dict__:
-            await self._transport.aclose()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(provider={self.provider.name!r}, model={self.model!r})"
-
-    def __copy__(self) -> Self:
-        copied = object.__new__(type(self))
-        copied.__dict__ = {name: value for name, value in self.__dict__.items() if name != "_transport"}
-        return copied
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.__copy__()  # the other attributes are immutable or belong to the caller
 
     def __getstate__(self) -> dict[str, Any]:
         endpoint = self._endpoint.without_private()

@@ -35,7 +35,7 @@ def test_unknown_parameter(host: ModuleType, kind: str) -> None:
 
 def test_unknown_argument_of_a_call(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
     """A call refuses what it does not know, and what only the constructor takes, and sends nothing."""
-    for argument in ({"topn": 1}, {"model": "other"}):
+    for argument in ({"topn": 1}, {"timeout": 1.0}):
         for items in (host.candidates("swift"), []):
             with pytest.raises(TypeError, match=next(iter(argument))):
                 rank(asking(host.FireworksRerank), items, **argument)

@@ -16,7 +16,7 @@ from hosted_rerank import (
 )
 from tests.byhand import body_of, planned
 from tests.conftest import Acme, Rerank
-from tests.hostile import HostileServer
+from tests.hostile import HostileServer, ranked, reply
 
 
 class IndexLike:
@@ -100,6 +100,38 @@ def test_instruction_of_a_call_replaces_the_rerankers(server: HostileServer, acm
     rerank(reranker, instruction="here")
     rerank(reranker, instruction=None)
     assert [seen.body.get("task", "none") for seen in server.requests] == ["in general", "here", "none"]
+
+
+def test_model_of_a_call(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A call's model stands for the reranker's, over the same connection, and is told; without one its own holds."""
+    server.play(*(reply(200, ranked(0.5, 0.25, 0.75)) for _ in range(3)))
+    reranker = acme(model="m-1")
+    told = [rerank(reranker, **given).model for given in ({}, {"model": "m-2"}, {"model": None})]
+    assert [seen.body["model"] for seen in server.requests] == told == ["m-1", "m-2", "m-1"]
+    assert (reranker.model, server.connections) == ("m-1", 1)
+    with pytest.raises(TypeError, match="model"):
+        rerank(reranker, model=5)
+
+
+def test_model_of_a_call_in_the_url(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """Where the URL names the model, it names the model of the call."""
+    rerank(acme(row={"url": f"{server.url}/models/{{model}}/rerank"}, model="m-1"), model="m-2")
+    assert server.requests[0].target == "/models/m-2/rerank"
+
+
+def test_model_of_a_call_and_fallbacks(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """A fallback keeps its own model: the models of one API are not those of another."""
+    server.play(reply(503), reply(200, ranked(0.5, 0.25, 0.75)))
+    assert rerank(acme(model="m-1", fallbacks=[acme(model="other")]), model="m-2").model == "other"
+    assert [seen.body["model"] for seen in server.requests] == ["m-2", "other"]
+
+
+def test_cached_scores_of_another_model(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """The scores of one model are not taken for those of another."""
+    reranker = acme(model="m-1", cache={})
+    for model in ("m-1", "m-2", None):
+        rerank(reranker, model=model)
+    assert [seen.body["model"] for seen in server.requests] == ["m-1", "m-2"]
 
 
 @pytest.mark.parametrize("documents", [[], (), [""], ["", " \n", "\u3000"]], ids=repr)

@@ -66,7 +66,9 @@ def blocking(reranker: Reranker, texts: tuple[str, ...]) -> None:
 async def awaiting(reranker: Reranker) -> None:
     async with reranker as entered:
         assert_type(entered, Reranker)
-    assert_type(await reranker.arerank("query", ["text"], top_n=None, instruction="be brief"), RerankResponse)
+    assert_type(
+        await reranker.arerank("query", ["text"], top_n=None, instruction="be brief", model="m"), RerankResponse
+    )
 
 
 def caught(error: RerankError) -> None:

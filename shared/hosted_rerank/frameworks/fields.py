@@ -1,9 +1,10 @@
 """The pydantic fields that `HostedRerank` has in both frameworks."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -11,10 +12,12 @@ from pydantic import (
     FieldSerializationInfo,
     PlainSerializer,
     SecretStr,
+    WithJsonSchema,
     field_serializer,
 )
 
 from hosted_rerank.call.call_options import MAX_CONCURRENCY
+from hosted_rerank.frameworks.numbers import Count, Integer, Number
 from hosted_rerank.frameworks.serialization import (
     PRIVATE_FIELDS,
     deserialize_provider,
@@ -22,12 +25,29 @@ from hosted_rerank.frameworks.serialization import (
     serialize_provider,
     serialize_public,
 )
-from hosted_rerank.providers import Provider
+from hosted_rerank.providers import Provider, ProviderName
 from hosted_rerank.providers.endpoint import ScoreTransformChoice
 from hosted_rerank.reranker import Reranker
 
-Fallback = Annotated[str | Provider | Reranker, BeforeValidator(deserialize_provider)]
-ProviderField = Annotated[str | Provider, BeforeValidator(deserialize_provider), PlainSerializer(serialize_provider)]
+
+def _hide(key: SecretStr | str | None) -> SecretStr | None:
+    """Returns a key as a `SecretStr`, which does not show itself."""
+    return SecretStr(key) if isinstance(key, str) else key
+
+
+_JSON_SCHEMA = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})
+"""A provider as `serialize_provider` writes it."""
+
+ApiKey: TypeAlias = Annotated[SecretStr | str | None, AfterValidator(_hide)]
+Fallback: TypeAlias = Annotated[
+    ProviderName | str | Provider | Reranker, BeforeValidator(deserialize_provider), _JSON_SCHEMA
+]
+ProviderField: TypeAlias = Annotated[
+    ProviderName | str | Provider,
+    BeforeValidator(deserialize_provider),
+    PlainSerializer(serialize_provider),
+    _JSON_SCHEMA,
+]
 
 
 class RerankFields(BaseModel):
@@ -43,15 +63,17 @@ class RerankFields(BaseModel):
 
     provider: ProviderField = Field(
         default="fireworks",
+        kw_only=False,  # by position too, as in `Reranker`; for type checkers
         description=(
             'The API: a name ("fireworks", "cohere", "vllm", "local", ...) or a custom `hosted_rerank.Provider`.'
         ),
     )
     model: str | None = Field(
         default=None,
+        kw_only=False,
         description="The id of the model, sent unchanged; `None` selects the default model of the provider.",
     )
-    api_key: SecretStr | None = Field(
+    api_key: ApiKey = Field(
         default=None,
         exclude=True,
         repr=False,
@@ -66,10 +88,10 @@ class RerankFields(BaseModel):
             "Another URL of the same API, with or without the path of the endpoint. The key is optional there."
         ),
     )
-    top_n: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+    top_n: Count | None = Field(
         default=3, description="The largest number of documents to return, at least 1; `None` returns all."
     )
-    score_threshold: Annotated[float, Field(allow_inf_nan=False, strict=True)] | None = Field(
+    score_threshold: Number | None = Field(
         default=None,
         description=(
             "The lowest relevance score to return. A threshold also drops blank documents, which have no score."
@@ -90,29 +112,29 @@ class RerankFields(BaseModel):
             "scores."
         ),
     )
-    timeout: float = Field(default=30.0, description="Seconds for one attempt.")
-    deadline: float | None = Field(
+    timeout: Number = Field(default=30.0, description="Seconds for one attempt.")
+    deadline: Number | None = Field(
         default=None,
         description=(
             "Seconds for a whole call with its retries, waits and fallbacks, which share it; `None` sets no limit."
         ),
     )
-    max_retries: int = Field(
+    max_retries: Integer = Field(
         default=2,
         description=(
             "The number of attempts after the first one, for errors that are temporary. Without a fallback, a refusal "
             "by a rate limit costs none of them for a minute; 0 means a single attempt."
         ),
     )
-    batch_size: int | None = Field(
+    batch_size: Integer | None = Field(
         default=None,
         description="The largest number of documents in one request; `None` uses the limit of the provider.",
     )
-    max_concurrency: int = Field(
+    max_concurrency: Integer = Field(
         default=MAX_CONCURRENCY,
         description="The largest number of concurrent requests with the same host, model and key.",
     )
-    max_document_chars: int | None = Field(
+    max_document_chars: Integer | None = Field(
         default=None, description="The number of characters of a document to send; `None` sends all."
     )
     dedupe: bool = Field(default=True, description="Whether documents with equal text are sent only once.")

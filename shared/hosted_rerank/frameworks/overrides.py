@@ -1,11 +1,11 @@
-"""The parameters of one call: `top_n`, `score_threshold` and `instruction`, which take precedence over the fields."""
+"""The parameters of one call, which take precedence over the fields."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypedDict
 
-from hosted_rerank._validation import check_count
+from hosted_rerank.frameworks.numbers import to_count, to_number
+from hosted_rerank.frameworks.other_names import remedy_for
 from hosted_rerank.reranker import Reranker
 from hosted_rerank.response import RerankResponse
 
@@ -19,10 +19,16 @@ class Overrides(TypedDict, total=False):
     """The lowest relevance score to return; `None` returns every score."""
     instruction: str | None
     """What "relevant" means in this call; `None` sends no instruction."""
+    model: str | None
+    """The model of this call; `None` uses the model of the reranker. Fallbacks keep theirs."""
 
 
-def check_overrides(overrides: Overrides) -> None:
-    """Refuse parameters of a call that are unknown or have a wrong value.
+OVERRIDES = tuple(Overrides.__annotations__)
+"""The names of the parameters of a call."""
+
+
+def check_overrides(overrides: Overrides) -> Overrides:
+    """Return the parameters of a call, with numbers as int and float.
 
     Args:
         overrides: The parameters of the call.
@@ -31,16 +37,17 @@ def check_overrides(overrides: Overrides) -> None:
         TypeError: A parameter is unknown, or its value has the wrong type.
         ValueError: A value is out of range.
     """
-    known = Overrides.__annotations__
-    if unknown := overrides.keys() - known.keys():
-        raise TypeError(f"unknown arguments: {', '.join(unknown)}; a call takes only {', '.join(known)}")
+    for name in overrides:
+        if name not in OVERRIDES:
+            remedy = remedy_for(name, OVERRIDES)
+            hint = f" ({remedy})" if remedy else ""
+            raise TypeError(f"unknown argument: {name}{hint}; a call takes only {', '.join(OVERRIDES)}")
+    checked: Overrides = {**overrides}
     if (top_n := overrides.get("top_n")) is not None:
-        check_count("top_n", top_n, least=1)
-    threshold = overrides.get("score_threshold")
-    if threshold is not None and (isinstance(threshold, bool) or not isinstance(threshold, (int, float))):
-        raise TypeError(f"score_threshold must be a number or None, not {type(threshold).__name__}")
-    if threshold is not None and not math.isfinite(threshold):
-        raise ValueError(f"score_threshold must be finite, not {threshold}; None returns every score")
+        checked["top_n"] = to_count("top_n", top_n)
+    if (threshold := overrides.get("score_threshold")) is not None:
+        checked["score_threshold"] = to_number("score_threshold", threshold)
+    return checked
 
 
 def rerank_texts(reranker: Reranker, query: str, texts: Sequence[str], overrides: Overrides) -> RerankResponse:
@@ -57,15 +64,37 @@ def rerank_texts(reranker: Reranker, query: str, texts: Sequence[str], overrides
 
     Raises:
         RerankError: The rerank failed, and `on_error` does not cover the error.
+        TypeError: The query is `None`.
     """
-    response = reranker.rerank(query, texts, top_n=overrides.get("top_n"), instruction=overrides.get("instruction"))
-    return _apply_score_threshold(response, overrides)
+    return _apply_score_threshold(reranker.rerank(_check_query(query), texts, **_core_arguments(overrides)), overrides)
 
 
 async def arerank_texts(reranker: Reranker, query: str, texts: Sequence[str], overrides: Overrides) -> RerankResponse:
     """Rerank texts with the parameters of one call, as `rerank_texts` does, without blocking the event loop."""
-    top_n, instruction = overrides.get("top_n"), overrides.get("instruction")
-    return _apply_score_threshold(await reranker.arerank(query, texts, top_n=top_n, instruction=instruction), overrides)
+    response = await reranker.arerank(_check_query(query), texts, **_core_arguments(overrides))
+    return _apply_score_threshold(response, overrides)
+
+
+class _CoreArguments(TypedDict, total=False):
+    """The parameters of a call that the core takes."""
+
+    top_n: int | None
+    instruction: str | None
+    model: str | None
+
+
+def _core_arguments(overrides: Overrides) -> _CoreArguments:
+    return {
+        "top_n": overrides.get("top_n"),
+        "instruction": overrides.get("instruction"),
+        "model": overrides.get("model"),
+    }
+
+
+def _check_query(query: str | None) -> str:
+    if query is None:
+        raise TypeError("query is None: pass the question as a str")
+    return query
 
 
 def _apply_score_threshold(response: RerankResponse, overrides: Overrides) -> RerankResponse:

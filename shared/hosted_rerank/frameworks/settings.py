@@ -5,14 +5,20 @@ dump their components, so the fields hold the settings, and the `Reranker` is ma
 """
 
 import copy
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from hosted_rerank._context_manager import ContextManagerMixin
+from hosted_rerank.frameworks.documentation import POSITIONAL, document_fields
 from hosted_rerank.frameworks.fields import ProviderField, RerankFields
+from hosted_rerank.frameworks.other_names import remedy_for
 from hosted_rerank.frameworks.overrides import Overrides, check_overrides
 from hosted_rerank.frameworks.serialization import PRIVATE_FIELDS, serialize_public
+from hosted_rerank.providers import PROVIDERS, Provider
+from hosted_rerank.providers.json_path import is_object
 from hosted_rerank.reranker import Reranker
 
 PASSTHROUGH_KEY = "rerank_error"
@@ -25,12 +31,22 @@ _RERANKER_FIELDS = (
 )
 
 
-class _CachedReranker(NamedTuple):
-    """A reranker and the field values that it was made from."""
+@dataclass(frozen=True)
+class _CachedReranker:
+    """A reranker and the field values that it was made from. It does not count where settings are compared."""
 
-    fields: dict[str, Any]
-    mutable_values: list[Any]
-    reranker: Reranker
+    fields: dict[str, Any] | None = field(default=None, compare=False)
+    mutable_values: list[Any] | None = field(default=None, compare=False)
+    reranker: Reranker | None = field(default=None, compare=False)
+
+
+_NO_RERANKER = _CachedReranker()
+
+
+def _options(provider: Any) -> Collection[str]:
+    """Return the options of a provider's API; none if it is unknown."""
+    row = PROVIDERS.get(provider) if isinstance(provider, str) else provider
+    return row.dialect.options if isinstance(row, Provider) else ()
 
 
 def _mutable_values(fields: dict[str, Any]) -> list[Any]:
@@ -44,7 +60,32 @@ class RerankSettings(ContextManagerMixin, RerankFields):
     only_provider: ClassVar[str | None] = None
     """The only provider that the class accepts; `None` accepts every provider."""
 
-    _cached_reranker: _CachedReranker | None = PrivateAttr(default=None)
+    _cached_reranker: _CachedReranker = PrivateAttr(default=_NO_RERANKER)
+
+    if not TYPE_CHECKING:  # type checkers read the fields, where `kw_only` says the same
+
+        def __init__(self, *settings: Any, **named: Any) -> None:
+            if len(settings) > len(POSITIONAL):
+                raise TypeError(f"only {' and '.join(POSITIONAL)} are taken by position")
+            super().__init__(**dict(zip(POSITIONAL, settings, strict=False)), **named)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **named: Any) -> None:
+        super().__pydantic_init_subclass__(**named)
+        document_fields(cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _explain_unknown(cls, fields: Any) -> Any:
+        """Raise the error for a name of another reranker or a typo, which says what it is called here."""
+        if cls.model_config.get("extra") != "forbid" or not is_object(fields):
+            return fields
+        known = {name for name, each in cls.model_fields.items() if each.init is not False}
+        options = _options(fields.get("provider", cls.model_fields["provider"].default))
+        for name in fields:
+            if name not in known and (remedy := remedy_for(name, known, options)):
+                raise ValueError(f"{cls.__name__} takes no {name}: {remedy}")
+        return fields
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -59,10 +100,10 @@ class RerankSettings(ContextManagerMixin, RerankFields):
     def reranker(self) -> Reranker:
         """The `hosted_rerank.Reranker` for the current values of the fields."""
         fields, cached = vars(self), self._cached_reranker
-        if cached is None or cached.fields != fields or cached.mutable_values != _mutable_values(fields):
-            self._cached_reranker = cached = _CachedReranker(
-                dict(fields), copy.deepcopy(_mutable_values(fields)), Reranker(**self._reranker_settings())
-            )
+        if cached.reranker is None or cached.fields != fields or cached.mutable_values != _mutable_values(fields):
+            reranker = Reranker(**self._reranker_settings())
+            self._cached_reranker = _CachedReranker(dict(fields), copy.deepcopy(_mutable_values(fields)), reranker)
+            return reranker
         return cached.reranker
 
     def _reranker_settings(self) -> dict[str, Any]:
@@ -70,14 +111,12 @@ class RerankSettings(ContextManagerMixin, RerankFields):
 
     def _resolve_overrides(self, overrides: Overrides) -> Overrides:
         """Return all parameters of a call: its own, and the fields for the others."""
-        if overrides:
-            check_overrides(overrides)
-        return {
+        defaults: Overrides = {
             "top_n": self.top_n,
             "score_threshold": self.score_threshold,
             "instruction": self.instruction,
-            **overrides,
         }
+        return {**defaults, **check_overrides(overrides)} if overrides else defaults
 
     def _public_values(self) -> dict[str, Any]:
         """Return the fields in which a value may be secret, without such values."""
@@ -112,7 +151,7 @@ class RerankSettings(ContextManagerMixin, RerankFields):
         without: dict[str, Any] = dict.fromkeys(("api_key", "client", "async_client", "cache", "rate_limiter"))
         without |= self._public_values()
         bare = self.model_copy(update=without)  # LlamaIndex's __getstate__ deletes attributes of its object
-        bare._cached_reranker = None  # noqa: SLF001 - an attribute of this class; its reranker holds the key
+        bare._cached_reranker = _NO_RERANKER  # noqa: SLF001 - an attribute of this class; its reranker holds the key
         return super(RerankSettings, bare).__getstate__()
 
 

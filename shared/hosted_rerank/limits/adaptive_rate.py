@@ -130,5 +130,7 @@ class AdaptiveRate:
         if overloaded or (full and not first and not echo):
             least = 1.0 if first else self._window_before / 2
             self._window.lower(max(least, min(self._window.value, self.in_flight)))
-        if not overloaded:
+        if overloaded:
+            self._bucket.give_back()
+        else:
             self._bucket.on_throttled(sent, now, retry_after)

@@ -73,6 +73,10 @@ class TokenBucket:
         if place >= 0 and self._times[place] == sent:
             del self._times[place]
 
+    def give_back(self) -> None:
+        """Returns the token of a request that an overloaded service refused, whatever the account's rate."""
+        self._tokens = min(self._tokens + 1, self.capacity)
+
     def refill(self, now: float, *, growing: bool) -> None:
         """Adds the tokens of the time since the last refill, and raises the rate if it delays requests."""
         interval, past = self._settings.burst_interval, now - self._refilled_at

@@ -8,11 +8,12 @@ usual kind is one `Provider` in one of these files and one file in `tests/sample
 
 from collections.abc import Mapping
 
-from hosted_rerank._validation import quote_start
+from hosted_rerank._validation import closest, quote_start
 from hosted_rerank.providers.clouds import CLOUDS
 from hosted_rerank.providers.fireworks_and_nebius import FIREWORKS_AND_NEBIUS
 from hosted_rerank.providers.hosts import HOSTS
 from hosted_rerank.providers.provider import Provider
+from hosted_rerank.providers.provider_name import ProviderName
 from hosted_rerank.providers.servers import SERVERS
 from hosted_rerank.providers.vendors import VENDORS
 
@@ -22,7 +23,7 @@ PROVIDERS: Mapping[str, Provider] = {
 """The known providers by name."""
 
 
-def find_provider(provider: str | Provider) -> Provider:
+def find_provider(provider: ProviderName | str | Provider) -> Provider:
     """Returns the provider with a name, or the given `Provider` itself.
 
     Args:
@@ -40,11 +41,13 @@ def find_provider(provider: str | Provider) -> Provider:
     if not isinstance(provider, str):
         raise TypeError(f"provider must be a name or a Provider, not {type(provider).__name__}")
     if provider not in PROVIDERS:
+        near = closest(provider, PROVIDERS)
+        hint = f"did you mean `{near}`? Otherwise " if near else ""
         raise ValueError(
-            f"provider {quote_start(provider)} is unknown: pass one of {', '.join(PROVIDERS)}, or a Provider(...) for"
-            " another API"
+            f"provider {quote_start(provider)} is unknown: {hint}pass one of {', '.join(PROVIDERS)},"
+            " or a Provider(...) for another API"
         )
     return PROVIDERS[provider]
 
 
-__all__ = ["PROVIDERS", "Provider", "find_provider"]
+__all__ = ["PROVIDERS", "Provider", "ProviderName", "find_provider"]

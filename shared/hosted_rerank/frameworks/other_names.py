@@ -1,0 +1,55 @@
+"""What the other rerankers of both frameworks call our parameters, for the message that refuses such a name."""
+
+from collections.abc import Collection, Mapping
+
+from hosted_rerank._validation import closest
+
+_OTHER_NAMES: Mapping[str, str] = {
+    "auth_token": "api_key",
+    "aclient": "async_client",
+    "http_async_client": "async_client",
+    "async_http_client": "async_client",
+    "http_client": "client",
+    "session": "client",
+    "default_headers": "headers",
+    "extra_headers": "headers",
+    "max_batch_size": "batch_size",
+    "choice_batch_size": "batch_size",
+    "embed_batch_size": "batch_size",
+    "model_id": "model",
+    "model_name": "model",
+    "model_name_or_path": "model",
+    "task": "instruction",
+    "threshold": "score_threshold",
+    "request_timeout": "timeout",
+    "top_k": "top_n",
+    "top_results": "top_n",
+    "max_length": "max_document_chars",
+    "max_tokens_per_doc": "max_document_chars",
+    "truncate_text": "max_document_chars",
+    "truncation": "max_document_chars",
+    "truncate": "max_document_chars",
+    "api_base": "base_url",
+    "api_url": "base_url",
+    "endpoint": "base_url",
+}
+"""Our parameter by the other name. Keys of all vendors end alike, and are not in it."""
+
+
+def remedy_for(name: str, known: Collection[str], options: Collection[str] = ()) -> str | None:
+    """Returns what to do about an unknown argument: what it is called here, for names of other rerankers and typos.
+
+    Args:
+        name: The argument.
+        known: Our arguments in its place.
+        options: The options of the provider's API.
+
+    Returns:
+        The remedy, such as "did you mean `top_n`?"; `None` if none is known.
+    """
+    if name in options and "options" in known:
+        return f"pass options={{{name!r}: ...}}"
+    ours = "api_key" if name.endswith(("api_key", "api_token")) else _OTHER_NAMES.get(name)
+    if ours not in known:
+        ours = closest(name, known)
+    return ours and f"did you mean `{ours}`?"
