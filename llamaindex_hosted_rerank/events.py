@@ -33,9 +33,7 @@ class HostedReRankEndEvent(ReRankEndEvent):
         default_factory=list[str],
         description="The request ids of the API, one for each answered request that has an id.",
     )
-    attempts: int = Field(
-        default=0, description="The number of HTTP requests, including retries, of failed fallbacks too."
-    )
+    attempts: int = Field(default=0, description="The number of HTTP requests, including retries.")
     elapsed: float = Field(
         default=0.0, description="Seconds from the call to the response or the error, including waits."
     )
