@@ -5,27 +5,28 @@ usage and request ids. It shows documents only with `trace_documents=True`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Annotated, Any, Unpack, cast
 
-from langchain_core.callbacks import AsyncCallbackManager, CallbackManager, Callbacks
+from langchain_core.callbacks import (
+    AsyncCallbackManager,
+    AsyncCallbackManagerForChainRun,
+    CallbackManager,
+    CallbackManagerForChainRun,
+    Callbacks,
+)
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import RetrieverLike
 from langchain_core.runnables import RunnableConfig, RunnableSerializable, ensure_config
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from hosted_rerank import RerankResponse
 from hosted_rerank.frameworks.fields import ApiKey
 from hosted_rerank.frameworks.overrides import Overrides, arerank_texts, rerank_texts
 from hosted_rerank.frameworks.serialization import serialize_provider, serialize_without_secrets
 from hosted_rerank.frameworks.settings import RerankSettings
-from langchain_hosted_rerank.input import RerankInput, parse_input
-from langchain_hosted_rerank.run import (
-    ranked_documents,
-    ranked_pairs,
-    run_config,
-    run_inputs,
-    run_outputs,
-)
+from langchain_hosted_rerank.input import RerankInput, State, parse_input
+from langchain_hosted_rerank.results import ranked_documents, ranked_pairs
+from langchain_hosted_rerank.run import RerankRun
 from langchain_hosted_rerank.text import document_texts, mixed_texts
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         repr=False,
         description="The API key; `None` reads the provider's environment variable, which a dump names, at each call.",
     )
-    document_to_text: Callable[[Document], str] | None = Field(
+    document_to_text: Annotated[Callable[[Document], str] | None, WithJsonSchema({"type": "null"})] = Field(
         default=None,
         exclude=True,
         description="Returns the text to send for a document; `None` sends its `page_content`. Dumps omit it.",
@@ -112,7 +113,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
             documents: The candidates.
             query: The question; not blank.
             callbacks: The callbacks of the caller's run.
-            **overrides: `top_n`, `score_threshold` and `instruction` for this call, instead of the fields.
+            **overrides: `top_n`, `score_threshold`, `instruction` and `model` for this call, instead of the fields.
 
         Returns:
             Copies of at most `top_n` documents, with the score in their metadata.
@@ -135,29 +136,40 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
 
     def invoke(
         self,
-        input: RerankInput,  # noqa: A002 - the name that Runnable gives it
+        input: State,  # noqa: A002 - the name that Runnable gives it
         config: RunnableConfig | None = None,
         **overrides: Any,
     ) -> list[Document]:
-        """Return the best of `input["documents"]` for `input["query"]`, as `compress_documents` does."""
-        documents, query = parse_input(input)
-        response = self._rerank_traced(
-            documents, self._document_texts(documents), query, cast("Overrides", overrides), config
-        )
-        return ranked_documents(documents, response, self.score_key)
+        """Return the best of `input["documents"]` for `input["query"]`, as `compress_documents` does.
+
+        Args:
+            input: The query, the documents, and parameters of this call, or the state of a graph.
+            config: The config of the call.
+            **overrides: The parameters of this call; they count more than those of the input.
+
+        Returns:
+            Copies of at most `top_n` documents, with the score in their metadata.
+
+        Raises:
+            RerankError: The rerank failed, and `on_error` does not cover the error.
+            TypeError: The input or an argument has the wrong type.
+        """
+        documents, query, given = parse_input(input)
+        merged = cast("Overrides", {**given, **overrides})
+        run = self._make_run(documents, self._document_texts(documents), query, merged)
+        return ranked_documents(documents, self._rerank(run, config), self.score_key)
 
     async def ainvoke(
         self,
-        input: RerankInput,  # noqa: A002 - the name that Runnable gives it
+        input: State,  # noqa: A002 - the name that Runnable gives it
         config: RunnableConfig | None = None,
         **overrides: Any,
     ) -> list[Document]:
         """Return the best of `input["documents"]` for `input["query"]`, as `acompress_documents` does."""
-        documents, query = parse_input(input)
-        response = await self._arerank_traced(
-            documents, self._document_texts(documents), query, cast("Overrides", overrides), config
-        )
-        return ranked_documents(documents, response, self.score_key)
+        documents, query, given = parse_input(input)
+        merged = cast("Overrides", {**given, **overrides})
+        run = self._make_run(documents, self._document_texts(documents), query, merged)
+        return ranked_documents(documents, await self._arerank(run, config), self.score_key)
 
     def rerank(
         self,
@@ -173,7 +185,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
             documents: Texts, documents or mappings. A mapping is sent as JSON.
             query: The question; not blank.
             rank_fields: The keys of a mapping to send; `None` sends all.
-            **overrides: `top_n`, `score_threshold` and `instruction` for this call, instead of the fields.
+            **overrides: `top_n`, `score_threshold`, `instruction` and `model` for this call, instead of the fields.
 
         Returns:
             `{"index": int, "relevance_score": float}` for each result; a blank document has the score `None`.
@@ -183,7 +195,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
             TypeError: An argument has the wrong type.
         """
         texts = mixed_texts(documents, self._document_texts, rank_fields)
-        return ranked_pairs(self._rerank_traced(documents, texts, query, overrides, None))
+        return ranked_pairs(self._rerank(self._make_run(documents, texts, query, overrides), None))
 
     async def arerank(
         self,
@@ -195,7 +207,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     ) -> list[dict[str, Any]]:
         """Return indexes and scores, best first, as `rerank` does. Cancellation cancels the request."""
         texts = mixed_texts(documents, self._document_texts, rank_fields)
-        return ranked_pairs(await self._arerank_traced(documents, texts, query, overrides, None))
+        return ranked_pairs(await self._arerank(self._make_run(documents, texts, query, overrides), None))
 
     def as_retriever(self, base_retriever: RetrieverLike, **settings: Any) -> "RerankRetriever":
         """Return a retriever that reranks the documents of another retriever.
@@ -211,49 +223,37 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
 
         return RerankRetriever(base_retriever=base_retriever, reranker=self, **settings)
 
-    def _rerank_traced(
-        self,
-        documents: Sequence[Any],
-        texts: Sequence[str],
-        query: str,
-        overrides: Overrides,
-        config: RunnableConfig | None,
-    ) -> RerankResponse:
+    def _make_run(self, documents: Sequence[Any], texts: Sequence[str], query: str, overrides: Overrides) -> RerankRun:
+        resolved = self._resolve_overrides(overrides)
+        return RerankRun(documents, texts, query, resolved, self.reranker, self.trace_documents)
+
+    def _rerank(self, run: RerankRun, config: RunnableConfig | None) -> RerankResponse:
         """Rerank, as one traced run if there are callback handlers."""
-        reranker, overrides, results = self.reranker, self._resolve_overrides(overrides), list[RerankResponse]()
         config = ensure_config(config)  # adds the config of the caller's run
         if not CallbackManager.configure(config.get("callbacks")).handlers:
-            return rerank_texts(reranker, query, texts, overrides)
+            return rerank_texts(run.reranker, run.query, run.texts, run.overrides)
 
-        def call(_: Any) -> Any:
-            results.append(rerank_texts(reranker, query, texts, overrides))
-            return run_outputs(results[0], documents if self.trace_documents else None)
+        def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
+            with run.in_progress(run_manager):
+                run.response = rerank_texts(run.reranker, run.query, run.texts, run.overrides)
+                return run.finish()
 
-        inputs = run_inputs(documents, query, overrides, show_documents=self.trace_documents)
-        self._call_with_config(call, inputs, run_config(config, reranker, self.get_name()), run_type="llm")
-        return results[0]
+        self._call_with_config(call, run.inputs, run.config(config, self.get_name()))
+        return run.response
 
-    async def _arerank_traced(
-        self,
-        documents: Sequence[Any],
-        texts: Sequence[str],
-        query: str,
-        overrides: Overrides,
-        config: RunnableConfig | None,
-    ) -> RerankResponse:
-        """Rerank as `_rerank_traced` does, without blocking the event loop."""
-        reranker, overrides, results = self.reranker, self._resolve_overrides(overrides), list[RerankResponse]()
+    async def _arerank(self, run: RerankRun, config: RunnableConfig | None) -> RerankResponse:
+        """Rerank as `_rerank` does, without blocking the event loop."""
         config = ensure_config(config)  # adds the config of the caller's run
         if not AsyncCallbackManager.configure(config.get("callbacks")).handlers:
-            return await arerank_texts(reranker, query, texts, overrides)
+            return await arerank_texts(run.reranker, run.query, run.texts, run.overrides)
 
-        async def call(_: Any) -> Any:
-            results.append(await arerank_texts(reranker, query, texts, overrides))
-            return run_outputs(results[0], documents if self.trace_documents else None)
+        async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
+            with run.in_progress(run_manager):
+                run.response = await arerank_texts(run.reranker, run.query, run.texts, run.overrides)
+                return run.finish()
 
-        inputs = run_inputs(documents, query, overrides, show_documents=self.trace_documents)
-        await self._acall_with_config(call, inputs, run_config(config, reranker, self.get_name()), run_type="llm")
-        return results[0]
+        await self._acall_with_config(call, run.inputs, run.config(config, self.get_name()))
+        return run.response
 
     def _document_texts(self, documents: Sequence[Document]) -> list[str]:
         return document_texts(documents, self.document_to_text, self.metadata_fields)

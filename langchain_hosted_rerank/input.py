@@ -1,34 +1,97 @@
 """The input of `HostedRerank` as a `Runnable`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NamedTuple,
+    NotRequired,  # pydantic needs this TypedDict before Python 3.12
+    TypeAlias,
+    cast,
+)
 
 from langchain_core.documents import Document
-from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
+from langchain_core.messages import BaseMessage, convert_to_messages
+from pydantic import BaseModel
+from typing_extensions import TypedDict
+
+from hosted_rerank._validation import check_sequence
+from hosted_rerank.frameworks.overrides import OVERRIDES, Overrides
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 class RerankInput(TypedDict):
     """The input of the `Runnable`. Other keys are ignored, so the state of a graph is valid input."""
 
-    query: str
-    """The question; not blank."""
+    query: str | BaseMessage
+    """The question; not blank. Of a message its text is sent."""
+    documents: Sequence[Document | Mapping[str, Any]]
+    """The candidates. A mapping has the fields of a `Document`, as the JSON state of a graph does."""
+    top_n: NotRequired[int | None]
+    score_threshold: NotRequired[float | None]
+    instruction: NotRequired[str | None]
+    model: NotRequired[str | None]
+
+
+State: TypeAlias = "RerankInput | Mapping[str, Any] | BaseModel | DataclassInstance"
+"""What `invoke` takes: the input as a mapping, or an object of pydantic or a dataclass with the same names."""
+
+
+class ParsedInput(NamedTuple):
+    """An input with its parts as the reranker takes them."""
+
     documents: Sequence[Document]
-    """The candidates."""
+    query: str
+    overrides: Overrides
+    """The parameters of the call that a mapping holds."""
 
 
-def parse_input(given: RerankInput) -> tuple[Sequence[Document], str]:
-    """Return the documents and the query of an input.
+def parse_input(given: State) -> ParsedInput:
+    """Return the parts of an input.
 
     Args:
         given: The input of the `Runnable`.
 
     Returns:
-        The documents and the query, unchanged.
+        The documents, the query, and the parameters of the call.
 
     Raises:
-        TypeError: The input is not a mapping, or a key is missing.
+        TypeError: The input is not a mapping or the state of a graph, or a part is missing or of the wrong type.
     """
-    if not isinstance(given, Mapping):
-        raise TypeError(f'input must be a mapping with "query" and "documents", not {type(given).__name__}')
-    if missing := [key for key in ("query", "documents") if key not in given]:
+    if isinstance(given, Mapping):
+        values: Mapping[str, Any] = given
+    elif isinstance(given, BaseModel) or (is_dataclass(given) and not isinstance(given, type)):
+        values = {name: getattr(given, name) for name in ("query", "documents") if hasattr(given, name)}
+    else:
+        raise TypeError(
+            'input must be a mapping or the state of a graph with "query" and "documents", '
+            f'not {type(given).__name__}: pass {{"query": ..., "documents": ...}}'
+        )
+    if missing := [key for key in ("query", "documents") if key not in values]:
         raise TypeError(f'input must have the keys "query" and "documents"; missing: {", ".join(missing)}')
-    return given["documents"], given["query"]
+    overrides = cast("Overrides", {name: values[name] for name in OVERRIDES if name in values})
+    return ParsedInput(_to_documents(values["documents"]), _to_text(values["query"]), overrides)
+
+
+def _to_text(query: Any) -> Any:
+    """Return the text of a message, and anything else as it is."""
+    if isinstance(query, Mapping):
+        (query,) = convert_to_messages([cast("dict[str, Any]", query)])
+    return str(query.text) if isinstance(query, BaseMessage) else query
+
+
+def _to_documents(documents: Any) -> Sequence[Document]:
+    """Return documents, also for those that are mappings, and anything else as it is."""
+    check_sequence("documents", documents)
+    if all(issubclass(kind, Document) for kind in set(map(type, documents))):  # a loop in C
+        return cast("Sequence[Document]", documents)
+    return [_to_document(each) if isinstance(each, Mapping) else each for each in documents]
+
+
+def _to_document(given: Mapping[str, Any]) -> Document:
+    """Return the document of a mapping that `model_dump` or langchain-core's `dumpd` wrote."""
+    fields = given["kwargs"] if given.get("type") == "constructor" else given
+    return Document.model_validate(dict(fields))

@@ -1,79 +1,92 @@
-"""The results of a rerank as LangChain documents, and the outputs of its traced run."""
+"""The traced run of a rerank: a chain in LangChain's tracing, with what LangSmith reads from the run of a model.
+
+The type of a run says what consumers find in it: in an `llm` run the generations of a language model, in a `retriever`
+run documents, which a rerank shows only if it is asked to. A `chain` promises nothing, so all consumers cope with it.
+"""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_core.documents import Document
+from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.runnables import RunnableConfig
 
 from hosted_rerank import Reranker, RerankResponse
 from hosted_rerank.frameworks.overrides import Overrides
-from hosted_rerank.frameworks.settings import PASSTHROUGH_KEY
+from langchain_hosted_rerank.openinference import describe_request, describe_response, reranker_span
+from langchain_hosted_rerank.results import ranked_pairs
 
 
-def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
-    """Return copies of the documents in their new order.
+@dataclass(slots=True)
+class RerankRun:
+    """One rerank: what is asked, the response, and what a traced run shows of both."""
 
-    The metadata of a copy holds its score, or the name of the error if an outage left it unscored. The score and the
-    error of an earlier reranker under the same keys are removed, except that an unscored document keeps its old score.
+    documents: Sequence[Any] = field(repr=False)
+    texts: Sequence[str] = field(repr=False)
+    """One text for each document."""
+    query: str = field(repr=False)
+    overrides: Overrides = field(repr=False)
+    """The complete parameters of the call."""
+    reranker: Reranker
+    show_documents: bool
+    """Whether the run shows the documents; else it shows only numbers and ids."""
+    response: RerankResponse = field(init=False, repr=False)
+    _span: Any = field(init=False, repr=False, default=None)
+    """The span of OpenInference, if it is in use."""
 
-    Args:
-        documents: The candidates, which stay unchanged.
-        response: The response for these documents.
-        score_key: The metadata key of the score.
+    @property
+    def model(self) -> str | None:
+        """The model that is asked."""
+        return self.overrides.get("model") or self.reranker.model
 
-    Returns:
-        One shallow copy for each result; only the metadata mapping is new.
-    """
-    copies: list[Document] = []
-    for index, score, error in response.results:
-        document = documents[index]
-        metadata = {**document.metadata}
-        metadata.pop(PASSTHROUGH_KEY, None)
-        if error is not None:
-            metadata[PASSTHROUGH_KEY] = error
-        elif score is not None:
-            metadata[score_key] = score
-        else:
-            metadata.pop(score_key, None)
-        copies.append(document.model_copy(update={"metadata": metadata}))
-    return copies
+    @property
+    def inputs(self) -> Any:
+        """The inputs: the query, `top_n`, and the documents or their number."""
+        shown = list(self.documents) if self.show_documents else len(self.documents)
+        return {"query": self.query, "documents": shown, "top_n": self.overrides.get("top_n")}
+
+    def config(self, config: RunnableConfig, name: str) -> RunnableConfig:
+        """Return a config with the metadata that LangSmith reads from the run of a model.
+
+        Args:
+            config: The config of the call.
+            name: The name of the run.
+        """
+        added = {"ls_provider": self.reranker.provider.name, "ls_model_type": "rerank"}
+        added["ls_retriever_name"] = name  # a calling retriever passes down its own name
+        if self.model:
+            added["ls_model_name"] = self.model
+        return {**config, "metadata": {**config.get("metadata", {}), **added}}
+
+    @contextlib.contextmanager
+    def in_progress(self, run_manager: CallbackManagerForChainRun | AsyncCallbackManagerForChainRun) -> Generator[None]:
+        """Describe the request on the span of OpenInference, if it is in use, which then is the span of the call.
+
+        Args:
+            run_manager: The run, which has started.
+        """
+        with reranker_span(run_manager) as self._span:
+            top_n = self.overrides.get("top_n") or len(self.documents)
+            describe_request(self._span, self.query, top_n, self.model, self._shown)
+            yield
+
+    def finish(self) -> dict[str, Any]:
+        """Return the outputs; the usage goes to the metadata of the run too, and to the span of OpenInference."""
+        describe_response(self._span, self.response, self._shown)
+        shown = _facts(self.response)
+        if self.show_documents:
+            shown["documents"] = [self.documents[result.index] for result in self.response.results]
+        record_usage(shown)
+        return shown
+
+    @property
+    def _shown(self) -> Sequence[Any] | None:
+        return self.documents if self.show_documents else None
 
 
-def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:
-    """Return one `{"index": int, "relevance_score": float | None}` for each result, in the format of Cohere."""
-    return [{"index": index, "relevance_score": score} for index, score, _ in response.results]
-
-
-def run_config(config: RunnableConfig, reranker: Reranker, name: str) -> RunnableConfig:
-    """Return a config with the metadata that LangSmith reads from the run of a model.
-
-    Args:
-        config: The config of the call.
-        reranker: Names the provider and the model.
-        name: The name of the run.
-    """
-    added = {"ls_provider": reranker.provider.name, "ls_model_type": "rerank"}
-    added["ls_retriever_name"] = name  # a calling retriever passes down its own name
-    if reranker.model:
-        added["ls_model_name"] = reranker.model
-    return {**config, "metadata": {**config.get("metadata", {}), **added}}
-
-
-def run_inputs(documents: Sequence[Any], query: str, overrides: Overrides, *, show_documents: bool) -> Any:
-    """Return the inputs of a traced run: the query, `top_n`, and the documents or their number."""
-    shown = list(documents) if show_documents else len(documents)
-    return {"query": query, "documents": shown, "top_n": overrides.get("top_n")}
-
-
-def run_outputs(response: RerankResponse, documents: Sequence[Any] | None) -> dict[str, Any]:
-    """Return the outputs of a traced run, and add the usage to the metadata of the run.
-
-    Args:
-        response: The response of the rerank.
-        documents: The candidates, to show the best of them; `None` shows only numbers and ids.
-    """
+def _facts(response: RerankResponse) -> dict[str, Any]:
+    """Return what a run shows of a response."""
     shown: dict[str, Any] = {
         "results": ranked_pairs(response),
         "provider": response.provider,
@@ -92,30 +105,25 @@ def run_outputs(response: RerankResponse, documents: Sequence[Any] | None) -> di
         shown["fallback_errors"] = [type(error).__name__ for error in response.fallback_errors]
     if usage := usage_metadata(response):
         shown["usage_metadata"] = usage
-        if "total_tokens" in usage:  # OpenInference reads it as the usage of a language model
-            tokens = usage["total_tokens"]
-            counts = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
-            shown["llm_output"] = {"token_usage": counts}
-    if documents is not None:
-        shown["documents"] = [documents[result.index] for result in response.results]
-    record_usage(shown)
+    if response.usage.units:
+        shown["usage_units"] = dict(response.usage.units)
     return shown
 
 
-def usage_metadata(response: RerankResponse) -> dict[str, Any]:
-    """Return the usage in the format of LangSmith: all tokens are input tokens."""
+def usage_metadata(response: RerankResponse) -> dict[str, int]:
+    """Return the tokens under the keys that LangSmith accepts: all are input tokens."""
     tokens = response.usage.tokens
-    counts = {} if tokens is None else {"input_tokens": tokens, "output_tokens": 0, "total_tokens": tokens}
-    return {**counts, **response.usage.units}
+    return {} if tokens is None else {"input_tokens": tokens, "output_tokens": 0, "total_tokens": tokens}
 
 
 def record_usage(outputs: dict[str, Any]) -> None:
-    """Add the usage to the metadata of the current run, where LangSmith reads it."""
-    if "usage_metadata" not in outputs:
+    """Add the usage to the metadata of the current run, where LangSmith reads the tokens."""
+    usage = {name: outputs[name] for name in ("usage_metadata", "usage_units") if name in outputs}
+    if not usage:
         return
     with contextlib.suppress(Exception):  # an error of the tracing must not fail the rerank
         from langsmith.run_helpers import get_current_run_tree  # noqa: PLC0415 - only a traced run needs it
 
         tree: Any = get_current_run_tree()
         if tree is not None:
-            tree.extra.setdefault("metadata", {})["usage_metadata"] = outputs["usage_metadata"]
+            tree.extra.setdefault("metadata", {}).update(usage)

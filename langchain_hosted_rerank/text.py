@@ -8,6 +8,8 @@ from langchain_core.documents import Document
 
 from hosted_rerank._validation import check_list
 
+_REMEDIES: Mapping[type[Any], str] = {str: "wrap them in Document(page_content=...), or call .rerank(texts, query)"}
+
 
 def document_texts(
     documents: Sequence[Document], to_text: Callable[[Document], str] | None, metadata_fields: Sequence[str] | None
@@ -25,7 +27,7 @@ def document_texts(
     Raises:
         TypeError: An item is not a `Document`.
     """
-    check_list("documents", documents, Document)
+    check_list("documents", documents, Document, _REMEDIES)
     if to_text is not None:
         return [to_text(document) for document in documents]
     if not metadata_fields:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import cast
+from typing import Any, cast
 
 from hosted_rerank.errors import InvalidRequestError
 
@@ -58,7 +58,7 @@ def check_sequence(name: str, values: object) -> None:
     raise TypeError(f"{name} must be a list, not {kind}{remedy}")
 
 
-def check_list(name: str, values: object, kind: type, remedies: Mapping[type, str] | None = None) -> None:
+def check_list(name: str, values: object, kind: type, remedies: Mapping[type[Any], str] | None = None) -> None:
     """Checks a list and the type of its items.
 
     Args:

@@ -4,17 +4,20 @@
     ├── InvalidRequestError             invalid before sending, or 400, 405, 415, 422 (also a ValueError)
     │   └── RequestTooLargeError        413, or a 400 or 422 that says so
     ├── ConfigurationError              a wrong proxy, certificate file or custom client (also a ValueError)
-    ├── AuthenticationError             no key, or 401, 498
-    ├── PaymentRequiredError            402: the account has no credit or is suspended
-    ├── PermissionDeniedError           403
-    ├── NotFoundError                   404, 410, 3xx: the model or endpoint does not exist for this key
-    ├── RateLimitError                  429
-    ├── ServerError                     5xx, and 408, 409, 425, 499
-    ├── CircuitOpenError                the circuit breaker is open after many failures: no request was sent
-    ├── RerankConnectionError           the connection failed or broke
+    ├── AuthenticationError             no key, or 401, 498 (also a ValueError)
+    ├── PaymentRequiredError            402: the account has no credit or is suspended (also a ValueError)
+    ├── PermissionDeniedError           403 (also a ValueError)
+    ├── NotFoundError                   404, 410, 3xx: no such model or endpoint for this key (also a ValueError)
+    ├── RateLimitError                  429 (also a ConnectionError)
+    ├── ServerError                     5xx, and 408, 409, 425, 499 (also a ConnectionError)
+    ├── CircuitOpenError                the circuit breaker is open: no request was sent (also a ConnectionError)
+    ├── RerankConnectionError           the connection failed or broke (also a ConnectionError)
     │   └── RerankTimeoutError          no complete response within `timeout` (also a TimeoutError)
     │       └── DeadlineExceededError   the call's `deadline` is over
-    └── MalformedResponseError          a successful status without a valid ranking
+    └── MalformedResponseError          a successful status without a valid ranking (also a ConnectionError)
+
+What may pass is a `ConnectionError`, and what another try cannot help is a `ValueError`: retry policies that know only
+Python's own errors, such as LangGraph's default, retry the one and not the other.
 
 A message never contains a key or the text of a query or a document. An argument of the wrong type is a `TypeError`.
 """
@@ -99,35 +102,35 @@ class ConfigurationError(RerankError, ValueError):
     """A proxy, a certificate file or a custom client is configured wrong, which no retry or fallback can help."""
 
 
-class AuthenticationError(RerankError):
+class AuthenticationError(RerankError, ValueError):
     """There is no key, or the API does not accept it."""
 
 
-class PaymentRequiredError(RerankError):
+class PaymentRequiredError(RerankError, ValueError):
     """The account has no credit or is suspended."""
 
 
-class PermissionDeniedError(RerankError):
+class PermissionDeniedError(RerankError, ValueError):
     """The API knows the key and does not permit the request."""
 
 
-class NotFoundError(RerankError):
+class NotFoundError(RerankError, ValueError):
     """The model or the endpoint does not exist for this key."""
 
 
-class RateLimitError(RerankError):
+class RateLimitError(RerankError, ConnectionError):
     """The rate limit of the API is exceeded; `retry_after` is the wait in seconds if the API states one."""
 
 
-class ServerError(RerankError):
+class ServerError(RerankError, ConnectionError):
     """The API failed or is overloaded; the same request may succeed later."""
 
 
-class CircuitOpenError(RerankError):
+class CircuitOpenError(RerankError, ConnectionError):
     """The circuit breaker is open after many failures in a row; it sends the next request in `retry_after` seconds."""
 
 
-class RerankConnectionError(RerankError):
+class RerankConnectionError(RerankError, ConnectionError):
     """There is no complete response: the connection could not be made, or it broke."""
 
 
@@ -139,7 +142,7 @@ class DeadlineExceededError(RerankTimeoutError):
     """The call's `deadline` ended before there was an answer."""
 
 
-class MalformedResponseError(RerankError):
+class MalformedResponseError(RerankError, ConnectionError):
     """The status of the response is a success, and its body is not a complete and consistent ranking."""
 
 

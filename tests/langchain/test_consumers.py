@@ -15,6 +15,7 @@ pytest.importorskip("langchain_classic.retrievers")
 from langchain_classic.retrievers import ContextualCompressionRetriever
 from langchain_core.tracers import LangChainTracer
 from langsmith import Client
+from langsmith.run_trees import validate_extracted_usage_metadata
 from openinference.instrumentation.langchain import LangChainInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -26,7 +27,9 @@ from tests.conftest import QUERY
 from tests.hostile import HostileServer, eventually, ranked, reply
 from tests.langchain.shelf import Shelf, documents
 
-ANSWER = ranked(0.25, 0.75, 0.5, 0.125, usage={"prompt_tokens": 40, "total_tokens": 42}, model="as-served")
+ANSWER = ranked(
+    0.25, 0.75, 0.5, 0.125, usage={"prompt_tokens": 40, "total_tokens": 42, "search_units": 1}, model="as-served"
+)
 
 
 @pytest.fixture
@@ -102,11 +105,12 @@ def test_langsmith(retriever: Any, do: Do, langsmith: tuple[Client, dict[str, di
     by_name = {run["name"]: run for run in runs.values()}
     run = by_name["FireworksRerank"]
     assert run["parent_run_id"] == by_name["ContextualCompressionRetriever"]["id"]
-    assert run["run_type"] == "llm"
+    assert run["run_type"] == "chain"
     about = run["extra"]["metadata"]
     assert (about["ls_provider"], about["ls_model_type"]) == ("fireworks", "rerank")
     assert about["usage_metadata"] == {"input_tokens": 42, "output_tokens": 0, "total_tokens": 42}
-    assert run["outputs"]["usage_metadata"] == about["usage_metadata"]
+    assert run["outputs"]["usage_metadata"] == validate_extracted_usage_metadata(about["usage_metadata"])
+    assert about["usage_units"] == {"search_units": 1}
 
 
 async def test_astream_events(retriever: Any) -> None:

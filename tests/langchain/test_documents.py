@@ -42,14 +42,25 @@ def test_subclass_and_id_are_kept(asking: Asking, do: Do) -> None:
     ]
 
 
-def test_nothing_is_copied_deeply(asking: Asking, do: Do) -> None:
+def test_nested_metadata(asking: Asking, do: Do) -> None:
+    """A change inside the metadata of a result, at any depth, does not show in the input."""
+    (given,) = documents("swift", loc={"lines": [1, {"to": 2}]}, tags={"a"}, pair=(1, 2))
+    before = copy.deepcopy(given)
+    (best,) = do(asking(FireworksRerank), "compress_documents", [given], QUERY)
+    assert {name: best.metadata[name] for name in before.metadata} == before.metadata
+    best.metadata["loc"]["lines"][1]["to"] = 3
+    best.metadata["loc"]["lines"].append(4)
+    best.metadata["tags"].add("b")
+    assert given == before
+
+
+def test_values_that_are_not_copied(asking: Asking, do: Do) -> None:
     """A value that cannot be copied, or is large, is handed on as the same object, in metadata and in fields."""
     lock = threading.Lock()
-    page = Page(page_content="a", number=1, handle=lock, metadata={"lock": lock, "list": [1]})
+    page = Page(page_content="a", number=1, handle=lock, metadata={"lock": lock, "deep": {"lock": lock}})
     (best,) = do(asking(FireworksRerank), "compress_documents", [page], QUERY)
     assert best.handle is lock
-    assert best.metadata["lock"] is lock
-    assert best.metadata["list"] is page.metadata["list"]
+    assert best.metadata["lock"] is best.metadata["deep"]["lock"] is lock
 
 
 def test_metadata_is_a_new_mapping(asking: Asking, do: Do) -> None:
@@ -178,4 +189,21 @@ def test_rerank_of_what_it_does_not_take(asking: Asking, do: Do, server: Hostile
     """A value other than a list of texts, documents or mappings is a `TypeError`, and is not iterated."""
     with pytest.raises(TypeError):
         do(asking(FireworksRerank), "rerank", given, QUERY)
+    assert server.requests == []
+
+
+def test_texts_in_the_place_of_documents(asking: Asking, do: Do, server: HostileServer) -> None:
+    """The refusal of texts says how to pass them."""
+    with pytest.raises(TypeError, match=r"wrap them in Document\(page_content=...\), or call .rerank\(texts, query\)"):
+        do(asking(FireworksRerank), "compress_documents", ["swift"], QUERY)
+    with pytest.raises(TypeError, match=r"must be a list, not str: pass \[text\]"):
+        do(asking(FireworksRerank), "rerank", "swift", QUERY)
+    assert server.requests == []
+
+
+def test_no_query(asking: Asking, do: Do, server: HostileServer) -> None:
+    """`None` as the query is refused with the remedy."""
+    for method in ("compress_documents", "rerank"):
+        with pytest.raises(TypeError, match="query is None: pass the question as a str"):
+            do(asking(FireworksRerank), method, documents(), None)
     assert server.requests == []

@@ -22,7 +22,8 @@ from tests.langchain.shelf import Shelf, documents
 
 SECRET = "the patient in room twelve has a rare illness"
 USAGE = {"prompt_tokens": 40, "total_tokens": 42, "search_units": 1}
-COUNTED = {"input_tokens": 42, "output_tokens": 0, "total_tokens": 42, "search_units": 1}
+COUNTED = {"input_tokens": 42, "output_tokens": 0, "total_tokens": 42}
+UNITS = {"search_units": 1}
 ABOUT = {
     "ls_provider": "fireworks",
     "ls_model_name": "accounts/fireworks/models/qwen3-reranker-8b",
@@ -86,7 +87,7 @@ def test_run(asking: Asking, do: Do, server: HostileServer, recorder: Recorder) 
     reranker = asking(FireworksRerank, top_n=2, max_retries=1)
     do(reranker, "compress_documents", documents(), QUERY, callbacks=[recorder])
     (run,) = recorder.runs
-    assert (run.name, run.run_type, run.error) == ("FireworksRerank", "llm", None)
+    assert (run.name, run.run_type, run.error) == ("FireworksRerank", "chain", None)
     assert run.inputs == {"query": QUERY, "documents": 4, "top_n": 2}
     assert run.outputs is not None
     assert run.outputs.pop("elapsed") > 0
@@ -101,9 +102,18 @@ def test_run(asking: Asking, do: Do, server: HostileServer, recorder: Recorder) 
         "request_ids": ["req-1"],
         "attempts": 2,
         "usage_metadata": COUNTED,
-        "llm_output": {"token_usage": {"prompt_tokens": 42, "completion_tokens": 0, "total_tokens": 42}},
+        "usage_units": UNITS,
     }
     assert run.metadata.items() >= ABOUT.items()
+
+
+def test_run_with_the_model_of_a_call(asking: Asking, do: Do, recorder: Recorder) -> None:
+    """A run names the model that the call asks for."""
+    reranker = asking(FireworksRerank, model="m-1")
+    do(reranker, "compress_documents", documents(), QUERY, callbacks=[recorder], model="m-2")
+    (run,) = recorder.runs
+    assert run.outputs is not None
+    assert (run.metadata["ls_model_name"], run.outputs["model"]) == ("m-2", "m-2")
 
 
 @pytest.mark.parametrize("call", ["compress_documents", "rerank", "invoke"])
@@ -226,4 +236,4 @@ def test_usage_where_langsmith_reads_it(asking: Asking, do: Do, server: HostileS
     do(asking(FireworksRerank), "compress_documents", documents(), QUERY, callbacks=[tracer])
     (run,) = client.ended
     assert run["outputs"]["usage_metadata"] == COUNTED
-    assert run["extra"]["metadata"].items() >= (ABOUT | {"usage_metadata": COUNTED}).items()
+    assert run["extra"]["metadata"].items() >= (ABOUT | {"usage_metadata": COUNTED, "usage_units": UNITS}).items()

@@ -8,7 +8,8 @@ uses only OpenTelemetry's API, not its SDK.
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from contextvars import Token
 from functools import cache
 from typing import Any, NamedTuple, Self
@@ -33,6 +34,23 @@ _PROVIDER_NAMES = {
 """The names of providers in the conventions, if they differ from the provider's name here."""
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS = tuple(4.0**power for power in range(14))
+
+
+_LENT_SPAN = context.create_key("hosted_rerank.lent_span")
+
+
+@contextmanager
+def recording_on(span: Span) -> Generator[None]:
+    """Lets the calls of the body record on a span that another instrumentation made for them, in place of their own.
+
+    Args:
+        span: The span. Its maker ends it.
+    """
+    token = context.attach(context.set_value(_LENT_SPAN, span))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 class _BatchSpan(NamedTuple):
@@ -71,13 +89,17 @@ class TracedCall(CallObserver):
 
     def __enter__(self) -> Self:
         self._started = time.monotonic()
-        name = f"rerank {self._attributes.get('gen_ai.request.model', '')}".rstrip()
-        self._span = _tracer().start_span(
-            name, kind=SpanKind.CLIENT, attributes={**self._attributes, **self._request_attributes}
-        )
+        lent = context.get_value(_LENT_SPAN)
+        self._ends_span = not isinstance(lent, Span)
+        self._span = lent if isinstance(lent, Span) else self._start_span()
+        self._span.set_attributes({**self._attributes, **self._request_attributes})
         self._context = trace.set_span_in_context(self._span)
         self._token = context.attach(self._context)
         return self
+
+    def _start_span(self) -> Span:
+        name = f"rerank {self._attributes.get('gen_ai.request.model', '')}".rstrip()
+        return _tracer().start_span(name, kind=SpanKind.CLIENT, attributes=self._attributes)
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         context.detach(self._token)
@@ -85,7 +107,8 @@ class TracedCall(CallObserver):
             self._attributes["error.type"] = type(error).__name__
             _record_error(self._span, error)
         self._meters.duration.record(time.monotonic() - self._started, self._attributes, context=self._context)
-        self._span.end()
+        if self._ends_span:
+            self._span.end()
 
     def on_response(self, response: RerankResponse) -> None:
         """Sets the attributes of the response on the span, and counts its tokens."""

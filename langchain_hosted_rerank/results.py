@@ -1,0 +1,53 @@
+"""The results of a rerank as LangChain documents, and as indexes and scores."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.documents import Document
+
+from hosted_rerank import RerankResponse
+from hosted_rerank.frameworks.settings import PASSTHROUGH_KEY
+
+
+def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
+    """Return copies of the documents in their new order.
+
+    The metadata of a copy holds its score, or the name of the error if an outage left it unscored. The score and the
+    error of an earlier reranker under the same keys are removed, except that an unscored document keeps its old score.
+
+    Args:
+        documents: The candidates, which stay unchanged.
+        response: The response for these documents.
+        score_key: The metadata key of the score.
+
+    Returns:
+        One copy for each result. Its metadata is new, with the dicts, lists and sets in it; other values are the same.
+    """
+    copies: list[Document] = []
+    for index, score, error in response.results:
+        document = documents[index]
+        metadata = copy_nested(document.metadata)
+        metadata.pop(PASSTHROUGH_KEY, None)
+        if error is not None:
+            metadata[PASSTHROUGH_KEY] = error
+        elif score is not None:
+            metadata[score_key] = score
+        else:
+            metadata.pop(score_key, None)
+        copies.append(document.model_copy(update={"metadata": metadata}))
+    return copies
+
+
+def copy_nested(value: Any) -> Any:
+    """Return a copy of a dict, list or set with copies of those in it; any other value itself, which may be large."""
+    kind: type[Any] = type(value)
+    if kind is dict:
+        return {name: copy_nested(each) for name, each in value.items()}
+    if kind is list:
+        return [copy_nested(each) for each in value]
+    return set(value) if kind is set else value
+
+
+def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:
+    """Return one `{"index": int, "relevance_score": float | None}` for each result, in the format of Cohere."""
+    return [{"index": index, "relevance_score": score} for index, score, _ in response.results]
