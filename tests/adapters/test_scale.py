@@ -63,6 +63,17 @@ def test_fallback(host: ModuleType, asking: Asking, rank: Rank, server: HostileS
         spare.close()
 
 
+def test_fallbacks_changed_in_place(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
+    """A fallback that is added to the list counts; the reranker is made again then, and not for each call."""
+    server.play(reply(503))
+    reranker = asking(host.FireworksRerank, fallbacks=[Reranker("vllm", "m", base_url=server.url, max_retries=0)])
+    before = reranker.reranker
+    assert reranker.reranker is before
+    reranker.fallbacks.append(Reranker("local"))
+    assert len(rank(reranker, host.candidates(*TEXTS))) == 3
+    assert len(server.requests) == 2
+
+
 def test_fallbacks_in_copies(host: ModuleType) -> None:
     """Names and rows of fallbacks go into pickles and copies."""
     row = Provider(name="acme", url="https://rerank.example/rank")
