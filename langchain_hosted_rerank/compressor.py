@@ -7,13 +7,7 @@ usage and request ids. It shows documents only with `trace_documents=True`.
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Unpack, cast
 
-from langchain_core.callbacks import (
-    AsyncCallbackManager,
-    AsyncCallbackManagerForChainRun,
-    CallbackManager,
-    CallbackManagerForChainRun,
-    Callbacks,
-)
+from langchain_core.callbacks import AsyncCallbackManager, CallbackManager, Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import RetrieverLike
 from langchain_core.runnables import RunnableConfig, RunnableSerializable, ensure_config
@@ -26,14 +20,14 @@ from hosted_rerank.frameworks.serialization import serialize_provider, serialize
 from hosted_rerank.frameworks.settings import RerankSettings
 from langchain_hosted_rerank.input import RerankInput, State, parse_input
 from langchain_hosted_rerank.results import ranked_documents, ranked_pairs
-from langchain_hosted_rerank.run import RerankRun
+from langchain_hosted_rerank.run import RerankRun, RunManager
 from langchain_hosted_rerank.text import document_texts, mixed_texts
 
 if TYPE_CHECKING:
     from langchain_hosted_rerank.retriever import RerankRetriever
 
 
-class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[RerankInput, list[Document]]):
+class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[Any, list[Document]]):
     """Keeps the documents that answer a query best, by the scores of a hosted rerank API.
 
     Setup:
@@ -80,6 +74,11 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     )
     score_key: str = Field(default="relevance_score", description="The metadata key of the score.")
     trace_documents: bool = Field(default=False, description="Whether the traced runs show the documents.")
+
+    @property
+    def InputType(self) -> Any:  # noqa: N802 - the name that Runnable gives it
+        """The input as tools that serve or draw chains ask for it; the type parameter is `Any`, so any chain fits."""
+        return RerankInput
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
@@ -233,7 +232,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         if not CallbackManager.configure(config.get("callbacks")).handlers:
             return rerank_texts(run.reranker, run.query, run.texts, run.overrides)
 
-        def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
+        def call(_: Any, run_manager: RunManager) -> Any:
             with run.in_progress(run_manager):
                 run.response = rerank_texts(run.reranker, run.query, run.texts, run.overrides)
                 return run.finish()
@@ -247,7 +246,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         if not AsyncCallbackManager.configure(config.get("callbacks")).handlers:
             return await arerank_texts(run.reranker, run.query, run.texts, run.overrides)
 
-        async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
+        async def call(_: Any, run_manager: RunManager) -> Any:
             with run.in_progress(run_manager):
                 run.response = await arerank_texts(run.reranker, run.query, run.texts, run.overrides)
                 return run.finish()

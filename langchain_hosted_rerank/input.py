@@ -88,7 +88,7 @@ def _to_documents(documents: Any) -> Sequence[Document]:
     check_sequence("documents", documents)
     if all(issubclass(kind, Document) for kind in set(map(type, documents))):  # a loop in C
         return cast("Sequence[Document]", documents)
-    return [_to_document(each) if isinstance(each, Mapping) else each for each in documents]
+    return [_to_document(cast("Mapping[str, Any]", each)) if isinstance(each, Mapping) else each for each in documents]
 
 
 def _to_document(given: Mapping[str, Any]) -> Document:

@@ -8,16 +8,19 @@ import json
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.documents import Document
 
 from hosted_rerank import RerankResponse
 
+RunManager: TypeAlias = CallbackManagerForChainRun | AsyncCallbackManagerForChainRun
+"""What LangChain gives a run to work with."""
+
 
 @contextmanager
-def reranker_span(run: CallbackManagerForChainRun | AsyncCallbackManagerForChainRun) -> Generator[Any]:
+def reranker_span(run: RunManager) -> Generator[Any]:
     """Make the span of a run a `RERANKER`, and let the calls of the body record on it, in place of a span of their own.
 
     Args:
@@ -38,7 +41,7 @@ def reranker_span(run: CallbackManagerForChainRun | AsyncCallbackManagerForChain
         yield spans[0]
 
 
-def _claim(handler: Any, run: CallbackManagerForChainRun | AsyncCallbackManagerForChainRun) -> Any:
+def _claim(handler: Any, run: RunManager) -> Any:
     """Return the span of a run as a `RERANKER`, if the handler is OpenInference's."""
     if not type(handler).__module__.startswith("openinference."):
         return None

@@ -1,6 +1,6 @@
 """The results of a rerank as LangChain documents, and as indexes and scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.documents import Document
@@ -40,12 +40,20 @@ def ranked_documents(documents: Sequence[Document], response: RerankResponse, sc
 
 def copy_nested(value: Any) -> Any:
     """Return a copy of a dict, list or set with copies of those in it; any other value itself, which may be large."""
-    kind: type[Any] = type(value)
-    if kind is dict:
-        return {name: copy_nested(each) for name, each in value.items()}
-    if kind is list:
-        return [copy_nested(each) for each in value]
-    return set(value) if kind is set else value
+    kind: type[Any] = type(value)  # pyright: ignore[reportUnknownVariableType] - the type of Any
+    copy_of = _COPIES.get(kind)
+    return value if copy_of is None else copy_of(value)
+
+
+def _copy_dict(value: dict[Any, Any]) -> dict[Any, Any]:
+    return {name: copy_nested(each) for name, each in value.items()}
+
+
+def _copy_list(value: list[Any]) -> list[Any]:
+    return [copy_nested(each) for each in value]
+
+
+_COPIES: Mapping[type[Any], Callable[[Any], Any]] = {dict: _copy_dict, list: _copy_list, set: set}
 
 
 def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:

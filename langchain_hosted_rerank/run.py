@@ -9,13 +9,14 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.runnables import RunnableConfig
 
 from hosted_rerank import Reranker, RerankResponse
 from hosted_rerank.frameworks.overrides import Overrides
-from langchain_hosted_rerank.openinference import describe_request, describe_response, reranker_span
+from langchain_hosted_rerank.openinference import RunManager, describe_request, describe_response, reranker_span
 from langchain_hosted_rerank.results import ranked_pairs
+
+__all__ = ["RerankRun", "RunManager"]
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class RerankRun:
         return {**config, "metadata": {**config.get("metadata", {}), **added}}
 
     @contextlib.contextmanager
-    def in_progress(self, run_manager: CallbackManagerForChainRun | AsyncCallbackManagerForChainRun) -> Generator[None]:
+    def in_progress(self, run_manager: RunManager) -> Generator[None]:
         """Describe the request on the span of OpenInference, if it is in use, which then is the span of the call.
 
         Args:

@@ -12,18 +12,18 @@ from hosted_rerank.errors import RerankError
 PARENTS = {
     "InvalidRequestError": ("RerankError", "ValueError"),
     "RequestTooLargeError": ("InvalidRequestError",),
-    "AuthenticationError": ("RerankError",),
-    "PaymentRequiredError": ("RerankError",),
-    "PermissionDeniedError": ("RerankError",),
-    "NotFoundError": ("RerankError",),
-    "RateLimitError": ("RerankError",),
-    "ServerError": ("RerankError",),
-    "CircuitOpenError": ("RerankError",),
+    "AuthenticationError": ("RerankError", "ValueError"),
+    "PaymentRequiredError": ("RerankError", "ValueError"),
+    "PermissionDeniedError": ("RerankError", "ValueError"),
+    "NotFoundError": ("RerankError", "ValueError"),
+    "RateLimitError": ("RerankError", "ConnectionError"),
+    "ServerError": ("RerankError", "ConnectionError"),
+    "CircuitOpenError": ("RerankError", "ConnectionError"),
     "ConfigurationError": ("RerankError", "ValueError"),
-    "RerankConnectionError": ("RerankError",),
+    "RerankConnectionError": ("RerankError", "ConnectionError"),
     "RerankTimeoutError": ("RerankConnectionError", "TimeoutError"),
     "DeadlineExceededError": ("RerankTimeoutError",),
-    "MalformedResponseError": ("RerankError",),
+    "MalformedResponseError": ("RerankError", "ConnectionError"),
 }
 FAMILY = [RerankError, *(getattr(errors, name) for name in PARENTS)]
 

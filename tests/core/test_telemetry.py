@@ -60,6 +60,16 @@ def test_span_with_the_model_of_a_call(acme: Acme, rerank: Rerank, spans: InMemo
     assert (span.name, (span.attributes or {})["gen_ai.request.model"]) == ("rerank m-2", "m-2")
 
 
+def test_switched_off(acme: Acme, rerank: Rerank, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenTelemetry's variable for instrumentations that are off switches ours off."""
+    monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "redis, hosted_rerank")
+    rerank(acme())
+    assert spans.get_finished_spans() == ()
+    monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "redis")
+    rerank(acme())
+    assert len(spans.get_finished_spans()) == 1
+
+
 def test_span(server: HostileServer, acme: Acme, rerank: Rerank, spans: InMemorySpanExporter) -> None:
     """One client span for a rerank, below the caller's, under the conventions' names; usage and model are on it."""
     answer = ranked(0.25, 0.75, 0.5, usage={"prompt_tokens": 40, "total_tokens": 42}, model="as-served")

@@ -118,6 +118,20 @@ def test_pickle_with_a_function() -> None:
         pickle.dumps(FireworksRerank(document_to_text=lambda document: document.page_content))
 
 
+@pytest.mark.parametrize("kind", [FireworksRerank, HostedRerank, NebiusRerank, Settings])
+def test_json_schema(kind: type[BaseModel]) -> None:
+    """`model_json_schema()` describes the fields, as servers and forms that are made from it need."""
+    properties = kind.model_json_schema()["properties"]
+    if kind is not Settings:
+        assert properties["top_n"]["anyOf"][0] == {"minimum": 1, "type": "integer"}
+        assert "id of the model" in properties["model"]["description"]
+
+
+def test_equal_after_a_pickle() -> None:
+    """What comes out of a pickle equals what went in, but for the key."""
+    assert pickle.loads(pickle.dumps(FireworksRerank(top_n=7, api_key=KEY))) == FireworksRerank(top_n=7)
+
+
 class Noting(FireworksRerank):
     """A caller's own class, with something private in it."""
 

@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, assert_type
 
 from langchain_core.documents import BaseDocumentCompressor, Document
+from langchain_core.messages import HumanMessage
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import ConfigurableField, Runnable, RunnableLambda, RunnablePassthrough
 from llama_index.core.base.base_retriever import BaseRetriever as NodeRetriever
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
@@ -42,6 +45,32 @@ async def langchain(documents: Sequence[Document], base: BaseRetriever) -> None:
     async with fireworks as again:
         assert_type(again, lc.FireworksRerank)
     print(compressor, runnable, retriever)
+
+
+@dataclass
+class State:
+    """The state of a graph."""
+
+    query: str
+    documents: list[Document]
+
+
+def langchain_users(documents: list[Document], base: BaseRetriever, message: HumanMessage, state: State) -> None:
+    """What users write: keys as text, names by position, chains on both sides, states, other arguments of a call."""
+    lc.HostedRerank("cohere", "rerank-v4.0-fast", api_key="sk-...")
+    lc.HostedRerank(provider="my-own-row", api_key=os.environ["KEY"], headers={"x": "y"})
+    lc.FireworksRerank(api_key=os.environ.get("KEY")).api_key = "sk-..."
+    reranker = lc.HostedRerank("cohere")
+    chain = RunnablePassthrough.assign(documents=itemgetter("query") | base) | reranker
+    longer = reranker | RunnableLambda(len)
+    print(chain.invoke({"query": "q"}), longer.invoke({"query": "q", "documents": documents}))
+    reranker.invoke({"query": message, "documents": [{"page_content": "a"}], "top_n": 1, "model": "m"})
+    reranker.invoke(state)
+    reranker.compress_documents(documents, "q", model="m")
+    retriever = lc.RerankRetriever(base_retriever=base, reranker=reranker.with_retry(), top_n=1)
+    assert_type(retriever.invoke("q", top_n=2, filter={"tenant": "a"}), list[Document])
+    lc.RerankRetriever(base_retriever=base, reranker=reranker.configurable_fields(top_n=ConfigurableField(id="n")))
+    lc.RerankRetriever(base_retriever=base, reranker=reranker.with_fallbacks([lc.NebiusRerank()]))
 
 
 def langchain_refuses(reranker: lc.HostedRerank, documents: Sequence[Document]) -> None:
