@@ -9,7 +9,7 @@ pytest.importorskip("llama_index.core")
 
 from llamaindex_hosted_rerank import HostedRerank
 
-PAGE = Path(__file__).parents[2] / "docs" / "llamaindex_rerankers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "other_rerankers_llamaindex.md"
 
 
 def rows() -> list[tuple[str, str, str]]:
