@@ -3,7 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 # As in `events`.
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined] # pyright: ignore[reportPrivateImportUsage]
@@ -22,7 +22,7 @@ def set_span_attributes(facts: Mapping[str, Any]) -> None:
     if _INSTRUMENTATION not in sys.modules:
         return
     with contextlib.suppress(Exception):  # an error of the tracing must not fail the rerank
-        handlers: Any = get_dispatcher().span_handlers  # pyright: ignore[reportUnknownMemberType] - a bare generic
+        handlers = cast("list[Any]", get_dispatcher().span_handlers)  # pyright: ignore[reportUnknownMemberType] - generic
         for handler in handlers:
             if type(handler).__module__.startswith(_INSTRUMENTATION):
                 span = handler.open_spans[active_span_id.get()]
