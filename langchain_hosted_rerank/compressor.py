@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 from hosted_rerank import RerankResponse
 from hosted_rerank.frameworks.fields import ApiKey
 from hosted_rerank.frameworks.overrides import Overrides, arerank_texts, rerank_texts
-from hosted_rerank.frameworks.serialization import serialize_provider, serialize_without_secrets
+from hosted_rerank.frameworks.serialization import serialize_provider
 from hosted_rerank.frameworks.settings import RerankSettings
 from langchain_hosted_rerank.input import RerankInput, State, parse_input
 from langchain_hosted_rerank.results import ranked_documents, ranked_pairs
@@ -92,12 +92,9 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
 
     @property
     def lc_attributes(self) -> dict[str, Any]:
-        """The values in a dump that differ from the fields: provider as JSON, headers and params without secrets."""
-        given = {name: value for name in ("headers", "params") if (value := getattr(self, name)) is not None}
-        return {
-            "provider": serialize_provider(self.provider),
-            **{name: serialize_without_secrets(value) for name, value in given.items()},
-        }
+        """The values in a dump that differ from the fields: the provider as JSON, and settings without secrets."""
+        given = {name: value for name, value in self._public_values().items() if value is not None}
+        return {"provider": serialize_provider(self.provider), **given}
 
     def compress_documents(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
+from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_list
 
 _REMEDIES: Mapping[type[Any], str] = {str: "wrap them in Document(page_content=...), or call .rerank(texts, query)"}
@@ -36,7 +37,7 @@ def document_texts(
 
 
 def _with_metadata(document: Document, fields: Sequence[str]) -> str:
-    if not document.page_content.strip():
+    if is_blank(document.page_content):
         return ""  # a document with only metadata counts as blank
     lines = [f"{name}: {document.metadata[name]}" for name in fields if name in document.metadata]
     return "\n".join([*lines, document.page_content])

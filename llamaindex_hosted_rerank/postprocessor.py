@@ -14,6 +14,7 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, Query
 from pydantic import Field, model_validator
 
 from hosted_rerank import InvalidRequestError, RerankResponse, RerankResult, Usage
+from hosted_rerank._text import is_blank
 from hosted_rerank.frameworks.overrides import Overrides, arerank_texts, rerank_texts
 from hosted_rerank.frameworks.settings import RerankSettings
 from hosted_rerank.providers.json_path import is_object
@@ -201,7 +202,7 @@ def _unranked(rerank: ReportedRerank, error: InvalidRequestError) -> RerankRespo
 
 
 def _warn_of_blank(texts: list[str]) -> None:
-    if blank := sum(not text or text.isspace() for text in texts):
+    if blank := sum(map(is_blank, texts)):
         logger.warning("%d of %d nodes have no text in this metadata_mode: they stay unscored", blank, len(texts))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from hosted_rerank import Provider, RerankError, RerankResponse
+from hosted_rerank.call.arguments import check_arguments
 from hosted_rerank.call.batch_sizes import RequestSizes, cut
 from hosted_rerank.call.batching import Batch, Plan, plan
 from hosted_rerank.call.call_options import CallOptions
@@ -38,7 +39,7 @@ def planned(
 ) -> Plan:
     """The plan of a call."""
     endpoint = Endpoint(provider=find_provider(provider), **{"api_key": "sk-by-hand"} | settings)
-    return plan(endpoint, limits or CallOptions(), Call(query, documents, top_n, instruction))
+    return plan(endpoint, limits or CallOptions(), check_arguments(Call(query, documents, top_n, instruction)))
 
 
 def limits(*, timeout: float = 30.0, deadline: float | None = None, max_retries: int = 2) -> CallOptions:

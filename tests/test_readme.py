@@ -5,16 +5,22 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("langchain_core")
 pytest.importorskip("llama_index.core")
-from hosted_rerank.cli.provider_table import markdown
+from hosted_rerank import Dialect, Provider, Reranker
+from hosted_rerank.cli.provider_table import markdown, models_markdown
+from hosted_rerank.providers.auth import KeyHeader
+from tests.hostile import HostileServer, reply
 
 server = pytest.importorskip("hosted_rerank.local.server", exc_type=ImportError)
 
+CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 PAGES = [README, *sorted((README.parent / "docs").glob("*.md"))]
@@ -73,6 +79,23 @@ def test_bulk_runs(tmp_path: Path) -> None:
 def test_table_of_providers_is_the_codes_own() -> None:
     """The README's table says what the rows say; `hosted-rerank providers --markdown` writes it anew."""
     assert markdown() in TEXT
+
+
+def test_table_of_models_is_the_codes_own() -> None:
+    """The table of models is `hosted-rerank providers --models`."""
+    assert models_markdown() in README.with_name("docs").joinpath("providers.md").read_text("utf-8")
+
+
+def test_row_of_the_contributors_guide_works() -> None:
+    """The row that CONTRIBUTING shows sends its key in `x-api-key` and reads scores by position."""
+    (code,) = re.findall(r"^```python\n(.*?)^```", CONTRIBUTING.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {"Provider": Provider, "Dialect": Dialect, "KeyHeader": KeyHeader, "date": date}
+    exec(compile(code, CONTRIBUTING.name, "exec"), names)
+    with HostileServer() as peer:
+        peer.play(reply(200, {"scores": [0.1, 0.9]}))
+        reranker = Reranker(names["ACME"], base_url=peer.url, api_key="sk-acme")
+        assert [result.index for result in reranker.rerank("q", ["a", "b"]).results] == [1, 0]
+        assert peer.requests[0].headers["x-api-key"] == "sk-acme"
 
 
 def test_there_are_examples_for_both_frameworks() -> None:

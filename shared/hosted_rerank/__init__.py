@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from hosted_rerank.providers import PROVIDERS, Provider
     from hosted_rerank.providers.dialect import Dialect
+    from hosted_rerank.providers.models import ModelFacts
     from hosted_rerank.reranker import Reranker
     from hosted_rerank.response import RerankResponse, RerankResult, Usage
 
@@ -49,6 +50,7 @@ __all__ = [
     "Dialect",
     "InvalidRequestError",
     "MalformedResponseError",
+    "ModelFacts",
     "NotFoundError",
     "PaymentRequiredError",
     "PermissionDeniedError",
@@ -73,6 +75,7 @@ _MODULES = {
     "PROVIDERS": "providers",
     "Comparison": "display.compare",
     "Dialect": "providers.dialect",
+    "ModelFacts": "providers.models",
     "Provider": "providers",
     "RerankResponse": "response",
     "RerankResult": "response",

@@ -6,6 +6,9 @@ from typing import Any, cast
 
 from hosted_rerank.errors import InvalidRequestError
 
+_MAX_QUOTED = 12
+"""Characters of an unknown name that an error shows."""
+
 
 def check_count(name: str, value: object, *, least: int) -> None:
     """Checks a count.
@@ -80,3 +83,8 @@ def check_list(name: str, values: object, kind: type, remedies: Mapping[type[Any
         if not isinstance(value, kind):
             remedy = next((f": {text}" for other, text in (remedies or {}).items() if isinstance(value, other)), "")
             raise TypeError(f"{name}[{index}] must be a {kind.__name__}, not {type(value).__name__}{remedy}")
+
+
+def quote_start(name: str) -> str:
+    """Returns the start of a name in quotes, for an error: what stands in the place of a name may be a key."""
+    return repr(name) if len(name) <= _MAX_QUOTED else f"{name[:_MAX_QUOTED]!r}..."

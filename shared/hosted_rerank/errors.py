@@ -3,14 +3,16 @@
     RerankError                         every error below; a server or a network causes no other exception
     ├── InvalidRequestError             invalid before sending, or 400, 405, 415, 422 (also a ValueError)
     │   └── RequestTooLargeError        413, or a 400 or 422 that says so
-    ├── ConfigurationError              a wrong proxy, certificate file or custom client (also a ValueError)
+    ├── ConfigurationError              a wrong proxy, certificate file or custom client, or a copy
+    │                                   that lacks a setting which may be secret (also a ValueError)
     ├── AuthenticationError             no key, or 401, 498 (also a ValueError)
     ├── PaymentRequiredError            402: the account has no credit or is suspended (also a ValueError)
     ├── PermissionDeniedError           403 (also a ValueError)
     ├── NotFoundError                   404, 410, 3xx: no such model or endpoint for this key (also a ValueError)
     ├── RateLimitError                  429 (also a ConnectionError)
     ├── ServerError                     5xx, and 408, 409, 425, 499 (also a ConnectionError)
-    ├── CircuitOpenError                the circuit breaker is open: no request was sent (also a ConnectionError)
+    ├── CircuitOpenError                the circuit breaker is open, and a fallback was asked: no request was
+    │                                   sent (also a ConnectionError)
     ├── RerankConnectionError           the connection failed or broke (also a ConnectionError)
     │   └── RerankTimeoutError          no complete response within `timeout` (also a TimeoutError)
     │       └── DeadlineExceededError   the call's `deadline` is over
@@ -46,6 +48,7 @@ class RerankError(Exception):
     Attributes:
         status: The HTTP status, from the response; `None` if there was no response.
         provider: The provider's name; `None` if the error does not belong to one.
+        url: The URL that was asked, without its query and secrets; `None` if there was no request.
         request_id: The API's id of the failed request, from the response, for the API's support desk.
         retry_after: Seconds to wait before the next request, from the response.
         attempts: The number of HTTP requests, retries included.
@@ -77,6 +80,7 @@ class RerankError(Exception):
         self.retry_after = retry_after
         self.code = code
         self.attempts = 0
+        self.url: str | None = None
 
     def add_hint(self, hint: str) -> None:
         """Appends a hint to the message.
@@ -99,7 +103,7 @@ class RequestTooLargeError(InvalidRequestError):
 
 
 class ConfigurationError(RerankError, ValueError):
-    """A proxy, a certificate file or a custom client is configured wrong, which no retry or fallback can help."""
+    """A proxy, a certificate or a custom client is configured wrong, or a copy lacks a setting that may be secret."""
 
 
 class AuthenticationError(RerankError, ValueError):
@@ -127,7 +131,10 @@ class ServerError(RerankError, ConnectionError):
 
 
 class CircuitOpenError(RerankError, ConnectionError):
-    """The circuit breaker is open after many failures in a row; it sends the next request in `retry_after` seconds."""
+    """The circuit breaker is open after many failures in a row, so a fallback was asked at once.
+
+    It is in `RerankResponse.fallback_errors`. The next probe is sent in `retry_after` seconds.
+    """
 
 
 class RerankConnectionError(RerankError, ConnectionError):

@@ -1,7 +1,6 @@
 """`Reranker`: what a caller sets, and one rerank with it, blocking or awaiting."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Literal, TypeAlias
 
@@ -14,8 +13,9 @@ from hosted_rerank.limits.endpoint_state import ENDPOINTS
 from hosted_rerank.limits.retry import RetryPolicy
 from hosted_rerank.observability import observer_for
 from hosted_rerank.providers import Provider, ProviderName, find_provider
-from hosted_rerank.providers.endpoint import Endpoint, Key, ScoreTransformChoice
-from hosted_rerank.providers.url import without_credentials
+from hosted_rerank.providers.endpoint import Endpoint, ScoreTransformChoice
+from hosted_rerank.providers.private_settings import harmless_headers
+from hosted_rerank.providers.setting_checks import Key
 from hosted_rerank.response import RerankResponse
 from hosted_rerank.transport.custom_client import AsyncHTTPClient, HTTPClient, check_way
 from hosted_rerank.transport.rate_limiter import RateLimiter
@@ -30,45 +30,41 @@ class Reranker(ConnectedEndpoint):
 
     All rerankers and event loops of the process share connections, which open at the first call and stay open for the
     next ones. A reranker works in any thread and event loop, and after a fork. It can be copied and pickled; a pickle
-    omits the key, headers and params that may be secret, the cache, the rate limiter and custom clients.
+    omits the key, the cache, the rate limiter, custom clients, and what else may be secret: all headers but a few
+    harmless ones, params that the provider does not name, and `extra_body`. A copy that lacks one of these raises
+    `ConfigurationError` at its first request.
 
     Args:
         provider: A name in `PROVIDERS` ("fireworks", "cohere", "vllm", "local", ...), or a `Provider` for another API.
         model: The model's id, sent unchanged; `None` for the provider's default.
         api_key: The key, a str or pydantic's `SecretStr`; `None` to read the environment at each call.
-        base_url: Another URL of the same API, with or without the endpoint's path. A key is optional there.
+        base_url: Another URL, a base (`/v1`) or an endpoint (`/v1/reranking`); a key is optional. Else `CO_API_URL`...
         instruction: What "relevant" means, for models that take an instruction (Fireworks calls it `task`).
         instruction_in_query: Whether to put the instruction before the query if the API has no field for it.
         score_transform: "auto" applies the sigmoid to scores that are logits, "none" returns the API's scores,
             "sigmoid" applies it to all scores. `RerankResponse.score_transform` is the transform that was applied.
         timeout: httpx' timeout: seconds for connecting, for each read and for each write of an attempt.
         deadline: Seconds, a hard bound on a whole call with its retries, waits and fallbacks, also on a blocking call
-            and for a custom client; `None` for no bound.
+            and for a custom client; `None` for no bound. Fallbacks share it.
         max_retries: Attempts after the first, after no response or a status of 408, 409, 425, 429, 500, 502 to 504, 520
-            to 524, or 529.
-        batch_size: The largest number of documents in a request, whatever the process learned; `None` for the
-            provider's `max_documents` and what the API accepts. More documents are sent in several requests at once.
+            to 524, or 529. Without a fallback, a refusal by a rate limit costs none for a minute; 0 means one attempt.
+        batch_size: The largest number of documents in a request; `None` for the limits that are known and learned.
         max_concurrency: The largest number of requests in flight to the same model of the same host with the same key.
         max_document_chars: The number of characters of a document to send; `None` for all.
         dedupe: Whether to send equal documents once.
-        cache: A `MutableMapping[str, float]` for scores: a dict, `cachetools.TTLCache`, `diskcache.Cache`. A pair of
-            query and document in it is not sent. `hosted_rerank.call.score_cache` describes the keys. Not for listwise
-            models.
-        on_error: "raise", or "passthrough" to return the documents that an outage affects, or that are too long for a
-            request, last, unscored and with the name of the error; an invalid request, a refused key and a cancellation
-            always raise.
-        fallbacks: The rerankers to call in turn during an outage: `Reranker`s, or providers by name or as `Provider`,
-            which get this reranker's timeout, retries, rate limiter, clients, and headers that are not secret.
-        rate_limiter: LangChain's `BaseRateLimiter` or a similar object, acquired once for each request, in addition to
-            the rate that the reranker learns from the API's responses.
+        cache: A `MutableMapping[str, float]` for scores: a dict, `cachetools.TTLCache`, `diskcache.Cache` (its keys:
+            `hosted_rerank.call.score_cache`). A pair of query and document in it is not sent. Not for listwise models.
+        on_error: "raise", or "passthrough": documents that an outage affects, or that are too long, come last, unscored
+            and with the name of the error; an invalid request, a refused key and a cancellation always raise.
+        fallbacks: The rerankers to call in turn in an outage or a long wait: `Reranker`s, or providers by name or as
+            `Provider`, which get this reranker's timeout, retries, rate limiter, clients, and harmless headers.
+        rate_limiter: LangChain's `BaseRateLimiter` or the like, acquired for each request, besides the learned rate.
         headers: Additional HTTP headers; they replace default headers of the same name.
-        params: Query parameters of the URL, such as Nebius' `ai_project_id`, and values of names in braces in the
-            provider's URL, such as Bedrock's `region`.
+        params: Query parameters of the URL (Nebius' `ai_project_id`), and values of names in braces in it (`region`).
         options: Additional fields of the request that the provider lists, such as Nebius' `service_tier`.
         extra_body: Additional fields that the provider does not list, for APIs that ignore unknown fields.
-        client: A custom `httpx.Client` (or httpx2's). It carries every blocking call of this reranker and of its
-            fallbacks by name, and is never closed. If only `async_client` is given, a blocking call raises
-            `ConfigurationError`.
+        client: A custom `httpx.Client` (or httpx2's) for every blocking call of this reranker and fallbacks by name;
+            it is never closed. If only `async_client` is given, a blocking call raises `ConfigurationError`.
         async_client: A custom `httpx.AsyncClient` (or httpx2's) for every awaiting call, in the same way.
 
     Raises:
@@ -199,7 +195,7 @@ class Reranker(ConnectedEndpoint):
             timeout=self._call_options.timeout,
             max_retries=self._call_options.retry.max_retries,
             rate_limiter=self._rate_limiter,
-            headers=without_credentials(self._endpoint.headers),  # a key must not go to another host
+            headers=harmless_headers(self._endpoint.headers),  # a key must not go to another host
             client=self._client,
             async_client=self._async_client,
         )
@@ -224,7 +220,6 @@ class Reranker(ConnectedEndpoint):
         return [Stage(each._endpoint, each._call_options, each._connect, each._endpoints) for each in chain]  # noqa: SLF001 - as above
 
     def __getstate__(self) -> dict[str, Any]:
-        headers, params = map(without_credentials, (self._endpoint.headers, self._endpoint.params))
-        endpoint = replace(self._endpoint, api_key=None, headers=headers, params=params)
+        endpoint = self._endpoint.without_private()
         omitted = {"_endpoint": endpoint, "_client": None, "_async_client": None, "_cache": None, "_rate_limiter": None}
         return self.__copy__().__dict__ | omitted

@@ -82,6 +82,10 @@ class TransportFailure:
     """Whether the server closed a reused connection before the first byte of a response."""
     retryable: bool = True
     """Whether another attempt may succeed."""
+    no_descriptors: bool = False
+    """Whether the process has too many open files to connect, which says nothing about the service."""
+    unsent: bool = False
+    """Whether it was not sent for want of credentials, which says nothing about the service."""
 
 
 Outcome: TypeAlias = Response | TransportFailure

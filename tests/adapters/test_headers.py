@@ -16,17 +16,22 @@ def test_header_that_cannot_be_sent(name: str, value: str, host: ModuleType, ask
     """A header that would frame the body anew, or with a line break, is refused where it is set, by its name."""
     with pytest.raises(ValueError, match="headers: ") as caught:
         asking(host.HostedRerank, headers={"x-team": "birds", name: value})
-    assert repr(name) in str(caught.value)
+    assert repr(name[:12])[1:-1] in str(caught.value)
     reranker = asking(host.HostedRerank)
     with pytest.raises(ValueError, match="headers: ") as caught:
         reranker.headers = {name: value}
-    assert repr(name) in str(caught.value)
+    assert repr(name[:12])[1:-1] in str(caught.value)
 
 
 def test_what_a_fallback_gets(way: str, server: HostileServer, host: ModuleType, asking: Asking, rank: Rank) -> None:
-    """A fallback gets the limiter and the harmless headers, and no header that may be a credential."""
+    """A fallback gets the limiter and the harmless headers, and no header that may be a secret."""
     server.play(reply(503, ""))
-    headers = {"x-team": "birds", "x-api-key": "sk-of-the-first", "x-auth-token": "token-of-the-first"}
+    headers = {
+        "x-title": "birds",
+        "x-team": "team-of-the-first",
+        "x-api-key": "sk-of-the-first",
+        "x-auth-token": "token-of-the-first",
+    }
     limiter = Limiter()
     with HostileServer() as spare:
         row = Provider(name="spare", url=f"{spare.url}/v1/rerank")
@@ -34,7 +39,7 @@ def test_what_a_fallback_gets(way: str, server: HostileServer, host: ModuleType,
         assert len(rank(asking(host.HostedRerank, **settings), host.candidates("a", "b"))) == 2
         (first,), (second,) = server.requests, spare.requests
     assert headers.items() <= first.headers.items()
-    assert second.headers["x-team"] == "birds"
-    assert not {"authorization", "x-api-key", "x-auth-token"} & second.headers.keys()
+    assert second.headers["x-title"] == "birds"
+    assert not {"authorization", "x-team", "x-api-key", "x-auth-token"} & second.headers.keys()
     assert KEY not in str(second)
     assert limiter.asked == 2

@@ -33,11 +33,14 @@ def test_batches(host: ModuleType, asking: Asking, rank: Rank, server: HostileSe
 
 
 def test_part_that_fails_is_passed_through(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
-    """Scored candidates come first; those of a failed request follow, marked; a threshold drops none of them."""
+    """Scored candidates come first; those of a failed request follow, marked, without an old score of another scale."""
     server.play(but_not_swifts)
     reranker = asking(host.FireworksRerank, batch_size=2, top_n=None, on_error="passthrough", score_threshold=0.7)
-    best = rank(reranker, host.candidates(*TEXTS))
+    items = host.candidates(*TEXTS, relevance_score=9.3)  # BM25's
+    best = rank(reranker, items)
     assert [host.text(item) for item in best] == ["dormouse", "swift", "salmon"]
+    assert [host.score(item) for item in best] == [0.8] + [None if host.UNSCORED is None else 0.8] * 2
+    assert {host.metadata(item)["relevance_score"] for item in items} == {9.3}
     assert [bool(host.error(item)) for item in best] == [False, True, True]
 
 

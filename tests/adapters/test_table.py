@@ -1,12 +1,13 @@
 """Every row of the provider table, and what goes with it, in the classes of both frameworks."""
 
 from dataclasses import replace
+from datetime import date
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from hosted_rerank import PROVIDERS, Dialect, PaymentRequiredError, Provider
+from hosted_rerank import PROVIDERS, Dialect, ModelFacts, PaymentRequiredError, Provider
 from hosted_rerank.providers.auth import AwsSignature, KeyHeader
 from hosted_rerank.providers.dialect import Prompt
 from tests.adapters.fixtures import Asking, Rank
@@ -14,7 +15,7 @@ from tests.hostile import HostileServer, reply
 
 pytestmark = pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
 
-PARTS = {"region": "eu-1", "resource": "r", "account": "a", "project": "p"}
+PARTS = {"region": "eu-1", "resource": "r", "account": "a", "project": "p", "model_id": "m1", "endpoint": "e1"}
 each = pytest.mark.parametrize("row", PROVIDERS.values(), ids=lambda row: row.name)
 
 
@@ -51,7 +52,11 @@ def test_every_row_is_taken_and_comes_back_from_a_dump(host: ModuleType, row: Pr
             settings_env={"region": ("A", "B")},
             errors={418: PaymentRequiredError, "no credit": PaymentRequiredError},
             usage_headers={"x-t": "total_tokens"},
-            listwise_models=("m-",),
+            models=(ModelFacts(pattern="^m-", providers=("mine",), listwise=True, read=date(2026, 1, 2)),),
+            default_model="m-1",
+            default_model_seen=date(2026, 11, 1),
+            other_models=("m-2",),
+            base_url_env=("MINE_BASE_URL",),
             dialect=Dialect(prompt=Prompt("{query} {document}", "i"), usage=("a.b", "c"), options={"k": ("x", "y")}),
         ),
     ],
@@ -96,7 +101,7 @@ def test_instruction_in_the_query(host: ModuleType, asking: Asking, rank: Rank, 
 
 def test_extra_body(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
     """Fields that only the caller knows of go along where the API ignores others, and are refused elsewhere."""
-    rank(asking(host.HostedRerank, provider="cohere", extra_body={"colour": "red"}), host.candidates("a", "b"))
+    rank(asking(host.HostedRerank, provider="vllm", model="m", extra_body={"colour": "red"}), host.candidates("a", "b"))
     assert server.requests[0].body["colour"] == "red"
     with pytest.raises(ValueError, match="extra_body"):
         host.HostedRerank(provider="nebius", extra_body={"colour": "red"})

@@ -1,6 +1,7 @@
 """Not paying twice: the cache, its keys, and calls that ask for the same at once."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator, MutableMapping
 from typing import Any
@@ -8,10 +9,10 @@ from typing import Any
 import orjson
 import pytest
 
-from hosted_rerank import DeadlineExceededError, InvalidRequestError, ServerError
-from tests.bounded import patience, within
+from hosted_rerank import DeadlineExceededError, Reranker, RerankError, ServerError
+from tests.bounded import ends_within, patience, within
 from tests.conftest import QUERY, Acme, Rerank
-from tests.hostile import HostileServer, Peer, eventually, ranking, reply
+from tests.hostile import HostileServer, Peer, eventually, ranking, reply, silence
 
 TEXTS = ["a", "b", "c"]
 
@@ -86,26 +87,11 @@ def test_equal_documents_in_an_outage(server: HostileServer, acme: Acme, rerank:
     assert [(result.index, result.error) for result in response.results] == [(at, "ServerError") for at in range(4)]
 
 
-@pytest.mark.parametrize(
-    ("query", "documents", "wrong"),
-    [("q", ["\ud800", "a"], r"documents\[0\]"), ("\ud800", ["a"], "query")],
-    ids=["document", "query"],
-)
-def test_text_that_is_no_unicode(
-    query: str, documents: list[str], wrong: str, server: HostileServer, acme: Acme, rerank: Rerank
-) -> None:
-    """A text that cannot be sent has no key either; the error is the one without a cache, and names the text."""
-    for cache in ({}, None):
-        with pytest.raises(InvalidRequestError, match=wrong):
-            rerank(acme(cache=cache), query, documents)
-    assert server.requests == []
-
-
 def test_listwise_models_are_not_cached(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A score that depends on the other documents is no score of a pair."""
     cache: dict[str, float] = {}
     for _ in range(2):
-        rerank(acme(cache=cache, row={"listwise_models": ("list-",)}, model="list-1"), documents=TEXTS)
+        rerank(acme(cache=cache, model="jina-reranker-v3"), documents=TEXTS)
     assert (len(server.requests), cache) == (2, {})
 
 
@@ -221,6 +207,27 @@ def test_deadline_of_who_waits(server: HostileServer, acme: Acme, way: str) -> N
         hasty.rerank(QUERY, ["a"]) if way == "blocking" else asyncio.run(hasty.arerank(QUERY, ["a"]))
     assert len(server.requests) == 1
     thread.join(patience(10))
+
+
+def test_timeout_of_who_waits(server: HostileServer, acme: Acme, way: str) -> None:
+    """A call waits for another one's longer timeout no longer than for an attempt of its own, and then asks itself."""
+    server.play(silence(), slowly)
+    patient, hasty = acme(cache=(cache := {}), timeout=4.0), acme(cache=cache, timeout=0.5)
+    thread = threading.Thread(target=lambda: ignored(patient), daemon=True)
+    thread.start()
+    assert eventually(lambda: len(server.requests) == 1)
+    with ends_within(3.0):
+        response = hasty.rerank(QUERY, ["a"]) if way == "blocking" else asyncio.run(hasty.arerank(QUERY, ["a"]))
+    assert (len(server.requests), response.sent, len(cache)) == (2, 1, 1)
+    assert response.elapsed > 0.5
+    assert thread.is_alive()  # the other one still waits
+    thread.join(patience(10))
+
+
+def ignored(reranker: Reranker) -> None:
+    """A call whose error is of no interest."""
+    with contextlib.suppress(RerankError):
+        reranker.rerank(QUERY, ["a"])
 
 
 def test_keys_are_as_documented(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

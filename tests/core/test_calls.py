@@ -93,24 +93,6 @@ def test_blank_instruction_is_refused(instruction: str) -> None:
         planned("fireworks", instruction=instruction)
 
 
-@pytest.mark.parametrize(
-    ("call", "named"),
-    [
-        ({"query": "bad \ud800"}, "query"),
-        ({"documents": ["fine", "", "s3cr3t \udfff"]}, r"documents\[2\]"),
-        ({"instruction": "bad \ud800"}, "instruction"),
-    ],
-)
-def test_text_that_is_not_unicode_is_named(
-    call: dict[str, Any], named: str, server: HostileServer, acme: Acme, rerank: Rerank
-) -> None:
-    """A lone surrogate cannot be sent: the error says where it is, and shows no text."""
-    with pytest.raises(InvalidRequestError, match=named) as caught:
-        rerank(acme(), **call)
-    assert "s3cr3t" not in str(caught.value)
-    assert server.requests == []
-
-
 def test_instruction_of_a_call_replaces_the_rerankers(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A call's instruction stands for the reranker's, None for none, and without one the reranker's holds."""
     reranker = acme(instruction="in general")

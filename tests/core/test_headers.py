@@ -42,12 +42,12 @@ def test_header_that_cannot_be_sent(name: str, value: str, acme: Acme) -> None:
     """A header that would frame the body anew, or with a line break, is refused by its name, without its value."""
     with pytest.raises(ValueError, match=r"^headers: ") as caught:
         acme(headers={"x-other": "birds", name: value})
-    assert repr(name) in str(caught.value)
+    assert repr(name[:12])[1:-1] in str(caught.value)
     assert value not in str(caught.value).replace(repr(name), "")
 
 
 def test_what_a_fallback_gets(way: str, server: HostileServer) -> None:
-    """A fallback gets the custom client, the limiter and the harmless headers, and none that may be a credential."""
+    """A fallback gets the custom client, the limiter and the harmless headers, and none that may be a secret."""
     server.play(reply(503, ""))
     secret = {"Authorization": "Bearer of-the-first", "X-Api-Key": "sk-of-the-first", "x-auth-token": "of-the-first"}
     limiter = Limiter()
@@ -60,7 +60,7 @@ def test_what_a_fallback_gets(way: str, server: HostileServer) -> None:
                 api_key=KEY,
                 max_retries=0,
                 rate_limiter=limiter,
-                headers={"X-Team": "birds", **secret},
+                headers={"X-Title": "birds", "X-Team": "of-the-first", **secret},
                 fallbacks=[Provider(name="spare", url=f"{spare.url}/v1/rerank")],
                 **client,
             )
@@ -77,7 +77,7 @@ def test_what_a_fallback_gets(way: str, server: HostileServer) -> None:
         (first,), (second,) = server.requests, spare.requests
     assert {name.lower(): value for name, value in secret.items()}.items() <= first.headers.items()
     for seen in (first, second):
-        assert (seen.headers["x-team"], seen.headers["x-custom"]) == ("birds", "yes")
+        assert (seen.headers["x-title"], seen.headers["x-custom"]) == ("birds", "yes")
     assert "of-the-first" not in str(second)
     assert KEY not in str(second)
     assert limiter.asked == 2

@@ -102,7 +102,11 @@ def test_key_that_is_none_is_refused(key: str, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize(
-    "host", ["example.invalid", "10.0.0.1", "0.0.0.0", "localhost.example.invalid", "169.254.1.1", "[2001:db8::1]"]
+    "host",
+    [
+        *("example.invalid", "0.0.0.0", "localhost.example.invalid", "169.254.1.1", "[2001:db8::1]", "11.0.0.1"),
+        *("134744072", "0x08080808", "172.32.0.1", "[fe80::1]", "local.example.invalid", "app.svc.example.invalid"),
+    ],
 )
 def test_key_does_not_travel_in_the_clear(host: str, rerank: Rerank) -> None:
     """A key is not sent over plain http to another machine: nothing is sent at all."""
@@ -114,6 +118,45 @@ def test_key_does_not_travel_in_the_clear(host: str, rerank: Rerank) -> None:
         with pytest.raises(AuthenticationError, match="plain http") as caught:
             rerank(Reranker("nebius", base_url=f"http://{host}/v1", max_retries=0, **settings))
         assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("vllm", "vllm.default.svc", "vllm.default.svc.cluster.local", "rerank.internal", "VLLM", "gpu_1"),
+        *("10.0.0.1", "172.16.3.4", "172.31.255.255", "192.168.1.1", "127.0.0.9", "[fd00::1]"),
+    ],
+)
+def test_key_goes_to_a_private_host(host: str) -> None:
+    """A private host that the caller configured gets the key over plain http."""
+    assert sent(base_url=f"http://{host}:8000/v1", api_key=KEY) == f"Bearer {KEY}"
+
+
+def test_key_over_plain_http_is_refused_when_a_reranker_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error comes when the reranker is made, if the key is known then; else at the call."""
+    with pytest.raises(AuthenticationError, match="plain http"):
+        Reranker("nebius", base_url=AWAY, api_key=KEY)
+    with pytest.raises(AuthenticationError, match="plain http"):
+        Reranker(Provider(name="mine", url=AWAY), headers={"x-api-key": KEY})
+    later = Reranker("nebius", base_url=AWAY, max_retries=0)
+    monkeypatch.setenv("NEBIUS_API_KEY", KEY)
+    with pytest.raises(AuthenticationError, match="plain http"):
+        Reranker("nebius", base_url=AWAY)
+    with pytest.raises(AuthenticationError, match="plain http"):
+        later.rerank("q", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        *(("jina", "JINAAI_API_KEY"), ("fireworks", "FIREWORKS_AI_API_KEY"), ("together", "TOGETHERAI_API_KEY")),
+        *(("deepinfra", "DEEPINFRA_API_TOKEN"), ("vercel", "VERCEL_OIDC_TOKEN")),
+    ],
+)
+def test_other_names_of_a_key(provider: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is found under the names that other packages give it."""
+    monkeypatch.setenv(name, KEY)
+    assert sent(provider) == f"Bearer {KEY}"
 
 
 def test_key_of_the_environment_does_not_travel_in_the_clear(monkeypatch: pytest.MonkeyPatch, rerank: Rerank) -> None:

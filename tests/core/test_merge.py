@@ -17,7 +17,7 @@ from tests.byhand import ACME, answered, body_of, joined, planned, walk
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer, ranked, ranking, reply
 
-BLANKS = ("", " ", "\n\t\r ", "\u3000", "\xa0\u2003")
+BLANKS = ("", " ", "\n\t\r ", "\u3000", "\xa0\u2003", "\u200b", "\ufeff \u00ad")
 
 
 def came(*scores: float, top_n: int | None = None, documents: Sequence[str] = ("a", "b", "c", "d")) -> list[int]:

@@ -10,56 +10,69 @@ from typing import Any
 import pytest
 
 from hosted_rerank import (
-    CircuitOpenError,
     DeadlineExceededError,
-    InvalidRequestError,
     RateLimitError,
     Reranker,
     RerankError,
     RerankResponse,
-    ServerError,
 )
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
-from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettings, CircuitBreaker, RetryBudget
-from hosted_rerank.limits.endpoint_state import EndpointRegistry, EndpointState
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.rate_settings import RATE_SETTINGS
-from hosted_rerank.limits.request_queue import ABANDONED_CHECK_INTERVAL, RequestQueue, Ticket
+from hosted_rerank.limits.request_queue import ABANDONED_CHECK_INTERVAL, RequestQueue
 from hosted_rerank.limits.retry import Quota, quota
-from tests.bounded import ends_within, patience, within
+from tests.bounded import ends_within, within
 from tests.conftest import DOCUMENTS, QUERY, Acme, Rerank
-from tests.hostile import Act, HostileServer, Peer, ranking, reply, silence
+from tests.hostile import Act, HostileServer, Peer, ranking, reply
 
 
-def go(queue: RequestQueue, now: float) -> Ticket:
+def go(queue: RequestQueue, now: float, limit: float = math.inf) -> Ticket:
     """A ticket that goes at once."""
     ticket = Ticket()
-    assert queue.admit(ticket, now) == 0
+    assert queue.admit(ticket, now, limit) == 0
     return ticket
 
 
-def test_window_doubles_while_all_goes_well() -> None:
-    """Every answer lets two go, so each round trip doubles what is under way."""
+def admitted(queue: RequestQueue, begin: float, end: float) -> list[Ticket]:
+    """The tickets that go from one time to another, as fast as they are admitted."""
+    tickets, waiting, steps = list[Ticket](), Ticket(), round((end - begin) / 0.0005)
+    for step in range(steps):
+        while queue.admit(waiting, begin + step * 0.0005) == 0:
+            tickets.append(waiting)
+            waiting = Ticket()
+    queue.drop(waiting)
+    return tickets
+
+
+def test_window_starts_gently_and_grows_while_all_goes_well() -> None:
+    """A few requests go at once, the window then one by one; when it succeeded, it is several times as wide."""
     queue = RequestQueue(AdaptiveRate())
-    first = [go(queue, 0.0) for _ in range(RATE_SETTINGS.initial_window)]
-    waiting = Ticket()
-    assert queue.admit(waiting, 0.0) > 0
+    assert len(admitted(queue, 0.0, 0.0005)) == RATE_SETTINGS.initial_burst
+    first = admitted(queue, 0.0005, 0.1)
+    assert len(first) == RATE_SETTINGS.initial_window - RATE_SETTINGS.initial_burst
     for ticket in first:
-        queue.on_success(ticket, 0.05)
-    assert queue.admit(waiting, 0.05) == 0
-    for number in range(2 * RATE_SETTINGS.initial_window - 1):
-        go(queue, 0.05 + number / 1000)
+        queue.on_success(ticket, 0.1)
+    assert len(admitted(queue, 0.1, 0.2)) < RATE_SETTINGS.initial_window  # others of the round are still in flight
 
 
-def test_window_doubles_where_answers_take_long() -> None:
-    """A slow service is no full one: refusals come fast."""
+def test_window_grows_where_responses_take_long() -> None:
+    """A slow service is not a full one: refusals come faster than the timeout."""
     queue = RequestQueue(AdaptiveRate())
-    for _ in range(RATE_SETTINGS.initial_window):
-        go(queue, 0.0)
-    waiting = Ticket()
-    assert 0 < queue.admit(waiting, 0.0) < 1
-    assert queue.admit(waiting, 0.2) == 0
-    for _ in range(RATE_SETTINGS.initial_window - 1):
-        go(queue, 0.2)
+    assert len(admitted(queue, 0.0, 0.3)) == RATE_SETTINGS.initial_window
+    assert len(admitted(queue, 0.3, 0.5)) > 10 * RATE_SETTINGS.initial_window
+
+
+def test_full_limit_of_one_caller_delays_no_other() -> None:
+    """A request whose caller may have one in flight keeps its position, and goes when that one ends."""
+    queue = RequestQueue(AdaptiveRate())
+    only, parked, other = go(queue, 0.0, limit=1), Ticket(), Ticket()
+    assert queue.admit(parked, 0.0, limit=1) == math.inf
+    assert queue.admit(other, 0.0) == 0
+    notified = threading.Event()
+    parked.notify = notified.set
+    queue.on_success(only, 0.1)
+    assert notified.is_set()
+    assert queue.admit(parked, 0.1, limit=1) == 0
 
 
 def test_throttled_request_stops_all() -> None:
@@ -91,24 +104,24 @@ def test_first_come_first_served() -> None:
 def test_dropped_request_delays_no_other() -> None:
     """A cancelled request leaves the queue, and the next one is notified."""
     queue = RequestQueue(AdaptiveRate())
-    in_flight = go(queue, 0.0)
+    in_flight = go(queue, 0.0, limit=1)
     first, second = Ticket(), Ticket()
     assert queue.admit(first, 0.0, limit=1) == math.inf
     assert queue.admit(second, 0.0, limit=1) == math.inf
     notified = threading.Event()
     second.notify = notified.set
     queue.drop(first)
-    assert notified.is_set()
     assert queue.admit(second, 0.0, limit=1) == math.inf
     queue.drop(in_flight)
     queue.drop(in_flight)
+    assert notified.is_set()
     assert queue.admit(second, 0.0, limit=1) == 0
 
 
 def test_notification_of_a_closed_loop() -> None:
     """A queued request that cannot be notified any more delays no other."""
     queue = RequestQueue(AdaptiveRate())
-    in_flight, gone, after = go(queue, 0.0), Ticket(), Ticket()
+    in_flight, gone, after = go(queue, 0.0, limit=1), Ticket(), Ticket()
     assert queue.admit(gone, 0.0, limit=1) == math.inf
     assert queue.admit(after, 0.0, limit=1) == math.inf
     loop = asyncio.new_event_loop()
@@ -121,7 +134,7 @@ def test_notification_of_a_closed_loop() -> None:
 def test_abandoned_requests_at_the_head_of_the_queue() -> None:
     """All abandoned requests before a request are removed; one that is not abandoned stays."""
     queue = RequestQueue(AdaptiveRate())
-    in_flight, line = go(queue, 0.0), [Ticket() for _ in range(4)]
+    in_flight, line = go(queue, 0.0, limit=1), [Ticket() for _ in range(4)]
     for ticket in line:
         assert queue.admit(ticket, 0.0, limit=1) == math.inf
     line[0].is_abandoned = line[1].is_abandoned = lambda: True
@@ -135,7 +148,7 @@ def test_abandoned_requests_at_the_head_of_the_queue() -> None:
 def test_abandoned_request_in_flight() -> None:
     """An abandoned request in flight is dropped when another request waits for it."""
     queue, over = RequestQueue(AdaptiveRate()), list[bool]()
-    in_flight, after = go(queue, 0.0), Ticket()
+    in_flight, after = go(queue, 0.0, limit=1), Ticket()
     in_flight.is_abandoned = lambda: bool(over)
     assert queue.admit(after, 0.0, limit=1) == math.inf
     over.append(True)
@@ -158,16 +171,17 @@ class Interrupted(AdaptiveRate):
 def test_call_that_ends_within_another_ones_turn() -> None:
     """Requests that are dropped while the same thread admits another one are removed right after that."""
     queue = RequestQueue(pace := Interrupted())
-    in_flight, first, second = go(queue, 0.0), Ticket(), Ticket()
+    in_flight, refused, first, second = go(queue, 0.0), go(queue, 0.0), Ticket(), Ticket()
+    queue.on_throttled(refused, 0.0, 1.0)
     for ticket in (first, second):
-        assert queue.admit(ticket, 0.0, limit=1) == math.inf
+        assert queue.admit(ticket, 0.0) > 0
 
     def collect() -> None:
         queue.drop(in_flight)
         queue.drop(second)
 
     pace.collect = collect
-    assert within(5.0, lambda: queue.admit(first, 0.0)) == 0
+    assert within(5.0, lambda: queue.admit(first, 2.0)) == 0
     assert (first.in_flight, in_flight.in_flight, second.queued) == (True, False, False)
     assert (pace.in_flight, queue.queued) == (1, 0)
 
@@ -318,52 +332,6 @@ def test_quota_is_not_overdrawn() -> None:
     assert queue.admit(third, 0.6) == 0
 
 
-def test_circuit_opens_tries_and_closes() -> None:
-    """Failures in a row open the circuit; one request tries; its failure doubles the pause, its success ends it."""
-    breaker = CircuitBreaker()
-    for number in range(BREAKER_SETTINGS.failures):
-        assert breaker.open_for(0.0) == 0
-        assert breaker.record_failure(0.0, 0.0, "status 500") is (number == BREAKER_SETTINGS.failures - 1)
-    assert breaker.open_for(1.0) == pytest.approx(4.0)
-    assert breaker.open_for(5.0) == 0
-    breaker.start_probe(5.0, 1.0)
-    assert breaker.open_for(5.0) == pytest.approx(1.0)
-    assert breaker.record_failure(5.5, 0.0, "status 500")  # sent before it opened: nothing new
-    assert breaker.record_failure(5.5, 5.0, "status 500")
-    assert breaker.open_for(6.0) == pytest.approx(9.5)
-    assert breaker.open_for(16.0) == 0
-    breaker.start_probe(16.0, 1.0)
-    breaker.record_response()
-    assert breaker.open_for(16.0) == 0
-
-
-def test_try_that_is_answered_or_given_up() -> None:
-    """A try that finds a wrong request has found the service well; one that finds nothing leaves it to the next."""
-    breaker = CircuitBreaker()
-    for _ in range(BREAKER_SETTINGS.failures):
-        breaker.record_failure(0.0, 0.0, "status 500")
-    assert breaker.start_probe(5.0, 30.0)
-    assert breaker.open_for(6.0) == pytest.approx(29.0)
-    breaker.cancel_probe(6.0)
-    assert breaker.open_for(6.0) == 0
-    assert breaker.start_probe(6.0, 30.0)
-    breaker.record_response()
-    assert breaker.open_for(6.0) == 0
-    assert not breaker.start_probe(6.0, 30.0)
-    assert not breaker.record_failure(7.0, 6.0, "status 500")
-
-
-def test_retries_are_a_share_of_requests() -> None:
-    """An outage takes the reserve, then a fifth of the requests; with time the reserve comes back."""
-    budget = RetryBudget()
-    tries = [budget.withdraw(0.0) for _ in range(20)]
-    assert tries.count(True) == 10
-    for _ in range(50):
-        budget.deposit()
-    assert [budget.withdraw(0.0) for _ in range(20)].count(True) == 10
-    assert [budget.withdraw(100.0) for _ in range(20)].count(True) == 10
-
-
 def bucket(rate: float, burst: int) -> Act:
     """An act that takes `rate` requests a second and refuses the others with 429 and `Retry-After`."""
     limit, lock = Bucket(rate, burst), threading.Lock()
@@ -450,93 +418,12 @@ def test_quota_of_an_answer_is_waited_for(server: HostileServer, acme: Acme, rer
     assert len(server.requests) == 2
 
 
-def test_long_wait_is_left_to_the_caller(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """While the API asks for an hour, other calls are told so at once."""
-    server.play(reply(429, "", retry_after="3600"), ranking())
-    for _ in range(2):
-        with pytest.raises(RateLimitError) as caught:
-            rerank(acme())
-        assert caught.value.retry_after == pytest.approx(3600, abs=10)
-    assert len(server.requests) == 1
-
-
 def test_other_accounts_are_not_held(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A limit is an account's: another key goes on."""
     server.play(reply(429, "", retry_after="30"), ranking())
     with pytest.raises(RateLimitError):
         rerank(acme(max_retries=0))
     assert len(rerank(acme(api_key="sk-another-1234")).results) == 3
-
-
-def test_circuit(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
-    """An outage opens the circuit, so that calls fail at once and say so, until it is tried again and works."""
-    server.play(reply(500, ""))
-    reranker = acme(api_key=f"sk-circuit-{way}")
-    for _ in range(BREAKER_SETTINGS.failures):
-        with pytest.raises(ServerError):
-            rerank(reranker)
-    with pytest.raises(CircuitOpenError, match="10 requests in a row failed") as caught:
-        rerank(reranker)
-    assert len(server.requests) == BREAKER_SETTINGS.failures
-    assert caught.value.retry_after is not None
-    assert 0 < caught.value.retry_after <= 5
-    assert caught.value.provider == "acme"
-
-
-def test_circuit_closes(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
-    """When its pause is over one call tries, and when that works all may."""
-    server.play(*[reply(500, "")] * BREAKER_SETTINGS.failures, ranking())
-    reranker = acme(api_key=f"sk-closes-{way}")
-    for _ in range(BREAKER_SETTINGS.failures):
-        with pytest.raises(ServerError):
-            rerank(reranker)
-    with pytest.raises(CircuitOpenError) as caught:
-        rerank(reranker)
-    time.sleep((caught.value.retry_after or 0.0) + 0.05)
-    for _ in range(3):
-        assert len(rerank(reranker).results) == 3
-
-
-def quick(reranker: Reranker) -> Reranker:
-    """A reranker whose circuit breaker lets a probe through after a moment."""
-    settings = BreakerSettings(pause_initial=0.1)
-    reranker._endpoints = EndpointRegistry(lambda: EndpointState(breaker_settings=settings))
-    return reranker
-
-
-def test_try_that_is_a_wrong_request(server: HostileServer, acme: Acme, rerank: Rerank, way: str) -> None:
-    """A service that finds a request wrong is there: the circuit closes."""
-    server.play(*[reply(500, "")] * BREAKER_SETTINGS.failures, reply(400, ""), ranking())
-    reranker = quick(acme(api_key=f"sk-wrong-{way}", timeout=30.0))
-    for _ in range(BREAKER_SETTINGS.failures):
-        with pytest.raises(ServerError):
-            rerank(reranker)
-    time.sleep(0.15)
-    with pytest.raises(InvalidRequestError):
-        rerank(reranker)
-    assert len(rerank(reranker).results) == 3
-
-
-async def test_try_that_is_cancelled(server: HostileServer, acme: Acme) -> None:
-    """When the call that tries is cancelled, the next one may try at once."""
-    server.play(*[reply(500, "")] * BREAKER_SETTINGS.failures, silence(), ranking())
-    reranker = quick(acme(api_key="sk-cancelled", timeout=30.0))
-    async with asyncio.timeout(patience(10.0)):
-        for _ in range(BREAKER_SETTINGS.failures):
-            with pytest.raises(ServerError):
-                await reranker.arerank(QUERY, DOCUMENTS)
-        await asyncio.sleep(0.15)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(reranker.arerank(QUERY, DOCUMENTS), 0.2)
-        assert len((await reranker.arerank(QUERY, DOCUMENTS)).results) == 3
-
-
-def test_outage_is_not_tripled(server: HostileServer, acme: Acme, way: str) -> None:
-    """In an outage the retries are a share of the calls, and then there are none."""
-    server.play(reply(500, "", retry_after_ms="1"))
-    came = many(acme(max_retries=2, api_key=f"sk-outage-{way}"), 60, way)
-    assert not [answer for answer in came if isinstance(answer, RerankResponse)]
-    assert len(server.requests) <= 60 + 10 + 60 * 0.2
 
 
 class Limiter:
@@ -572,73 +459,4 @@ def test_rate_limiter_and_deadline(server: HostileServer, acme: Acme, rerank: Re
     """A limiter that does not let go does not outlast the deadline."""
     with pytest.raises(DeadlineExceededError):
         rerank(acme(rate_limiter=Limiter(lets=False), deadline=0.3))
-    assert server.requests == []
-
-
-@pytest.fixture
-def spare() -> Any:
-    """Another server."""
-    with HostileServer() as server:
-        yield server
-
-
-def test_fallback_answers(server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """When one is out the next is asked, and the answer says who answered and what happened before."""
-    server.play(reply(503, ""))
-    second = acme(row={"name": "spare", "url": f"{spare.url}/rerank"})
-    response = rerank(acme(fallbacks=[second]))
-    assert response.provider == "spare"
-    assert [type(error) for error in response.fallback_errors] == [ServerError]
-    assert (len(server.requests), len(spare.requests)) == (1, 1)
-
-
-def test_scores_of_two_models_do_not_mix(
-    server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank
-) -> None:
-    """When one part fails, all of the call goes to the fallback."""
-    server.play(ranking(0.1, 0.2), reply(500, ""))
-    second = acme(row={"name": "spare", "url": f"{spare.url}/rerank"})
-    response = rerank(acme(fallbacks=[second], batch_size=2, max_concurrency=1), documents=["a", "b", "c", "d"])
-    assert len(spare.requests[0].body["documents"]) == 4
-    assert (response.provider, len(response.results), response.attempts) == ("spare", 4, 1)
-
-
-@pytest.mark.parametrize("status", [400, 401, 403])
-def test_fallback_is_for_outages(
-    server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank, status: int
-) -> None:
-    """A wrong request and a wrong key are no outage."""
-    server.play(reply(status, ""))
-    with pytest.raises(RerankError) as caught:
-        rerank(acme(fallbacks=[acme(row={"name": "spare", "url": f"{spare.url}/rerank"})]))
-    assert caught.value.status == status
-    assert spare.requests == []
-
-
-def test_fallbacks_that_fail_too(server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """The last failure is raised, with those before it as its cause; or passed through, if that is asked for."""
-    server.play(reply(503, ""))
-    spare.play(reply(402, ""))
-    second = acme(row={"name": "spare", "url": f"{spare.url}/rerank"})
-    with pytest.raises(RerankError) as caught:
-        rerank(acme(fallbacks=[second]))
-    assert caught.value.provider == "spare"
-    assert isinstance(caught.value.__cause__, ServerError)
-    response = rerank(acme(fallbacks=[second], on_error="passthrough"))
-    assert [result.index for result in response.results] == [0, 1, 2]
-    assert {result.error for result in response.results} == {"PaymentRequiredError"}
-
-
-def test_deadline_is_for_fallbacks_too(server: HostileServer, spare: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """No fallback is asked when the time is over."""
-    server.play(reply(500, ""), *[ranking(after=10)] * 9)
-    spare.play(ranking(after=10))
-    with ends_within(3), pytest.raises(DeadlineExceededError):
-        rerank(acme(deadline=0.4, fallbacks=[acme(row={"name": "spare", "url": f"{spare.url}/rerank"})]))
-
-
-def test_instruction_that_a_fallback_cannot_take(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """An instruction that would be lost at a fallback is refused before anybody is asked."""
-    with pytest.raises(InvalidRequestError, match="jina"):
-        rerank(acme(fallbacks=["jina"]), instruction="Animals only.")
     assert server.requests == []

@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
-from hosted_rerank import RateLimitError, Usage
+from hosted_rerank import Dialect, RateLimitError, RerankError, Usage
+from hosted_rerank.call.batching import Batch
+from hosted_rerank.call.request_flow import Exchange
 from hosted_rerank.limits.classification import error_in_success
-from tests.byhand import answered
+from hosted_rerank.limits.endpoint_state import EndpointState
+from hosted_rerank.observability.events import CallObserver
+from tests.byhand import answered, limits, planned, walk
 from tests.conftest import Acme, Rerank
 from tests.hostile import HostileServer, ranked, ranking, reply
 
@@ -38,9 +42,46 @@ def test_incomplete_ranking_in_the_cache(server: HostileServer, acme: Acme, rera
     assert server.requests[1].body["documents"] == ["c"]
 
 
-def test_error_in_a_success(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+def test_incomplete_ranking_by_position(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """Scores without an index, and too few of them, belong to nobody."""
+    server.play(reply(200, {"scores": [0.9, 0.3]}))
+    row = {"dialect": Dialect(results="scores", index=None, score="")}
+    response = rerank(acme(row=row, on_error="passthrough"), documents=["a", "b", "c"])
+    assert list(response.results) == [(index, None, "MalformedResponseError") for index in range(3)]
+
+
+def test_incomplete_ranking_of_a_part() -> None:
+    """The end of a request is told with the error that its ranking has."""
+    told = list[RerankError | None]()
+
+    class Observer(CallObserver):
+        def on_batch_end(self, span: Any, attempts: int, error: RerankError | None) -> None:
+            told.append(error)
+
+    todo = planned(documents=["a", "b", "c"])
+    part = Batch(todo.all_texts[:2])
+    steps = Exchange(todo, part, None, EndpointState(), "k", 0.0, lambda: 0.0, observer=Observer()).steps()
+    next(steps)
+    with pytest.raises(StopIteration) as ended:
+        steps.send(answered(200, ranked(0.5)))
+    assert told == [ended.value.value.error]
+    assert "1 results came back" in str(told[0])
+
+
+def test_malformed_success_is_a_response() -> None:
+    """A server that answers anything at all is no outage: its failures before that are no longer in a row."""
+    state = EndpointState()
+    walk(planned(limits=limits(max_retries=0)), answered(500), service=state)
+    malformed, failures = answered(200, "no"), state.breaker.reason
+    assert failures
+    walk(planned(), malformed, service=state)
+    assert state.breaker.reason != failures
+
+
+@pytest.mark.parametrize("results", [{}, {"results": [{"index": 0, "relevance_score": 0.5}]}], ids=["none", "some"])
+def test_error_in_a_success(server: HostileServer, acme: Acme, rerank: Rerank, results: dict[str, Any]) -> None:
     """A 200 with an error's status in its body is that error: it is asked for again, or raised, as that status is."""
-    limited = reply(200, {"error": {"code": 429, "message": "slow down"}}, retry_after_ms="1")
+    limited = reply(200, results | {"error": {"code": 429, "message": "slow down"}}, retry_after_ms="1")
     server.play(limited, ranking())
     assert len(rerank(acme(max_retries=1)).results) == 3
     assert len(server.requests) == 2

@@ -14,12 +14,12 @@ LASTING = sorted({*range(300, 600)} - {*RETRYABLE_STATUSES})
 @pytest.mark.parametrize("status", RETRYABLE_STATUSES)
 def test_what_may_pass_is_asked_again(status: int) -> None:
     """Statuses that may pass are retried."""
-    assert RetryPolicy().delay(answered(status), 0, 0.0, 0.5) is not None
+    assert RetryPolicy().delay(answered(status), 0, 0.5) is not None
 
 
 def test_what_lasts_is_not_asked_again() -> None:
     """No other status is."""
-    assert [status for status in LASTING if RetryPolicy().delay(answered(status), 0, 0.0, 0.5) is not None] == []
+    assert [status for status in LASTING if RetryPolicy().delay(answered(status), 0, 0.5) is not None] == []
 
 
 def test_no_reply_is_asked_again() -> None:
@@ -33,13 +33,13 @@ def test_no_reply_is_asked_again() -> None:
 @pytest.mark.parametrize("verdict", ["true", "True", " TRUE "])
 def test_server_may_ask_for_a_retry(verdict: str) -> None:
     """`x-should-retry: true` counts more than the status."""
-    assert RetryPolicy().delay(answered(400, x_should_retry=verdict), 0, 0.0, 0.5) is not None
+    assert RetryPolicy().delay(answered(400, x_should_retry=verdict), 0, 0.5) is not None
 
 
 @pytest.mark.parametrize("verdict", ["false", "False", " FALSE "])
 def test_server_may_forbid_a_retry(verdict: str) -> None:
     """`x-should-retry: false` counts more than the status and than a hint to wait."""
-    assert RetryPolicy().delay(answered(503, x_should_retry=verdict, retry_after="1"), 0, 0.0, 0.5) is None
+    assert RetryPolicy().delay(answered(503, x_should_retry=verdict, retry_after="1"), 0, 0.5) is None
 
 
 @pytest.mark.parametrize("verdict", ["", "1", "yes", "maybe"])
@@ -99,61 +99,66 @@ def test_no_date_breaks_the_reading(date: str) -> None:
 
 def test_hint_is_waited_for() -> None:
     """A wait is never shorter than the server asked for."""
-    assert RetryPolicy().delay(answered(429, retry_after="3"), 0, 0.0, 0.0) == 3.0
-    assert RetryPolicy().delay(answered(429, retry_after="3"), 0, 0.0, 1.0) >= 3.0
-    assert RetryPolicy().delay(answered(429, retry_after="0"), 0, 0.0, 1.0) == 0.0
+    assert RetryPolicy().delay(answered(429, retry_after="3"), 0, 0.0) == 3.0
+    assert RetryPolicy().delay(answered(429, retry_after="3"), 0, 1.0) >= 3.0
+    assert RetryPolicy().delay(answered(429, retry_after="0"), 0, 1.0) == 0.0
 
 
 def test_hint_beyond_the_bound_is_not_waited_for() -> None:
     """A server that asks for more than the longest wait is not asked again."""
-    assert RetryPolicy(backoff_max=60).delay(answered(429, retry_after="61"), 0, 0.0, 0.0) is None
-    assert RetryPolicy(backoff_max=60).delay(answered(429, retry_after="9" * 300), 0, 0.0, 0.0) is None
+    assert RetryPolicy(backoff_max=60).delay(answered(429, retry_after="61"), 0, 0.0) is None
+    assert RetryPolicy(backoff_max=60).delay(answered(429, retry_after="9" * 300), 0, 0.0) is None
 
 
 def test_waits_grow_where_there_is_no_hint() -> None:
     """Without a hint waits double, with a jitter of at most half."""
     retry = RetryPolicy(max_retries=10, backoff_initial=0.5, backoff_max=60)
-    assert [retry.delay(lost(), retries, 0.0, 1.0) for retries in range(4)] == [0.5, 1.0, 2.0, 4.0]
-    assert [retry.delay(lost(), retries, 0.0, 0.0) for retries in range(4)] == [0.25, 0.5, 1.0, 2.0]
+    assert [retry.delay(lost(), retries, 1.0) for retries in range(4)] == [0.5, 1.0, 2.0, 4.0]
+    assert [retry.delay(lost(), retries, 0.0) for retries in range(4)] == [0.25, 0.5, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2, 3])
 def test_retries_are_counted(retries: int) -> None:
     """No more than `max_retries` requests follow the first."""
-    assert RetryPolicy(max_retries=0).delay(lost(), retries, 0.0, 0.5) is None
-    assert (RetryPolicy(max_retries=2).delay(lost(), retries, 0.0, 0.5) is not None) is (retries < 2)
+    assert RetryPolicy(max_retries=0).delay(lost(), retries, 0.5) is None
+    assert (RetryPolicy(max_retries=2).delay(lost(), retries, 0.5) is not None) is (retries < 2)
 
 
 def test_longest_wait_is_the_longest() -> None:
     """No wait is longer than the bound on one wait, jitter included."""
-    wait = RetryPolicy(backoff_max=60).delay(answered(429, retry_after="60"), 0, 0.0, 1.0)
+    wait = RetryPolicy(backoff_max=60).delay(answered(429, retry_after="60"), 0, 1.0)
     assert wait == 60
 
 
 def test_any_number_of_retries() -> None:
     """Who allows thousands of retries, each asked for without a wait, gets a wait for the next as well."""
-    wait = RetryPolicy(max_retries=5000, backoff_max=60).delay(lost(), 2000, 0.0, 1.0)
+    wait = RetryPolicy(max_retries=5000, backoff_max=60).delay(lost(), 2000, 1.0)
     assert wait == 60
 
 
-@given(
-    st.lists(st.none() | st.floats(0, 200), max_size=30),
-    st.floats(0.01, 5),
-    st.floats(1, 80),
-    st.floats(1, 200),
-    st.floats(0, 0.9),
-)
+@given(st.none() | st.floats(0, 200), st.integers(0, 40), st.floats(0.01, 5), st.floats(1, 80), st.floats(0, 1))
 def test_waits_stay_within_their_bounds(
-    hints: list[float | None], first: float, longest: float, together: float, chance: float
+    hint: float | None, retries: int, first: float, longest: float, chance: float
 ) -> None:
-    """Whatever a server asks for, the waits of a request together stay within their bound."""
-    retry = RetryPolicy(max_retries=30, backoff_initial=first, backoff_max=longest, max_total_backoff=together)
-    waited = 0.0
-    for retries, hint in enumerate(hints):
-        outcome = answered(503) if hint is None else answered(429, retry_after=str(hint))
-        wait = retry.delay(outcome, retries, waited, chance)
-        if wait is None:
-            break
-        assert wait >= (hint or 0.0)
-        waited += wait
-    assert waited <= together
+    """A wait is as long as a server asks for, and never longer than the bound; what exceeds it is not waited for."""
+    retry = RetryPolicy(max_retries=30, backoff_initial=first, backoff_max=longest)
+    outcome = answered(503) if hint is None else answered(429, retry_after=str(hint))
+    wait = retry.delay(outcome, retries, chance)
+    if retries >= 30 or (hint or 0.0) > longest:
+        assert wait is None
+    else:
+        assert wait is not None
+        assert (hint or 0.0) <= wait <= longest
+
+
+def test_hints_that_are_too_short_are_not_trusted() -> None:
+    """A server that refuses again and again, and each time asks for no wait, is asked after a backoff."""
+    retry, refusal = RetryPolicy(max_retries=1, backoff_initial=0.5), answered(429, retry_after="0")
+    assert [retry.delay(refusal, 0, 1.0, refusals=number) for number in range(5)] == [0.0, 0.0, 0.0, 2.0, 2.0]
+    assert retry.delay(answered(429, retry_after="20"), 0, 0.0, refusals=9) == 20
+
+
+def test_refusals_slow_the_next_attempt() -> None:
+    """Throttled attempts that cost no retry lengthen the wait as well, up to four times the first one."""
+    retry = RetryPolicy(max_retries=1, backoff_initial=0.5)
+    assert [retry.delay(answered(429), 0, 1.0, refusals=number) for number in range(4)] == [0.5, 1.0, 2.0, 2.0]

@@ -194,7 +194,7 @@ def test_counts_in_headers(acme: Acme, server: HostileServer, rerank: Rerank) ->
     assert (usage.prompt_tokens, usage.total_tokens, usage.units) == (None, 17, {})
 
 
-@pytest.mark.parametrize("parameter", ["env", "request_ids", "listwise"])
+@pytest.mark.parametrize("parameter", ["env", "request_ids", "base_url_env", "other_models"])
 def test_single_str_for_several_is_refused(parameter: str) -> None:
     """A str is a sequence of its characters, which is never meant."""
     with pytest.raises(TypeError, match=parameter):

@@ -101,6 +101,11 @@ def test_messages_of_the_rows(name: str, status: int, body: Any, refusal: SizeRe
     assert classify(answered(status, body), ACME if name == "acme" else PROVIDERS[name]).too_large == refusal
 
 
+def test_size_is_no_reason_to_ask_again() -> None:
+    """A request that is too large is not retried as it is, whatever the headers say."""
+    assert not classify(answered(413, x_should_retry="true"), ACME).retryable
+
+
 @pytest.mark.parametrize("content", [b"[" * 20_000, b'{"a":' * 500 + b"1" + b"}" * 500, b"\xff" * 50_000, b"null"])
 def test_bodies_of_any_kind(content: bytes) -> None:
     """A body that is no message at all says nothing of the size."""

@@ -10,6 +10,7 @@ import pytest
 from hosted_rerank import (
     DeadlineExceededError,
     InvalidRequestError,
+    ModelFacts,
     Provider,
     RequestTooLargeError,
     Reranker,
@@ -103,7 +104,7 @@ def test_one_document_that_is_too_large(server: HostileServer, acme: Acme, reran
     assert (caught.value.status, len(server.requests)) == (413, 1)
 
 
-LISTWISE = {"listwise_models": ("list-",), "max_documents": 4}
+LISTWISE = {"models": (ModelFacts(pattern="^list-", listwise=True),), "max_documents": 4}
 
 
 def test_listwise_models_are_not_split(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
@@ -207,13 +208,6 @@ def test_bound_on_requests_under_way(server: HostileServer, acme: Acme, rerank: 
     server.play(act)
     assert len(rerank(acme(batch_size=1, max_concurrency=3), documents=NUMBERS).results) == 10
     assert most == 3
-
-
-def test_text_that_cannot_be_sent_stops_all(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
-    """Where there are several requests, none is sent if one could not be."""
-    with pytest.raises(InvalidRequestError, match=r"documents\[9\]"):
-        rerank(acme(batch_size=2), documents=[*NUMBERS[:9], "\ud800"])
-    assert server.requests == []
 
 
 def test_equal_documents_are_sent_once(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

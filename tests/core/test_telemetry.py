@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from hosted_rerank import RerankError, ServerError
 from tests.bounded import patience
 from tests.conftest import DOCUMENTS, KEY, QUERY, Acme, Rerank
+from tests.crowd import alarmed
 from tests.hostile import HostileServer, ranked, ranking, reply
 from tests.tracing import provider
 
@@ -164,7 +165,7 @@ def test_open_circuit_is_told_once(
 ) -> None:
     """The failure that opens the circuit says so, in an event and a warning; those after it do not repeat it."""
     server.play(*(reply(500, "no") for _ in range(20)))
-    reranker = acme(api_key="sk-of-this-test")
+    reranker = alarmed(acme())
     for _ in range(14):
         with pytest.raises(RerankError):
             rerank(reranker)
@@ -172,7 +173,7 @@ def test_open_circuit_is_told_once(
     assert events == ["hosted_rerank.circuit_open"]
     warned = [r.getMessage() for r in caplog.records if r.name == "hosted_rerank" and r.levelname == "WARNING"]
     assert len(warned) == 1
-    assert warned[0].startswith("Circuit breaker open for acme: 10 requests in a row failed")
+    assert warned[0].startswith("Circuit breaker open for acme: requests failed 5 times in a row")
 
 
 def test_metrics(

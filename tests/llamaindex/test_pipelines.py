@@ -150,7 +150,7 @@ async def test_workflow(asking: Asking, monkeypatch: pytest.MonkeyPatch, server:
     monkeypatch.setenv("FIREWORKS_API_KEY", "sk-of-environment")
     workflow = Answering(timeout=20)
     context: Context = Context(workflow)
-    reranker = asking(FireworksRerank, top_n=1, headers={"x-api-key": KEY, "x-team": "birds"})
+    reranker = asking(FireworksRerank, top_n=1, headers={"x-title": "birds"})
     await context.store.set("reranker", reranker)
     assert await workflow.run(ctx=context, question=QUERY) == ["heron"]
     written = json.dumps(context.to_dict(serializer=JsonSerializer()))
@@ -159,4 +159,4 @@ async def test_workflow(asking: Asking, monkeypatch: pytest.MonkeyPatch, server:
     assert isinstance(await restored.store.get("reranker"), FireworksRerank)
     assert await workflow.run(ctx=restored, question=QUERY) == ["heron"]
     last = server.requests[-1].headers
-    assert (last["authorization"], last["x-team"], "x-api-key" in last) == ("Bearer sk-of-environment", "birds", False)
+    assert (last["authorization"], last["x-title"]) == ("Bearer sk-of-environment", "birds")

@@ -78,13 +78,23 @@ def test_every_row_sends_its_key_where_the_api_looks(row: Provider, locked: str)
 
 @pytest.mark.parametrize("row", STRICT, ids=lambda row: row.name)
 def test_unknown_fields_are_refused(row: Provider, base_url: str) -> None:
-    """A field that the row does not have is a 400 that names it, in the API's own envelope."""
+    """A field that the row does not have is refused by its name, with the API's own status and envelope."""
     reranker = Reranker(row.name, **settings(row, base_url))
     url = reranker._endpoint.url
     body = {"documents": ["a"], "query": "b", "colour": {"of": "the sky"}}
     reply = httpx.post(url, json=body)
-    assert reply.status_code == 400
+    assert reply.status_code == (422 if row.name in ("cohere", "azure", "vercel") else 400)
     assert "colour.of" in reply.text
+
+
+@pytest.mark.parametrize(("version", "status"), [("v1", 200), ("v2", 422)])
+def test_first_version_of_cohere_returns_documents(version: str, status: int, base_url: str) -> None:
+    """`return_documents` is a field of Cohere's first version, and unknown to the second one."""
+    body = {"model": "m", "query": "b", "documents": ["a"], "return_documents": True}
+    reply = httpx.post(f"{base_url}/cohere/{version}/rerank", json=body)
+    assert reply.status_code == status
+    if status == 422:
+        assert reply.json()["message"] == "unknown field: parameter 'return_documents' is not a valid field"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The provider table on the command line, and the check of a provider."""
 
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from hosted_rerank import PROVIDERS, Provider
 from hosted_rerank.cli.commands import commands
+from hosted_rerank.cli.provider_check import note_on_default
 from hosted_rerank.cli.provider_table import examples
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.url import url_param_names
@@ -37,7 +40,8 @@ def test_list_has_every_row() -> None:
     for row, line in zip(PROVIDERS.values(), lines[1:], strict=True):
         assert not row.api_key_env or row.api_key_env[0] in line
         assert not row.default_model or row.default_model in line
-        assert not row.max_documents or f"{row.max_documents:,}" in line
+        limit = row.facts(row.default_model).max_documents
+        assert not limit or f"{limit:,}" in line
 
 
 @each
@@ -148,6 +152,44 @@ def test_check_looks_at_the_answer(body: Any, said: str) -> None:
         result = run("check", "--provider", "vllm", "--model", "m", "--base-url", server.url)
     assert result.exit_code == 1
     assert said in result.output
+
+
+@pytest.mark.parametrize(
+    ("today", "said"),
+    [
+        (date(2026, 11, 28), ""),
+        (date(2027, 5, 20), "last seen on 2026-11-01: look it up at https://h.example/models"),
+        (date(2029, 1, 1), "ends on 2029-06-01: pass model="),
+    ],
+)
+def test_old_default_model_is_told(today: date, said: str) -> None:
+    """A default model that was seen more than six months ago, or is about to end, is named with what to do."""
+    row = Provider(
+        name="mine",
+        url="https://h.example",
+        default_model="m-1",
+        default_model_seen=date(2026, 11, 1),
+        default_model_source="https://h.example/models",
+        default_model_ends=date(2029, 6, 1),
+    )
+    note = note_on_default(row, today)
+    assert said in note
+    assert (not said) is (not note)
+
+
+def test_check_tells_of_an_old_default(base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The note comes with the result of a check, unless another model was checked."""
+    old = replace(PROVIDERS["cohere"], default_model_seen=date(2020, 1, 1))
+    monkeypatch.setitem(PROVIDERS, "cohere", old)  # type: ignore[arg-type] # a dict, though declared as a Mapping
+    checked = ("check", "--provider", "cohere", "--base-url", f"{base_url}/cohere")
+    assert "was last seen on 2020-01-01" in run(*checked).output
+    assert "last seen" not in run(*checked, "--model", "rerank-v5.0-pro").output
+
+
+def test_models_are_listed() -> None:
+    """What is known of models is a table of its own."""
+    lines = run("providers", "--models").output.splitlines()
+    assert "| `jina-reranker-v3` |  | yes |  |  |  | the model's |" in lines
 
 
 def test_check_says_what_is_wrong_with_a_key() -> None:

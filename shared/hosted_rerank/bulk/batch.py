@@ -19,7 +19,6 @@ from hosted_rerank.bulk.rows import (
 from hosted_rerank.bulk.shared_rate import RateLeaseClient
 from hosted_rerank.limits.endpoint_state import ENDPOINTS
 from hosted_rerank.providers import Provider
-from hosted_rerank.providers.url import is_credential
 from hosted_rerank.reranker import Reranker
 from hosted_rerank.transport.pool_manager import POOLS
 
@@ -46,8 +45,8 @@ class RerankBatch(ContextManagerMixin):
         concurrency: The maximum number of rows in flight.
         shared_rate: The client of a rate limit shared with other workers; `None` to use this process's own limit.
         outage_timeout: Seconds that an outage may last before its error is raised.
-        **settings: More settings of `Reranker`, such as `base_url`, `instruction`, `batch_size`. A setting that holds a
-            key is refused, because it would be part of the task's payload.
+        **settings: More settings of `Reranker`, such as `base_url`, `instruction`, `batch_size`. A setting that may
+            hold a secret is refused, because it would be part of the task's payload.
 
     Raises:
         ValueError: A setting has an invalid value.
@@ -72,6 +71,12 @@ class RerankBatch(ContextManagerMixin):
             check_count("top_n", top_n, least=1)
         self._reranker_arguments = provider, model, settings
         self._reranker = Reranker(provider, model, **settings)
+        endpoint = self._reranker._endpoint  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
+        if private := next(iter(endpoint.private), None):
+            raise TypeError(
+                f"{private} may be a secret and would be sent to workers: set the provider's environment variable,"
+                " or name it in a Provider(...) of your own if it is none"
+            )
         self.columns = DEFAULT_COLUMNS if columns is None else columns
         self.top_n, self.concurrency = top_n, concurrency
         self.shared_rate, self.outage_timeout = shared_rate, outage_timeout
@@ -150,13 +155,8 @@ class RerankBatch(ContextManagerMixin):
 
 def check_settings(settings: Mapping[str, Any]) -> None:
     """Raise `TypeError` for settings that must not or cannot be sent to workers."""
-    remedy = "set the provider's environment variable on the workers"
-    for name in ("headers", "params"):
-        secret = next(filter(is_credential, settings.get(name) or ()), None)
-        if secret is not None:
-            raise TypeError(f"{name}[{secret!r}] may be a secret and would be sent to workers: {remedy}")
     if "api_key" in settings:
-        raise TypeError(f"api_key would be sent to workers: {remedy}")
+        raise TypeError("api_key would be sent to workers: set the provider's environment variable on the workers")
     for name in ("client", "async_client"):
         if name in settings:
             raise TypeError(f"{name} cannot be sent to workers: leave it out, each worker opens its own connections")

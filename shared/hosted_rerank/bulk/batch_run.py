@@ -13,7 +13,6 @@ from hosted_rerank.bulk.rows import Columns, RowResult, find_row_error
 from hosted_rerank.bulk.shared_rate import LeasedRate, RateLeaseClient
 from hosted_rerank.errors import (
     AVAILABILITY_ERRORS,
-    CircuitOpenError,
     InvalidRequestError,
     MalformedResponseError,
     NotFoundError,
@@ -31,6 +30,8 @@ MAX_ROW_RETRIES = 6
 """Retries of a row while the provider answers other rows."""
 ROW_BACKOFF_INITIAL = 0.1
 """Minimum seconds before the first retry of a row. The delay doubles with each retry."""
+FAILURES_BEFORE_PROBE = 10
+"""Failed rows in a row after which a probe tells bad rows from an outage."""
 REFUSALS_BEFORE_PROBE = 50
 """Refused rows, with none answered, after which a probe decides whether the model or the settings are wrong."""
 PROBE_BACKOFF_INITIAL, PROBE_BACKOFF_MAX = 1.0, 60.0
@@ -71,6 +72,8 @@ class BatchRun:
     pending: deque[_PendingRow] = field(default_factory=deque[_PendingRow])
     is_outage: bool = False
     """Whether the last request or probe showed an outage."""
+    failed_in_a_row: int = 0
+    """Rows that failed since the last answer or probe."""
     probe_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the task that probes the provider."""
 
@@ -110,12 +113,16 @@ class BatchRun:
                 response = await self._rerank(row)
             except InvalidRequestError as error:
                 await self._fail_refused(row, error)
-            except (CircuitOpenError, RateLimitError) as error:
+            except RateLimitError as error:
                 self.pending.appendleft(row)
                 await self._wait_for_recovery(error)
             except AVAILABILITY_ERRORS as error:
                 self._retry_or_fail(row, error)
+                self.failed_in_a_row += 1
+                if self.failed_in_a_row >= FAILURES_BEFORE_PROBE:
+                    await self._wait_for_recovery()
             else:
+                self.failed_in_a_row = 0
                 self.counts.answered += 1
                 self._finish_row(row.index, RowResult(response))
 
@@ -149,6 +156,7 @@ class BatchRun:
                     error = probe_error
                 else:
                     self.is_outage = False
+                    self.failed_in_a_row = 0
 
     def _retry_or_fail(self, row: _PendingRow, error: RerankError) -> None:
         """Put a row back behind the others, or fail it after its last retry. Raise errors that would hit every row."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeAlias, TypeGuard
 
+from hosted_rerank._text import is_blank
 from hosted_rerank.providers.json_path import is_object
 from hosted_rerank.response import RerankResponse
 
@@ -81,7 +82,7 @@ def make_output_columns(row: Mapping[str, Any], result: RowResult, columns: Colu
 def find_row_error(row: Mapping[str, Any], columns: Columns) -> str | None:
     """Return why a row cannot be sent, or `None` if it can."""
     query, documents = row.get(columns.query), row.get(columns.documents)
-    if not isinstance(query, str) or not query.strip():
+    if not isinstance(query, str) or is_blank(query):
         return f"{columns.query!r} must be a string that is not blank"
     if not _is_list(documents):
         return f"{columns.documents!r} must be a list of strings"

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
+from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.rate_settings import RateSettings
-from hosted_rerank.limits.request_queue import RequestQueue, Ticket
+from hosted_rerank.limits.request_queue import RequestQueue
 from hosted_rerank.limits.retry import Quota
 
 GRANT_HORIZON = 0.5
@@ -75,7 +76,7 @@ class SharedRate:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._rate = AdaptiveRate(RateSettings(max_window=MAX_IN_FLIGHT))
+        self._rate = AdaptiveRate(RateSettings(max_window=MAX_IN_FLIGHT, window_growth=2.0))
         self._lease_times: deque[float] = deque(maxlen=100_000)
         self._in_flight: dict[int, tuple[Ticket, float]] = {}
         """The requests in flight, and the time at which each may start."""
@@ -213,6 +214,6 @@ class LeasedRate:
         self.in_flight -= 1
         self._reports.append(UsageReport(self._request_numbers.pop(ticket), **outcome))
 
-    def estimated_wait(self, now: float, waiting: int) -> float:  # noqa: ARG002 - of the protocol
+    def estimated_wait(self, now: float, ahead: int) -> float:  # noqa: ARG002 - of the protocol
         """Return 0, because future grants are not known here."""
         return 0.0

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import orjson
 
 from hosted_rerank.call.batching import Batch, Plan
-from hosted_rerank.call.request_encoding import encode_body
+from hosted_rerank.call.request_encoding import encode_body, not_json_error
 from hosted_rerank.errors import SizeRefusal, SizeUnit
 from hosted_rerank.limits.learned_sizes import SizeLimit
 from hosted_rerank.wire import TextIndex
@@ -76,7 +76,7 @@ class RequestSizes:
             try:
                 one, two = (len(encode_body(self.plan, [""] * count, None)) for count in (1, 2))
             except TypeError:
-                raise self.plan.encoding_error(()) from None
+                raise not_json_error(self.plan.endpoint.provider.name) from None
             self._body = one - (two - one), two - one
         return self._body
 
@@ -106,7 +106,6 @@ def cut(sizes: RequestSizes, texts: Sequence[TextIndex], learned: Limits) -> lis
     batches = [Batch(part) for part in _parts(sizes, texts, count, limits)]
     if len(batches) > 1:
         plan.check_may_split(len(texts), len(batches))
-        plan.check_unicode(texts)
     return batches
 
 
@@ -135,11 +134,11 @@ def split(sizes: RequestSizes, batch: Batch, refusal: SizeRefusal, learned: Limi
 
 def _limits(plan: Plan, learned: Limits) -> dict[SizeUnit, float]:
     """Returns all limits on the size of a request."""
-    provider = plan.endpoint.provider
+    provider, facts = plan.endpoint.provider, plan.endpoint.facts
     stated: tuple[tuple[SizeUnit, int | None], ...] = (
-        ("documents", plan.call_options.batch_size or provider.max_documents),
+        ("documents", plan.call_options.batch_size or facts.max_documents),
         ("bytes", provider.max_bytes),
-        ("tokens", provider.max_tokens),
+        ("tokens", facts.max_tokens),
     )
     limits = dict[SizeUnit, float](learned)
     for unit, limit in stated:
@@ -176,7 +175,4 @@ def _parts_within(sizes: RequestSizes, texts: Sequence[TextIndex], limits: Limit
 
 def _json_bytes(text: str) -> int:
     """Returns the bytes of a text in JSON, without the quotes."""
-    try:
-        return len(orjson.dumps(text)) - 2
-    except TypeError:  # a lone surrogate
-        return len(text.encode("utf-8", "surrogatepass"))
+    return len(orjson.dumps(text)) - 2

@@ -7,13 +7,13 @@ next, such as a part of a batch that was too large, or raises the error that end
 import copy
 import math
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
 from hosted_rerank.call.batch_sizes import RequestSizes, cut, split
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.request_encoding import BatchResult
-from hosted_rerank.call.request_flow import Exchange
+from hosted_rerank.call.request_flow import Exchange, no_fallback
 from hosted_rerank.call.score_cache import Cache, ScoreCache, cache_keys
 from hosted_rerank.errors import (
     AVAILABILITY_ERRORS,
@@ -39,6 +39,7 @@ class CallState:
         observer: Gets the events of the call.
         endpoints: The states of all endpoints.
         passthrough: Whether documents stay unscored in an outage; else the call fails.
+        fallback_wait: Returns the seconds until a fallback could be asked, at a time.
 
     Raises:
         AuthenticationError: There is something to send, but no API key.
@@ -54,6 +55,7 @@ class CallState:
         endpoints: EndpointRegistry = ENDPOINTS,
         *,
         passthrough: bool = False,
+        fallback_wait: Callable[[float], float] = no_fallback,
     ) -> None:
         self.plan = plan
         self.started = started
@@ -65,6 +67,9 @@ class CallState:
         self._observer = observer
         self._endpoints = endpoints
         self._passthrough = passthrough
+        self._fallback_wait = fallback_wait
+        self._follow_until: float | None = None
+        """The time until which the call waits for the scores of other calls; `None` before the first wait."""
         self._key: str | None = None
         self._state: EndpointState  # set by _cut
         self._sizes = RequestSizes(plan)
@@ -87,10 +92,19 @@ class CallState:
         """Returns the scores that other calls are requesting, and that this call needs too."""
         return self._score_cache.following.values() if self._score_cache is not None else ()
 
-    @property
-    def time_left(self) -> float:
+    def start_following(self) -> float:
+        """Returns the seconds for which to wait for the scores of other calls.
+
+        All waits together last as long as one attempt of this call may, so that another caller's longer timeout does
+        not hold it.
+        """
+        now = time.monotonic()
+        self._follow_until = self._follow_until or now + self.plan.call_options.timeout
+        return min(self._time_left(now), max(0.0, self._follow_until - now))
+
+    def _time_left(self, now: float) -> float:
         """Returns the seconds until the deadline; infinite without one."""
-        return self.plan.call_options.time_left(time.monotonic() - self.started)
+        return self.plan.call_options.time_left(now - self.started)
 
     def _cut(self, text_indices: Sequence[TextIndex]) -> list[Batch]:
         """Returns texts as batches. Finds the key and the endpoint's state, which only requests need."""
@@ -120,7 +134,11 @@ class CallState:
         sent_top_n = (
             min(top_n, len(batch.text_indices)) if top_n and dialect.top_n and self._score_cache is None else None
         )
-        return Exchange(self.plan, batch, sent_top_n, self._state, self._key, self.started, observer=self._observer)
+        return Exchange(
+            *(self.plan, batch, sent_top_n, self._state, self._key, self.started),
+            observer=self._observer,
+            fallback_wait=self._fallback_wait,
+        )
 
     def record_result(self, batch: Batch, result: BatchResult | RerankError) -> list[Batch]:
         """Records the result of a batch.
@@ -214,17 +232,19 @@ class CallState:
         )
 
     def collect_shared(self) -> list[Batch]:
-        """Collects the scores that other calls requested, and returns the batches for which those calls failed."""
+        """Collects the scores that other calls requested, and returns the batches for those that did not come."""
         if self._score_cache is None:
             return []
-        if not self.time_left and (late := self._score_cache.take_pending()):
+        pending = self._score_cache.take_pending()
+        if pending and not self._time_left(time.monotonic()):
             name, deadline = self.plan.endpoint.provider.name, self.plan.call_options.deadline
             message = (
                 f"no response from {name} in time to another call that requests the same scores; the deadline is"
                 f" {deadline:g} s: raise deadline= or lower timeout="
             )
-            self._fail(late, DeadlineExceededError(message, provider=name))
-        return self._cut(self._score_cache.collect_followed())
+            self._fail(pending, DeadlineExceededError(message, provider=name))
+            pending = []
+        return self._cut(sorted((*pending, *self._score_cache.collect_followed())))
 
     def close(self) -> None:
         """Lets other calls request the scores that this call did not get."""

@@ -49,7 +49,7 @@ def drive(state: CallState, transport: Transport) -> None:
                 POOLS.run_in_background(_run_tasks(state, transport, batches))
             if not state.shared_futures:
                 return
-            concurrent.futures.wait(state.shared_futures, _timeout(state.time_left))
+            concurrent.futures.wait(state.shared_futures, _timeout(state.start_following()))
             batches = state.collect_shared()
 
 
@@ -72,7 +72,9 @@ async def adrive(state: CallState, transport: Transport) -> None:
                 await _run_tasks(state, transport, batches)
             if not state.shared_futures:
                 return
-            await asyncio.wait(map(asyncio.wrap_future, state.shared_futures), timeout=_timeout(state.time_left))
+            await asyncio.wait(
+                map(asyncio.wrap_future, state.shared_futures), timeout=_timeout(state.start_following())
+            )
             batches = state.collect_shared()
 
 

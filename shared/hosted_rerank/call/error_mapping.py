@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hosted_rerank.call.redaction import error_code, error_id, redact_error_body
+from hosted_rerank.call.error_body import error_code, error_id
+from hosted_rerank.call.redaction import redact, redact_error_body, repeats_request
 from hosted_rerank.errors import (
     DeadlineExceededError,
     MalformedResponseError,
@@ -15,6 +16,7 @@ from hosted_rerank.errors import (
 )
 from hosted_rerank.limits.classification import classify, provider_error, vendor_error_type
 from hosted_rerank.providers.endpoint import Endpoint
+from hosted_rerank.providers.url import fill
 from hosted_rerank.wire import Outcome, Response, TransportFailure
 
 
@@ -44,11 +46,7 @@ def error_for(
     after = f" after {attempts} attempts" if attempts > 1 else ""
     no_time = f"; the deadline of {late:g} s leaves no time for another attempt" if late is not None else ""
     if isinstance(outcome, TransportFailure):
-        reason = (
-            outcome.reason
-            if outcome.timed_out
-            else redact_error_body(outcome.reason.encode(), sensitive.texts, sensitive.secrets)
-        )
+        reason = outcome.reason if outcome.timed_out else redact(outcome.reason, sensitive.texts, sensitive.secrets)
         if outcome.timed_out:
             error = RerankTimeoutError if late is None else DeadlineExceededError
             return error(f"timeout: no response from {name} in time{after}: {reason}{no_time}", provider=name)
@@ -116,11 +114,7 @@ def request_id(response: Response, endpoint: Endpoint, sensitive: Sensitive) -> 
 
 def _shown(word: str | None, sensitive: Sensitive) -> str | None:
     """Returns a word of the server as it may be shown; `None` if it is empty, or contains a secret or a text."""
-    if (
-        not word
-        or any(secret in word for secret in sensitive.secrets)
-        or any(text in word for text in sensitive.texts if text)
-    ):
+    if not word or repeats_request(word, sensitive.texts, sensitive.secrets):
         return None
     return "".join(filter(str.isprintable, word))[:128]
 
@@ -134,7 +128,13 @@ def _advice(status: int, endpoint: Endpoint) -> str:
         return f"check the API key ({sources})"
     if status in (404, 410):
         which = f"model {endpoint.model!r}" if endpoint.model else "the model"
-        return f"{which} or the endpoint is not available to this key: check the id, letter case included, and base_url"
+        models = (fill(model, endpoint.url_params) for model in endpoint.provider.known_models)
+        others = [model for model in models if model != endpoint.model]
+        known = f"; {endpoint.provider.name} also has {', '.join(others)}" if others else ""
+        return (
+            f"{which} or the endpoint is not available to this key: check the id, letter case included, and base_url"
+            + known
+        )
     if status == 413:
         return "send fewer or shorter documents: set batch_size or max_document_chars"
     return ""

@@ -1,21 +1,34 @@
 """A call that is sent to one reranker after the other until one succeeds."""
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from hosted_rerank.call.arguments import check_arguments
 from hosted_rerank.call.batching import plan
 from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.merge import merge
 from hosted_rerank.call.score_cache import Cache
-from hosted_rerank.errors import AVAILABILITY_ERRORS, DeadlineExceededError, RerankError
+from hosted_rerank.errors import (
+    AVAILABILITY_ERRORS,
+    AuthenticationError,
+    CircuitOpenError,
+    DeadlineExceededError,
+    RateLimitError,
+    RerankError,
+)
 from hosted_rerank.limits.endpoint_state import EndpointRegistry
+from hosted_rerank.limits.retry import THROTTLING_STATUSES
 from hosted_rerank.observability.events import CallObserver
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.response import RerankResponse
 from hosted_rerank.wire import Call, Transport
+
+MIN_SHARE = 0.5
+"""The smallest share of the deadline in seconds: most rerank APIs answer in less, so a smaller share is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,36 +41,98 @@ class Stage:
     """Returns the transport of the reranker."""
     registry: EndpointRegistry
 
+    def estimated_wait(self, now: float) -> float:
+        """Returns the minimum seconds until the reranker could be asked; infinite if it has no key."""
+        try:
+            key = self.endpoint.key()
+        except AuthenticationError:
+            return math.inf
+        return self.registry.find(self.endpoint, key).estimated_wait(now)
+
+    def is_held(self, error: RerankError) -> bool:
+        """Returns whether an error says only that the reranker is to be asked later, with retries left for that."""
+        retry = self.call_options.retry
+        throttled = isinstance(error, (CircuitOpenError, RateLimitError)) or (
+            error.status in THROTTLING_STATUSES and error.retry_after is not None
+        )
+        return throttled and error.attempts <= retry.max_retries and (error.retry_after or 0.0) <= retry.backoff_max
+
 
 class FallbackChain:
     """Sends one call to a reranker and, if that is unavailable, to its fallbacks in turn.
+
+    A reranker that has the call wait while another one does not is held: the others are asked first. If none of them
+    answers, the call waits for the held ones, which then make all their attempts.
 
     Args:
         call: The call.
         stages: The reranker and its fallbacks. The first one's deadline and `on_error` hold for all.
         cache: The caller's cache of scores, if there is one.
         observer: Gets the fallbacks and the response.
+
+    Raises:
+        InvalidRequestError: An argument of the call has an impossible value.
+        TypeError: An argument of the call has the wrong type.
     """
 
     def __init__(self, call: Call, stages: Sequence[Stage], cache: Cache | None, observer: CallObserver) -> None:
         self.failures: list[RerankError] = []
-        """The errors of the stages that failed."""
-        self._call, self._stages, self._cache, self._observer = call, stages, cache, observer
+        """The errors of the stages that failed, in order."""
+        self._call, self._cache, self._observer = check_arguments(call), cache, observer
+        self._options = stages[0].call_options
         self._started = time.monotonic()
+        self._waiting = list(stages)
+        """The stages that were not asked yet."""
+        self._held: list[Stage] = []
+        """The stages to ask again, when no other one has answered."""
+        self._current: Stage
+        self._may_be_held = False
+        """Whether another stage is asked instead of waiting for the current one."""
 
     def __iter__(self) -> Iterator[tuple[CallState, Transport]]:
         """Yields the call at each reranker, and the transport that carries its requests."""
-        options = self._stages[0].call_options
-        for number, stage in enumerate(self._stages):
-            transport = stage.connect()
-            own = stage.call_options
-            stage_options = replace(own, deadline=options.deadline, on_error=options.on_error) if number else options
-            checked = plan(stage.endpoint, stage_options, self._call)
-            passthrough = options.on_error == "passthrough" and number == len(self._stages) - 1
-            yield (
-                CallState(checked, self._started, self._cache, self._observer, stage.registry, passthrough=passthrough),
-                transport,
-            )
+        while self._waiting or self._held:
+            first_turn = bool(self._waiting)
+            self._current = self._next()
+            (self._waiting or self._held).remove(self._current)
+            self._may_be_held = first_turn and bool(self._remaining)
+            yield self._state(self._current), self._current.connect()
+
+    @property
+    def _remaining(self) -> Sequence[Stage]:
+        """Returns the stages that may be asked after the current one."""
+        return (*self._waiting, *self._held)
+
+    def _next(self) -> Stage:
+        """Returns the next stage: in the order of the caller, then the held one that is free first."""
+        now = time.monotonic()
+        return self._waiting[0] if self._waiting else min(self._held, key=lambda stage: stage.estimated_wait(now))
+
+    def _time_left(self) -> float:
+        """Returns the seconds until the deadline."""
+        return self._options.time_left(time.monotonic() - self._started)
+
+    def _state(self, stage: Stage) -> CallState:
+        """Returns the call at a stage, with its share of the deadline."""
+        remaining, deadline = self._remaining, self._options.deadline
+        if deadline is not None and remaining:
+            left = self._time_left()
+            share = max(left / (1 + len(remaining)), min(left, MIN_SHARE))
+            deadline = round(time.monotonic() - self._started + share, 3)
+        checked = plan(
+            stage.endpoint, replace(stage.call_options, deadline=deadline, on_error=self._options.on_error), self._call
+        )
+        others = remaining if self._may_be_held else ()
+
+        def fallback_wait(now: float) -> float:
+            return min((other.estimated_wait(now) for other in others), default=math.inf)
+
+        passthrough = self._options.on_error == "passthrough" and not remaining
+        return CallState(
+            *(checked, self._started, self._cache, self._observer, stage.registry),
+            passthrough=passthrough,
+            fallback_wait=fallback_wait,
+        )
 
     @contextmanager
     def falling_back(self) -> Generator[None]:
@@ -67,9 +142,13 @@ class FallbackChain:
         except AVAILABILITY_ERRORS as error:
             error.__cause__ = self.failures[-1] if self.failures else None
             self.failures.append(error)
-            if len(self.failures) == len(self._stages) or isinstance(error, DeadlineExceededError):
+            if self._may_be_held and self._current.is_held(error):
+                self._held.append(self._current)
+            if not self._remaining or not (self._time_left() or self._options.on_error == "passthrough"):
                 raise
-            self._observer.on_fallback(self._stages[len(self.failures)].endpoint.provider.name, error)
+            if isinstance(error, DeadlineExceededError):
+                error.add_hint("that was this reranker's share of the deadline, because another one follows")
+            self._observer.on_fallback(self._next().endpoint.provider.name, error)
 
     def answer(self, state: CallState) -> RerankResponse:
         """Returns the response of a stage whose requests have succeeded."""

@@ -95,11 +95,11 @@ def _scale(
     """Returns the scale of the scores and the transform for it.
 
     Args:
-        endpoint: The endpoint, whose provider states the scale.
+        endpoint: The endpoint, whose model or provider states the scale.
         scores: The scores by document.
         order: The documents, highest score first.
     """
-    kind, chosen = endpoint.provider.score_kind, endpoint.score_transform
+    kind, chosen = endpoint.facts.score_kind or "unknown", endpoint.score_transform
     if chosen == "sigmoid" or (chosen == "auto" and kind == "logit"):
         return "unit", "sigmoid"
     if kind == "unit" and order and not 0 <= scores[order[-1]] <= scores[order[0]] <= 1:

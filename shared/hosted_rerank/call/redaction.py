@@ -1,115 +1,85 @@
-"""Makes the body of an error response short and safe to show.
+"""Makes the words of a server short and safe to show: without texts, secrets and control characters.
 
-A body is not trusted. It may be JSON of any vendor, a bare string, a page of HTML, or empty. It may quote the request
-with any escaping, and it may contain escape sequences for the terminal that prints it.
+The words may quote the request with any escaping, and they may contain escape sequences for the terminal that prints
+them.
 """
 
-import html
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from hosted_rerank.providers.json_path import at, is_array, is_object, parse
+from hosted_rerank._masking import MASK, TEXT_MASK, decode_fully, mask_secrets
+from hosted_rerank.call.error_body import cut, error_message
 
 MAX_SHOWN = 300
-"""Maximum characters of a body that an error shows."""
+"""Maximum characters of a message that an error shows."""
 
-_MAX_SEARCHED = 4 * MAX_SHOWN
+_MAX_SEARCHED = 8 * MAX_SHOWN
 """Maximum characters of a message that are searched for texts and secrets."""
-_MAX_JSON = 4 << 20
-"""Maximum bytes of a body that is parsed as JSON."""
-_MARKUP = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<[^>]*>?")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[nrtbf]|([\"'/\\]))")
+_SHOWN = {MASK: "[key]", TEXT_MASK: "[...]"}
 _WORD = re.compile(r"[^\W\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]")
 """A word; in Chinese and Japanese, which have no spaces, a character."""
+_WORD_OR_MASK = re.compile(rf"{_WORD.pattern}|[{MASK}{TEXT_MASK}]")
+"""A mask is a word that no text has, so that nothing around it counts as one quotation."""
 
 
-def redact_error_body(content: bytes, texts: Iterable[str] = (), secrets: Iterable[str] = ()) -> str:
-    """Returns the message in the body of an error response, without texts, secrets or control characters.
+def redact_error_body(content: bytes, texts: Sequence[str] = (), secrets: Iterable[str] = ()) -> str:
+    """Returns the message in the body of an error response as `redact` shows it.
 
     Args:
         content: The body of the response.
         texts: The query, the instruction and the documents of the request.
         secrets: The API key of the request, and other secrets.
+    """
+    return redact(error_message(content), texts, secrets)
+
+
+def redact(said: str, texts: Sequence[str] = (), secrets: Iterable[str] = ()) -> str:
+    """Returns the words of a server without texts, secrets and control characters; what is redacted stays the same.
+
+    Args:
+        said: The words.
+        texts: The query, the instruction and the documents of the request.
+        secrets: The API key of the request, and other secrets.
 
     Returns:
-        At most `MAX_SHOWN` characters; empty if the body has no message.
+        At most `MAX_SHOWN` characters.
     """
-    said = _said(_read(content))[: 2 * _MAX_SEARCHED]
-    for secret in secrets:
-        said = _without(said, secret)
-    said = _unescape(said)
-    for secret in secrets:
-        said = _without(said, _unescape(secret))
-    said = _unquote(said, list(texts))
-    return " ".join("".join(c if c.isprintable() else " " for c in said).split())[:MAX_SHOWN]
+    line = _masked(cut(said, _MAX_SEARCHED), texts, secrets)
+    for mask, shown in _SHOWN.items():
+        line = line.replace(mask, shown)
+    return line if len(line) <= MAX_SHOWN else cut(line, MAX_SHOWN).rstrip() or line[:MAX_SHOWN]
 
 
-def error_code(content: bytes, status: int) -> str | None:
-    """Returns the API's own code of an error, if the body has one other than the status."""
-    paths = ("error.status", "error.code", "code", "error_type", "error.type", "errors.0.code", "type")
-    return next((code for code in _found(content, paths) if code not in (str(status), "error")), None)
+def repeats_request(word: str, texts: Sequence[str], secrets: Iterable[str]) -> bool:
+    """Returns whether a word of a server has a secret or a text of the request in it.
+
+    Args:
+        word: The word, such as an id.
+        texts: The query, the instruction and the documents of the request.
+        secrets: The API key of the request, and other secrets.
+    """
+    masked = _masked(word, texts, secrets)
+    return not masked or any(mask in masked for mask in _SHOWN)
 
 
-def error_id(content: bytes) -> str | None:
-    """Returns the API's id of a failed request, if the body has one."""
-    return next(_found(content, ("request_id", "requestId", "id", "trace", "error.request_id")), None)
+def _masked(said: str, texts: Sequence[str], secrets: Iterable[str]) -> str:
+    """Returns a message decoded, with a private character for each secret and each quotation of a text."""
+    for mask, shown in _SHOWN.items():
+        said = said.replace(mask, " ").replace(shown, mask)  # the message may be redacted already
+    return _mask_texts(mask_secrets(said, secrets), texts)
 
 
-def _found(content: bytes, paths: Iterable[str]) -> Iterator[str]:
-    """Yields the strings and integers at the paths."""
-    body, _ = parse(content) if len(content) <= _MAX_JSON else (None, False)
-    for path in paths:
-        word = at(body, path)
-        if word and type(word) in (str, int) and len(str(word)) <= 128:
-            yield str(word)
-
-
-def _read(content: bytes) -> Any:
-    """Returns the body parsed as JSON, else as text without markup; `None` for JSON that is incomplete."""
-    body, is_json = parse(content) if len(content) <= _MAX_JSON else (None, False)
-    if is_json or content.lstrip()[:1] in (b"{", b"["):
-        return body
-    return _MARKUP.sub(" ", content[: 16 * _MAX_SEARCHED].decode("utf-8", "replace"))
-
-
-def _said(body: Any, depth: int = 0) -> str:
-    """Returns the message in a body of any vendor. It ignores `input`, which is the request itself."""
-    if isinstance(body, str) or depth > 3:
-        return body if isinstance(body, str) else ""
-    if is_array(body):
-        return "; ".join(filter(None, (_said(part, depth + 1) for part in body[:5])))
-    fields = body if is_object(body) else {}
-    for name in ("message", "error", "detail", "errors", "msg", "title"):
-        if said := _said(fields.get(name), depth + 1):
-            place = fields.get("loc")  # FastAPI names the field and the problem
-            return f"{'.'.join(map(str, place[:6]))}: {said}" if name == "msg" and is_array(place) else said
-    return ""
-
-
-def _without(said: str, secret: str) -> str:
-    """Returns a message without a secret, and without the start of it at the end, where the message was cut."""
-    said = said.replace(secret, "[key]")
-    left = next((length for length in range(len(secret) - 1, 3, -1) if said.endswith(secret[:length])), 0)
-    return said[: len(said) - left]
-
-
-def _unescape(said: str) -> str:
-    """Returns a message without the escaping of JSON, Python or HTML."""
-    said = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2] or " ", said)
-    return html.unescape(said)
-
-
-def _unquote(said: str, texts: list[str]) -> str:
-    """Returns a message with its quotations of `texts` replaced: runs of the same words, with anything between them.
+def _mask_texts(said: str, texts: Sequence[str]) -> str:
+    """Returns a message with its quotations of `texts` masked: runs of the same words, with anything between them.
 
     It stops when the result is long enough, because each search through megabytes of documents takes milliseconds.
     """
-    words = list(_WORD.finditer(said))
+    words = list(_WORD_OR_MASK.finditer(said)) if texts else []
     if not words:
         return said
-    everything = " ".join(_WORD.findall("\0".join(texts)))
-    wholes = {" ".join(_WORD.findall(text)) for text in texts if len(text) <= _MAX_SEARCHED}
+    quotable = [*texts, *(plain for text in texts if (plain := decode_fully(text)) != text)]
+    everything = _words("\0".join(quotable))
+    wholes = {_words(text) for text in quotable if len(text) <= _MAX_SEARCHED}
     kept, shown, at = "", 0, 0  # the result so far, and the characters and words that were read
     while at < len(words):
         start = words[at].start()
@@ -117,13 +87,18 @@ def _unquote(said: str, texts: list[str]) -> str:
             return kept + said[shown:start]
         end = _quoted(words, at, everything, wholes)
         if end > at:
-            kept += said[shown:start] + "[...]"
+            kept += said[shown:start] + TEXT_MASK
             shown = words[end - 1].end()
         at = max(end, at + 1)
     return kept + said[shown:]
 
 
-def _quoted(words: list[re.Match[str]], at: int, everything: str, wholes: set[str]) -> int:
+def _words(text: str) -> str:
+    """Returns the words of a text in lower case, with one space between them."""
+    return " ".join(_WORD.findall(text)).lower()
+
+
+def _quoted(words: Sequence[re.Match[str]], at: int, everything: str, wholes: set[str]) -> int:
     """Returns the end of the longest quotation that starts with word `at`; `at` if there is none.
 
     A quotation is three words in a row, twenty characters, or a whole text of at least four characters. Its first and
@@ -131,7 +106,7 @@ def _quoted(words: list[re.Match[str]], at: int, everything: str, wholes: set[st
     """
     longest, run = at, ""
     for end in range(at + 1, len(words) + 1):
-        run = f"{run} {words[end - 1].group()}".lstrip()
+        run = f"{run} {words[end - 1].group().lower()}".lstrip()
         if run not in everything:
             break
         if (end - at >= 3 and len(run) >= 12) or len(run) >= 20 or (len(run) >= 4 and run in wholes):

@@ -7,7 +7,7 @@ from typing import cast
 
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.error_mapping import Sensitive, malformed_error, request_id
-from hosted_rerank.errors import MalformedResponseError, RerankError
+from hosted_rerank.errors import InvalidRequestError, MalformedResponseError, RerankError
 from hosted_rerank.limits.classification import error_in_success
 from hosted_rerank.providers.dialect import Ranking, usage_of
 from hosted_rerank.providers.provider import Provider
@@ -54,20 +54,28 @@ def encode_request(plan: Plan, batch: Batch, top_n: int | None, key: str | None,
         started: `time.monotonic()` when the call began; the deadline counts from there.
 
     Raises:
-        InvalidRequestError: A text is not valid Unicode, or an option is not JSON.
+        InvalidRequestError: An option is not JSON.
     """
     endpoint = plan.endpoint
     try:
         content = encode_body(plan, batch_texts(plan, batch), top_n)
     except TypeError:  # orjson's own error is one
-        raise plan.encoding_error(batch.text_indices) from None
+        raise not_json_error(endpoint.provider.name) from None
     return Request(
-        endpoint.url,
+        endpoint.request_url(key),
         endpoint.request_headers(key),
         content,
         plan.call_options.timeout,
         endpoint.provider.max_response_bytes,
         started + (plan.call_options.deadline or math.inf),
+    )
+
+
+def not_json_error(provider: str) -> InvalidRequestError:
+    """Returns the error for a request that cannot be written as JSON."""
+    return InvalidRequestError(
+        "options or extra_body hold a value that is not JSON serializable: pass str, int, float, bool, list, dict",
+        provider=provider,
     )
 
 
@@ -80,7 +88,7 @@ def encode_body(plan: Plan, texts: Sequence[str], top_n: int | None) -> bytes:
         top_n: How many results the request asks for; `None` for all.
 
     Raises:
-        TypeError: A text is not valid Unicode, or an option is not JSON.
+        TypeError: An option is not JSON.
     """
     endpoint, query, instruction = plan.endpoint, plan.call.query, plan.call.instruction
     dialect = endpoint.provider.dialect

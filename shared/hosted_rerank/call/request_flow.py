@@ -6,6 +6,7 @@ decides nothing, so blocking and awaiting calls share every decision, and each o
 (`httpx.Auth.auth_flow` and psycopg's `generators.py` are built so.)
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Generator
@@ -13,24 +14,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from hosted_rerank.call.batching import Batch, Plan
-from hosted_rerank.call.error_mapping import error_for
-from hosted_rerank.call.request_encoding import BatchResult, batch_result, decode_page, encode_request, sensitive
-from hosted_rerank.errors import (
-    CircuitOpenError,
-    MalformedResponseError,
-    RateLimitError,
-    RequestTooLargeError,
-    RerankError,
-)
-from hosted_rerank.limits.classification import Verdict, classify, is_overlong
+from hosted_rerank.call.request_encoding import BatchResult, batch_result, decode_page, encode_request
+from hosted_rerank.call.request_errors import RequestErrors
+from hosted_rerank.errors import MalformedResponseError, RerankError
+from hosted_rerank.limits.classification import Verdict, classify
 from hosted_rerank.limits.endpoint_state import EndpointState
-from hosted_rerank.limits.request_queue import Ticket
+from hosted_rerank.limits.rate_controller import Ticket
+from hosted_rerank.limits.retry_state import RetryState, hold
 from hosted_rerank.observability.events import NULL_OBSERVER, CallObserver
 from hosted_rerank.providers.dialect import Ranking
 from hosted_rerank.wire import Outcome, Request, Response, TransportFailure
 
 QUEUE_CHECK_INTERVAL = 10.0
 """Seconds after which a queued request asks for its turn without a notification, which a closed event loop may lose."""
+HOLD_CHECK_INTERVAL = 1.0
+"""Seconds after which a queued request checks whether a fallback could be asked sooner."""
+PATIENCE = 0.5
+"""Seconds that a request waits although a fallback could be asked sooner; about as long as the first backoff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,11 @@ class Wait:
 
 
 Step: TypeAlias = Wait | Request
+
+
+def no_fallback(now: float) -> float:  # noqa: ARG001 - as the function of a call with fallbacks
+    """Returns the seconds until a fallback could be asked, where there is none."""
+    return math.inf
 
 
 @dataclass(slots=True)
@@ -61,12 +66,18 @@ class Exchange:
     jitter: Callable[[], float] = random.random
     """Random numbers from 0 to 1, for the jitter of waits."""
     observer: CallObserver = NULL_OBSERVER
+    fallback_wait: Callable[[float], float] = no_fallback
+    """Returns the seconds until a fallback could be asked, at a time; infinite if no fallback is left."""
     ticket: Ticket = field(default_factory=Ticket, init=False)
     attempts: int = field(default=0, init=False)
     outcome: Outcome | None = field(default=None, init=False)
     """The outcome of the last attempt."""
     is_probe: bool = field(default=False, init=False)
     """Whether the request in flight is the probe of a half-open circuit."""
+    retries: RetryState = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.retries = RetryState(self.plan.call_options.retry)
 
     def steps(self) -> Generator[Step, Any, BatchResult]:
         """Yields the steps of the request: waits and attempts.
@@ -83,28 +94,32 @@ class Exchange:
         try:
             result = yield from self._attempts()
         except RerankError as error:
-            error.attempts, failed = self.attempts, error
+            error.attempts, failed = self.attempts, self._name_url(error)
             raise
         else:
-            failed = result.error
+            failed = result.error and self._name_url(result.error)
             return result
         finally:
             self.state.queue.drop(self.ticket)
-            if self.is_probe:
-                self.state.breaker.cancel_probe(self.clock())
+            self._end_probe()
             if several:
                 self.observer.on_batch_end(span, self.attempts, failed)
 
+    def _name_url(self, error: RerankError) -> RerankError:
+        """Returns an error after it names the URL that was asked, which is rarely the one that `base_url` says."""
+        error.url = self.plan.endpoint.shown_url(self.key)
+        error.add_hint(f"the URL is {error.url}")
+        return error
+
     def _attempts(self) -> Generator[Step, Any, BatchResult]:
         """Yields the waits and requests until an attempt succeeds, and returns its result."""
-        retries, waited = 0, 0.0
         request: Request | None = None
         pages: list[Ranking] = []
         while True:
             left = yield from self._wait_for_turn()
             request = request or self._encode()
             outcome = yield from self._send(request, left)
-            self.is_probe = False
+            self._end_probe()
             outcome = self._read(outcome, pages)
             verdict = classify(outcome, self.plan.endpoint.provider)
             if verdict.success and isinstance(outcome, Response):
@@ -114,15 +129,20 @@ class Exchange:
                 dialect = self.plan.endpoint.provider.dialect
                 request = replace(request, content=dialect.next_page_request(request.content, page))
                 continue
-            delay = self._retry_delay(outcome, verdict, retries, waited)
+            delay = self._retry_delay(outcome, verdict)
             late = self._time_left(outcome.at) <= (delay or 0.0)
-            if delay is None or late:
-                raise self._error(late=late)
+            is_held = verdict.retry_after is not None and (delay or 0.0) > self.fallback_wait(outcome.at) + PATIENCE
+            if delay is None or late or is_held:
+                raise self._errors.failed(outcome, self.attempts, late=late)
             self.observer.on_retry(self.plan.endpoint.provider.name, self.attempts, delay, verdict.reason)
-            if not (verdict.throttled and verdict.retry_after is not None):  # else all requests wait in the queue
+            if not verdict.throttled or delay > (hold(verdict, delay) or 0.0):  # else all requests wait in the queue
                 yield Wait(delay)
-            retries += 1
-            waited += delay
+
+    def _end_probe(self) -> None:
+        """Lets another request be the probe of a half-open circuit, if this one was."""
+        if self.is_probe:
+            self.is_probe = False
+            self.state.breaker.end_probe()
 
     def _read(self, outcome: Outcome, pages: list[Ranking]) -> Outcome:
         """Appends the ranking in a success to the pages; returns the outcome, or the error that a success contains."""
@@ -170,7 +190,7 @@ class Exchange:
     def _wait_for_turn(self) -> Generator[Wait, None, float]:
         """Waits until the request may be sent; returns the seconds that the call has left."""
         options, queue, breaker = self.plan.call_options, self.state.queue, self.state.breaker
-        first = True
+        since: float | None = None
         while True:
             now = self.clock()
             left = self._time_left(now)
@@ -178,77 +198,59 @@ class Exchange:
                 raise self._deadline_error(
                     "it waited in the queue until then" if self.ticket.queued else "there is no time for an attempt"
                 )
-            if seconds := breaker.open_for(now):
-                raise self._circuit_open_error(seconds)
+            has_fallback = self.fallback_wait(now) < math.inf
+            if has_fallback and self.outcome is None and (seconds := breaker.open_for(now)):
+                raise self._errors.circuit_open(breaker.reason, seconds)
             wait = queue.admit(self.ticket, now, options.max_concurrency)
             if not wait:
                 self.is_probe = breaker.start_probe(now, options.timeout)
+                self.retries.first_sent = min(self.retries.first_sent, now)
                 return left
-            if (blocked := queue.blocked_for(now)) > options.retry.backoff_max:
-                raise self._retry_after_error(blocked)
-            if first and left < (needed := queue.estimated_wait(now)):
-                raise self._deadline_error(f"its turn would come in {needed:.2g} s, at the rate that the API allows")
-            first = False
-            yield Wait(min(wait, left, QUEUE_CHECK_INTERVAL), self.ticket)
+            is_new = since is None and self.outcome is None
+            since = now if since is None else since
+            needed = queue.estimated_wait(now, self.ticket) if is_new else queue.blocked_for(now)
+            self._check_hold(needed, since, now, left)
+            yield Wait(min(wait, left, HOLD_CHECK_INTERVAL if has_fallback else QUEUE_CHECK_INTERVAL), self.ticket)
+
+    def _check_hold(self, needed: float, since: float, now: float, left: float) -> None:
+        """Raises an error if it is of no use to wait for the request's turn.
+
+        Args:
+            needed: The minimum seconds until its turn.
+            since: When the wait began.
+            now: The time.
+            left: The seconds until the deadline.
+        """
+        fallback_wait = self.fallback_wait(now)
+        if needed > min(left, fallback_wait + PATIENCE) and fallback_wait < math.inf:
+            raise self._held_error(needed)
+        if needed > left:
+            raise self._deadline_error(f"its turn would come in {needed:.2g} s, at the rate that the API allows")
+        if asked := self.state.refused_for(since, now):  # the answer to this request would be the same
+            raise self._held_error(asked)
 
     def _time_left(self, now: float) -> float:
         """Returns the seconds until the deadline."""
         return self.plan.call_options.time_left(now - self.started)
 
-    def _retry_delay(self, outcome: Outcome, verdict: Verdict, retries: int, waited: float) -> float | None:
+    def _retry_delay(self, outcome: Outcome, verdict: Verdict) -> float | None:
         """Records a failure, and returns the seconds until the next attempt; `None` to give up."""
-        policy, breaker = self.plan.call_options.retry, self.state.breaker
-        delay = policy.delay(outcome, retries, waited, self.jitter()) if verdict.retryable else None
-        blocked = verdict.retry_after if delay is None or verdict.retry_after is None else delay
-        was_open = breaker.open_for(outcome.at) > 0
-        if self.state.record(verdict, self.ticket, outcome.at, blocked):
-            if not was_open:
-                self.observer.on_circuit_open(self.plan.endpoint.provider.name, breaker.reason)
-            return None
-        if delay is None or verdict.throttled or self.state.budget.withdraw(outcome.at):
-            return delay
-        return None
+        state = self.state
+        free = self.retries.is_free(verdict, outcome.at, state.answered_at)
+        free = free and self.fallback_wait(outcome.at) == math.inf  # with a fallback, few retries, so that it is asked
+        delay = self.retries.next_delay(outcome, verdict, state.budget, self.jitter(), free=free)
+        if state.record(verdict, self.ticket, outcome.at, hold(verdict, delay)):
+            self.observer.on_circuit_open(self.plan.endpoint.provider.name, state.breaker.reason)
+        return delay
 
-    def _error(self, *, late: bool = False) -> RerankError:
-        """Returns the error for the outcome of the last attempt."""
-        outcome = self.outcome
-        if outcome is None:  # pragma: no cover - an attempt was made
-            raise AssertionError
-        error = self._mapped(outcome, late=late)
-        too_large = isinstance(error, RequestTooLargeError)
-        if isinstance(outcome, Response) and not too_large and is_overlong(outcome):
-            longest = max(self.batch.text_indices, key=lambda index: len(self.plan.texts[index]))
-            document, length = self.plan.document_indices[longest], len(self.plan.texts[longest])
-            error.add_hint(
-                f"the longest document of the request is documents[{document}], with {length} characters: shorten it,"
-                " or set max_document_chars"
-            )
-        return error
-
-    def _mapped(self, outcome: Outcome, *, late: bool) -> RerankError:
-        """Returns the error for an outcome; `late` says that the deadline ended the retries."""
-        secret = sensitive(self.plan, self.batch, self.key)
-        deadline = self.plan.call_options.deadline if late else None
-        return error_for(outcome, self.plan.endpoint, sensitive=secret, attempts=self.attempts, late=deadline)
+    @property
+    def _errors(self) -> RequestErrors:
+        return RequestErrors(self.plan, self.batch, self.key)
 
     def _deadline_error(self, reason: str) -> RerankError:
-        """Returns the error for a deadline before the next attempt; the last attempt's error, if there was one."""
-        if self.outcome is not None:
-            return self._error(late=True)
-        return self._mapped(TransportFailure(reason, self.clock(), timed_out=True), late=True)
+        """Returns the error for a deadline before the next attempt."""
+        return self._errors.late(self.outcome, self.attempts, reason, self.clock())
 
-    def _circuit_open_error(self, seconds: float) -> RerankError:
-        """Returns the error for an open circuit; the last attempt's error, if there was one."""
-        if self.outcome is not None:
-            return self._error()
-        name, reason = self.plan.endpoint.provider.name, self.state.breaker.reason
-        message = f"circuit breaker open for {name}: {reason}; the next request is sent in {seconds:.2g} s"
-        return CircuitOpenError(message, provider=name, retry_after=seconds)
-
-    def _retry_after_error(self, seconds: float) -> RerankError:
-        """Returns the error for a wait that the API asks of all requests, if the wait is too long."""
-        if self.outcome is not None:
-            return self._error()
-        name = self.plan.endpoint.provider.name
-        message = f"rate limit of {name}: it asks all requests to wait {seconds:.3g} s more, so this one was not sent"
-        return RateLimitError(message, provider=name, retry_after=seconds)
+    def _held_error(self, seconds: float) -> RerankError:
+        """Returns the error for a wait of all requests that is too long."""
+        return self._errors.held(self.outcome, self.attempts, seconds)

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from hosted_rerank.call.batching import Plan
+from hosted_rerank.call.request_encoding import not_json_error
 from hosted_rerank.wire import TextIndex
 
 logger = logging.getLogger("hosted_rerank")
@@ -51,7 +52,7 @@ def cache_keys(plan: Plan) -> list[str]:
     """Returns the cache key of each text of a plan.
 
     Raises:
-        InvalidRequestError: A text is not valid Unicode, or an option is not JSON.
+        InvalidRequestError: An option is not JSON.
     """
     endpoint, call = plan.endpoint, plan.call
     fields = {**endpoint.options, **endpoint.extra_body}
@@ -64,7 +65,7 @@ def cache_keys(plan: Plan) -> list[str]:
             key.update(orjson.dumps(text) + b"]")
             keys.append(key.hexdigest())
     except TypeError:  # orjson's own error is one
-        raise plan.encoding_error(plan.all_texts) from None
+        raise not_json_error(endpoint.provider.name) from None
     return keys
 
 

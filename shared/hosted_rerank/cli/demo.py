@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from hosted_rerank._text import is_blank
 from hosted_rerank.cli.app import commands, report_errors
 
 
@@ -13,7 +14,7 @@ def demo(
     top_n: Annotated[int, typer.Option(min=1, help="The number of answers to show.")] = 5,
 ) -> None:
     """Rerank the Python FAQ in LangChain and LlamaIndex, and measure the gain."""
-    if query is not None and not query.strip():
+    if query is not None and is_blank(query):
         raise typer.BadParameter("it is blank: pass a question.", param_hint="--query")
     with report_errors():
         from hosted_rerank import demo as demonstration  # noqa: PLC0415 - slow, and an extra

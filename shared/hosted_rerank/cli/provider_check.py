@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from hosted_rerank.errors import RerankError
 from hosted_rerank.providers import PROVIDERS, Provider
@@ -10,6 +11,8 @@ from hosted_rerank.reranker import Reranker
 from hosted_rerank.response import RerankResponse
 
 QUERY = "What causes the tides?"
+MAX_AGE = timedelta(days=183)
+"""The age of a sighting after which a check says that a default model is old: six months."""
 DOCUMENTS = ("Bread rises because yeast makes gas.", "The tides are caused by the pull of the moon and the sun.")
 
 
@@ -38,7 +41,33 @@ def check_provider(provider: Provider, model: str | None = None, base_url: str |
         provider: The provider.
         model: The id of the model; `None` for the default.
         base_url: Another URL of the same API; `None` for the provider's.
+
+    Returns:
+        The result; for the default model, with a note if it was seen long ago, or has an end.
     """
+    result = _check(provider, model, base_url)
+    note = "" if model else note_on_default(provider, date.today())  # noqa: DTZ011 - a day of the calendar here
+    return replace(result, message=f"{result.message}; {note}") if note else result
+
+
+def note_on_default(provider: Provider, today: date) -> str:
+    """Returns what to know of a provider's default model; empty if it was seen lately and goes on.
+
+    Args:
+        provider: The provider.
+        today: The day of the check.
+    """
+    seen, ends, model = provider.default_model_seen, provider.default_model_ends, provider.default_model
+    notes: list[str] = []
+    if seen is not None and today - seen > MAX_AGE:
+        source = provider.default_model_source or provider.docs
+        notes.append(f"the default model {model} was last seen on {seen}: look it up at {source}, and pass model=")
+    if ends is not None and today > ends - MAX_AGE:
+        notes.append(f"the default model {model} ends on {ends}: pass model=")
+    return "; ".join(notes)
+
+
+def _check(provider: Provider, model: str | None, base_url: str | None) -> CheckResult:
     try:
         with Reranker(provider, model, base_url=base_url, max_retries=0) as reranker:
             response = reranker.rerank(QUERY, DOCUMENTS)

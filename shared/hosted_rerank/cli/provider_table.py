@@ -1,24 +1,46 @@
 """The provider table as text, for the command line and the README."""
 
+from collections.abc import Sequence
+
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.dialect import OptionType
+from hosted_rerank.providers.models import MODELS, ModelFacts
 from hosted_rerank.providers.url import url_param_names
 
 COLUMNS = ("name", "key", "documents", "instruction", "scores", "default model")
+MODEL_COLUMNS = ("models", "at", "listwise", "documents", "tokens of a request", "tokens of a document", "scores")
 SCORES = {"unit": "0 to 1", "logit": "logit", "unknown": "the model's"}
 
 
 def cells(provider: Provider) -> tuple[str, ...]:
     """Returns the cells of a provider's line in the table, in the order of `COLUMNS`."""
+    known = provider.facts(provider.default_model)
     return (
         provider.name,
         _describe_key(provider),
-        f"{provider.max_documents:,}" if provider.max_documents else "",
+        _describe_count(known.max_documents),
         (provider.dialect.instruction or "").rpartition(".")[2] or ("prompt" if provider.dialect.prompt else ""),
-        SCORES[provider.score_kind],
-        provider.default_model or ("the server's" if provider.dialect.model is None else "choose one"),
+        SCORES[known.score_kind or "unknown"],
+        provider.default_model or ("choose one" if provider.needs_model else "the server's"),
     )
+
+
+def model_cells(facts: ModelFacts) -> tuple[str, ...]:
+    """Returns the cells of a line in the table of models, in the order of `MODEL_COLUMNS`."""
+    return (
+        facts.pattern.replace("|", "\\|"),
+        ", ".join(facts.providers),
+        "yes" if facts.listwise else "",
+        _describe_count(facts.max_documents),
+        _describe_count(facts.max_tokens),
+        _describe_count(facts.max_document_tokens),
+        SCORES[facts.score_kind] if facts.score_kind else "",
+    )
+
+
+def _describe_count(count: int | None) -> str:
+    return f"{count:,}" if count else ""
 
 
 def _describe_key(provider: Provider) -> str:
@@ -29,8 +51,16 @@ def _describe_key(provider: Provider) -> str:
 
 def markdown() -> str:
     """Returns the whole table in Markdown."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *(_mark_code(cells(provider)) for provider in PROVIDERS.values())]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return _table(COLUMNS, [_mark_code(cells(provider)) for provider in PROVIDERS.values()])
+
+
+def models_markdown() -> str:
+    """Returns the table of models in Markdown."""
+    return _table(MODEL_COLUMNS, [(f"`{first}`", *others) for first, *others in map(model_cells, MODELS)])
+
+
+def _table(columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(line)} |\n" for line in (columns, ("---",) * len(columns), *lines))
 
 
 def _mark_code(line: tuple[str, ...]) -> tuple[str, ...]:
@@ -45,31 +75,43 @@ def facts(provider: Provider) -> list[tuple[str, str]]:
     dialect = provider.dialect
     options = ", ".join(f"{name} ({_describe_type(kind)})" for name, kind in dialect.options.items())
     variables = ", ".join(f"{name} ({' or '.join(env)})" for name, env in provider.settings_env.items())
+    known = provider.facts(provider.default_model)
     facts = [
         ("described at", provider.docs),
         ("address", provider.url),
         ("key", " or ".join(provider.api_key_env) or _describe_key(provider)),
         ("key's header", provider.auth.name if isinstance(provider.auth, KeyHeader) and provider.api_key_env else ""),
+        ("base URL from the environment", " or ".join(provider.base_url_env)),
         ("settings from the environment", variables),
         ("params", ", ".join(f"{name}={value}" for name, value in provider.params.items())),
         ("default model", provider.default_model or ""),
+        ("seen", _describe_sighting(provider)),
+        ("other models", ", ".join(provider.other_models)),
         (
             "instruction",
             dialect.instruction or cells(provider)[3] or "no field; instruction_in_query=True puts it before the query",
         ),
         ("options", options),
         ("extra_body", "accepted: the API ignores unknown fields" if dialect.allows_extra_fields else "refused"),
-        ("documents of a request", f"up to {provider.max_documents:,}" if provider.max_documents else ""),
+        ("listwise", "yes: its scores are comparable only within one request" if known.listwise else ""),
+        ("documents of a request", f"up to {known.max_documents:,}" if known.max_documents else ""),
         ("bytes of a request", f"up to {provider.max_bytes:,}" if provider.max_bytes else ""),
-        ("tokens of a request", f"up to {provider.max_tokens:,}" if provider.max_tokens else ""),
+        ("tokens of a request", f"up to {known.max_tokens:,}" if known.max_tokens else ""),
+        ("tokens of a document", f"up to {known.max_document_tokens:,}" if known.max_document_tokens else ""),
         (
             "scores",
-            SCORES[provider.score_kind]
-            + (", converted to 0 to 1 by the sigmoid" if provider.score_kind == "logit" else ""),
+            SCORES[known.score_kind or "unknown"]
+            + (", converted to 0 to 1 by the sigmoid" if known.score_kind == "logit" else ""),
         ),
-        ("listwise models", ", ".join(provider.listwise_models)),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _describe_sighting(provider: Provider) -> str:
+    if provider.default_model_seen is None:
+        return ""
+    ends = f"; it ends on {provider.default_model_ends}" if provider.default_model_ends else ""
+    return f"on {provider.default_model_seen} at {provider.default_model_source or provider.docs}{ends}"
 
 
 def _describe_type(kind: OptionType) -> str:
@@ -79,7 +121,7 @@ def _describe_type(kind: OptionType) -> str:
 def examples(provider: Provider) -> dict[str, str]:
     """Returns a program for each framework, by its name; `documents` and `nodes` are the results of a retriever."""
     arguments = [f'provider="{provider.name}"']
-    if provider.default_model is None and provider.dialect.model is not None:
+    if provider.needs_model:
         arguments.append('model="BAAI/bge-reranker-v2-m3"')
     if names := [name for name in url_param_names(provider.url) if name not in provider.params]:
         arguments.append(f"params={{{', '.join(f'{name!r}: {name.upper()!r}' for name in names)}}}".replace("'", '"'))

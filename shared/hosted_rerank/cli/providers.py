@@ -17,12 +17,13 @@ def providers(
     name: Annotated[str | None, typer.Argument(help="Show everything about this provider.")] = None,
     *,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    models: Annotated[bool, typer.Option("--models", help="Print what is known of models, as Markdown.")] = False,
 ) -> None:
     """List the rerank APIs, or describe one, with an example for each framework."""
     from hosted_rerank.cli import provider_table  # noqa: PLC0415 - imports the core
 
-    if markdown:
-        typer.echo(provider_table.markdown(), nl=False)
+    if markdown or models:
+        typer.echo(provider_table.models_markdown() if models else provider_table.markdown(), nl=False)
         return
     console = Console(width=None if sys.stdout.isatty() else 200)  # a pipe gets whole lines
     if name is None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hosted_rerank._text import is_blank
 from hosted_rerank.cli.app import EXIT_NO_RESULTS, commands, fail, parse_provider, report_errors
 from hosted_rerank.providers.json_path import is_object
 
@@ -81,7 +82,7 @@ def _parse(lines: Iterable[str], kind: str) -> Iterator[Any]:
         yield from csv.DictReader(lines)
         return
     for place, line in enumerate(lines, 1):
-        if not line.strip():
+        if is_blank(line):
             continue
         if kind == "text":
             yield line.rstrip("\r\n")

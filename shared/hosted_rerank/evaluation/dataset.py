@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_count
 from hosted_rerank.evaluation.bm25 import Bm25
 from hosted_rerank.local.faq import load_faq
@@ -87,7 +88,7 @@ def load_dataset(
     documents = {name: _join_title_and_text(row) for name, row in _read_jsonl(folder / "corpus.jsonl")}
     judgements = _read_judgements(Path(qrels) if qrels else folder / "qrels" / f"{split}.tsv")
     texts = {name: str(row.get("text", "")) for name, row in _read_jsonl(folder / "queries.jsonl")}
-    queries = {name: text for name, text in texts.items() if name in judgements and text.strip()}
+    queries = {name: text for name, text in texts.items() if name in judgements and not is_blank(text)}
     if not queries:
         raise ValueError(
             f"none of the {len(texts)} queries of {folder} has a judgement: pass the split or qrels of these queries"

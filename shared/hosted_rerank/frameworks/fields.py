@@ -1,5 +1,6 @@
 """The pydantic fields that `HostedRerank` has in both frameworks."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -8,18 +9,21 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FieldSerializationInfo,
     PlainSerializer,
     SecretStr,
     WithJsonSchema,
+    field_serializer,
 )
 
 from hosted_rerank.call.call_options import MAX_CONCURRENCY
 from hosted_rerank.frameworks.numbers import Count, Integer, Number
 from hosted_rerank.frameworks.serialization import (
+    PRIVATE_FIELDS,
     deserialize_provider,
     serialize_fallbacks,
     serialize_provider,
-    serialize_without_secrets,
+    serialize_public,
 )
 from hosted_rerank.providers import Provider, ProviderName
 from hosted_rerank.providers.endpoint import ScoreTransformChoice
@@ -110,10 +114,17 @@ class RerankFields(BaseModel):
     )
     timeout: Number = Field(default=30.0, description="Seconds for one attempt.")
     deadline: Number | None = Field(
-        default=None, description="Seconds for a whole call, including retries and waits; `None` sets no limit."
+        default=None,
+        description=(
+            "Seconds for a whole call with its retries, waits and fallbacks, which share it; `None` sets no limit."
+        ),
     )
     max_retries: Integer = Field(
-        default=2, description="The number of attempts after the first one, for errors that are temporary."
+        default=2,
+        description=(
+            "The number of attempts after the first one, for errors that are temporary. Without a fallback, a refusal "
+            "by a rate limit costs none of them for a minute; 0 means a single attempt."
+        ),
     )
     batch_size: Integer | None = Field(
         default=None,
@@ -140,7 +151,7 @@ class RerankFields(BaseModel):
         default="raise",
         description=(
             'The reaction to an outage of the API. "raise" raises the error. "passthrough" logs it and returns '
-            "the affected documents without new scores, in input order after the scored ones, at most `top_n` in "
+            "the affected documents without scores, in input order after the scored ones, at most `top_n` in "
             "all; `rerank_error` names the error, in the metadata of a document and beside a node (`RerankedNode`). A "
             "wrong request, a 401, a 403 and a cancellation always raise."
         ),
@@ -160,17 +171,17 @@ class RerankFields(BaseModel):
             "LangChain's `BaseRateLimiter` or an equivalent; each request acquires it once. Pickles and dumps omit it."
         ),
     )
-    headers: Annotated[dict[str, str], PlainSerializer(serialize_without_secrets)] | None = Field(
+    headers: dict[str, str] | None = Field(
         default=None,
         repr=False,
-        description="Additional HTTP headers. Pickles and dumps omit a header if its name suggests a secret.",
+        description="Additional HTTP headers. Pickles and dumps omit all values but those of a few harmless headers.",
     )
-    params: Annotated[dict[str, str], PlainSerializer(serialize_without_secrets)] | None = Field(
+    params: dict[str, str] | None = Field(
         default=None,
         repr=False,
         description=(
             "Additional query parameters, and parts of the URL such as Bedrock's `region`. Pickles and dumps omit "
-            "a parameter if its name suggests a secret."
+            "the values of parameters that the provider does not name."
         ),
     )
     options: dict[str, Any] | None = Field(
@@ -178,7 +189,11 @@ class RerankFields(BaseModel):
     )
     extra_body: dict[str, Any] | None = Field(
         default=None,
-        description="Fields of the request body that the provider does not list, for APIs that ignore unknown fields.",
+        repr=False,
+        description=(
+            "Fields of the request body that the provider does not list, for APIs that ignore unknown fields. Pickles "
+            "and dumps omit the values."
+        ),
     )
     client: Any = Field(
         default=None,
@@ -194,3 +209,11 @@ class RerankFields(BaseModel):
             "A custom `httpx.AsyncClient` for async calls; it is never closed here. Pickles and dumps omit it."
         ),
     )
+
+    @field_serializer(*PRIVATE_FIELDS)
+    def _serialize_public(self, value: Any, info: FieldSerializationInfo) -> Any:
+        return serialize_public(info.field_name, value, self.provider)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Return the fields that a repr shows, without what may be secret."""
+        return [(name, serialize_public(str(name), value, self.provider)) for name, value in super().__repr_args__()]

@@ -1,18 +1,24 @@
-"""The JSON form of a provider, and headers and parameters without secrets."""
+"""The JSON form of a provider, and the fields of a reranker without secrets."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from hosted_rerank import errors
-from hosted_rerank.providers import PROVIDERS, Provider
+from hosted_rerank.providers import PROVIDERS, Provider, find_provider
 from hosted_rerank.providers.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
 from hosted_rerank.providers.dialect import Dialect, Prompt
 from hosted_rerank.providers.json_path import is_object
-from hosted_rerank.providers.url import without_credentials
+from hosted_rerank.providers.models import ModelFacts
+from hosted_rerank.providers.private_settings import omit_private, omit_private_query
 from hosted_rerank.reranker import Reranker
 
+PRIVATE_FIELDS = ("headers", "params", "extra_body", "base_url")
+"""The fields in which a value may be secret."""
+
 _AUTH_CLASSES: dict[str, Any] = {kind.__name__: kind for kind in (KeyHeader, GoogleCredentials, AwsSignature, IbmToken)}
+_DATES = ("default_model_seen", "default_model_ends")
 _OPTION_TYPES = {kind.__name__: kind for kind in (str, int, float, bool, dict, list)}
 
 
@@ -48,6 +54,9 @@ def serialize_provider(provider: str | Provider) -> str | dict[str, Any]:
                 "use a class of hosted_rerank.errors"
             )
     row["errors"] = [[about, kind.__name__] for about, kind in provider.errors.items()]
+    for name in _DATES:
+        row[name] = row[name] and row[name].isoformat()
+    row["models"] = [{**asdict(facts), "read": facts.read.isoformat()} for facts in provider.models]
     return row
 
 
@@ -81,7 +90,16 @@ def _deserialize_row(dumped: dict[str, Any]) -> Provider:
     row["auth"] = _AUTH_CLASSES[auth.pop("kind")](**auth)
     row["errors"] = {about: getattr(errors, kind) for about, kind in dumped["errors"]}
     row["settings_env"] = {name: tuple(env) for name, env in dumped["settings_env"].items()}
-    return Provider(**_with_tuples(row, "api_key_env", "request_id_headers", "listwise_models"))
+    for name in _DATES:
+        row[name] = row[name] and date.fromisoformat(row[name])
+    row["models"] = list(map(_deserialize_facts, dumped["models"]))
+    names = ("api_key_env", "base_url_env", "query_params", "request_id_headers", "other_models", "models")
+    return Provider(**_with_tuples(row, *names))
+
+
+def _deserialize_facts(dumped: dict[str, Any]) -> ModelFacts:
+    facts: dict[str, Any] = {**dumped, "read": date.fromisoformat(dumped["read"])}
+    return ModelFacts(**_with_tuples(facts, "providers"))
 
 
 def _with_tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -104,13 +122,21 @@ def serialize_fallbacks(fallbacks: Sequence[str | Provider | Reranker]) -> list[
     return [serialize_provider(fallback) for fallback in fallbacks if not isinstance(fallback, Reranker)]
 
 
-def serialize_without_secrets(values: dict[str, str] | None) -> dict[str, str] | None:
-    """Return headers or query parameters without secrets.
+def serialize_public(name: str, value: Any, provider: str | Provider) -> Any:
+    """Return the value of a field without what may be secret.
 
     Args:
-        values: Headers or query parameters, by name.
+        name: The field; of any other than `PRIVATE_FIELDS` the value is returned unchanged.
+        value: Its value.
+        provider: The provider, which names headers and parameters that are no secret.
 
     Returns:
-        The entries whose names do not suggest a secret; `None` for `None`.
+        The value, with `OMITTED` in place of what may be secret.
     """
-    return values and without_credentials(values)
+    if not value:
+        return value
+    if name == "base_url":
+        return omit_private_query(value, find_provider(provider))
+    if name in ("headers", "params", "extra_body"):
+        return omit_private(name, value, find_provider(provider))
+    return value

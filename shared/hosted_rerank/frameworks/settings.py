@@ -16,7 +16,7 @@ from hosted_rerank.frameworks.documentation import POSITIONAL, document_fields
 from hosted_rerank.frameworks.fields import ProviderField, RerankFields
 from hosted_rerank.frameworks.other_names import remedy_for
 from hosted_rerank.frameworks.overrides import Overrides, check_overrides
-from hosted_rerank.frameworks.serialization import serialize_without_secrets
+from hosted_rerank.frameworks.serialization import PRIVATE_FIELDS, serialize_public
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.json_path import is_object
 from hosted_rerank.reranker import Reranker
@@ -120,6 +120,10 @@ class RerankSettings(ContextManagerMixin, RerankFields):
         }
         return {**defaults, **check_overrides(overrides)} if overrides else defaults
 
+    def _public_values(self) -> dict[str, Any]:
+        """Return the fields in which a value may be secret, without such values."""
+        return {name: serialize_public(name, getattr(self, name), self.provider) for name in PRIVATE_FIELDS}
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name in type(self).model_fields:  # pydantic keeps a value that a model validator refuses: try a copy
             super(RerankSettings, self.model_copy()).__setattr__(name, value)
@@ -147,10 +151,7 @@ class RerankSettings(ContextManagerMixin, RerankFields):
 
     def __getstate__(self) -> dict[Any, Any]:
         without: dict[str, Any] = dict.fromkeys(("api_key", "client", "async_client", "cache", "rate_limiter"))
-        without |= {
-            "headers": serialize_without_secrets(self.headers),
-            "params": serialize_without_secrets(self.params),
-        }
+        without |= self._public_values()
         bare = self.model_copy(update=without)  # LlamaIndex's __getstate__ deletes attributes of its object
         bare._cached_reranker = _NO_RERANKER  # noqa: SLF001 - an attribute of this class; its reranker holds the key
         return super(RerankSettings, bare).__getstate__()

@@ -32,8 +32,12 @@ class Verdict:
     """Whether the API gets too many requests, from this account or from all."""
     overloaded: bool = False
     """Whether the service as a whole is overloaded, which says nothing about the account's rate."""
+    answered: bool = False
+    """Whether the service works: it responded, if only that the request is wrong."""
     outage: str | None = None
-    """The sign of an outage, in words; `None` without one."""
+    """The sign of an outage, in words; `None` without one. A throttled request is none: the queue handles it."""
+    timed_out: bool = False
+    """Whether there was no response within the caller's `timeout` or `deadline`."""
     too_large: SizeRefusal | None = None
     """What the API says about the size of the request; `None` if the size is not the problem."""
     retry_after: float | None = None
@@ -50,21 +54,26 @@ def classify(outcome: Outcome, provider: Provider) -> Verdict:
         provider: The provider, whose errors may have other meanings than their statuses.
     """
     if isinstance(outcome, TransportFailure):
+        if outcome.no_descriptors:  # fewer requests at once succeed
+            return Verdict(False, "too many open files", retryable=True, throttled=True, overloaded=True)
         reason = "a timeout" if outcome.timed_out else "no response"
-        return Verdict(False, reason, retryable=outcome.retryable, outage=reason if outcome.retryable else None)
+        sign = reason if outcome.retryable and not outcome.unsent else None
+        return Verdict(False, reason, retryable=outcome.retryable, outage=sign, timed_out=outcome.timed_out)
     status, reason = outcome.status, f"status {outcome.status}"
     if 200 <= status < 300:
-        return Verdict(True, reason, quota=quota(outcome.headers))
+        return Verdict(True, reason, answered=True, quota=quota(outcome.headers))
     error = provider_error(outcome, provider)
     permanent = error is not None and not issubclass(error, (RateLimitError, ServerError))
     too_large = _size_refusal(outcome, provider, error)
-    outage = (status >= 500 or status == 408) and not permanent
+    throttled = status in THROTTLING_STATUSES and not permanent
+    outage = (status >= 500 or status == 408) and not (permanent or throttled)
     return Verdict(
         False,
         reason,
         retryable=not permanent and too_large is None and is_retryable(outcome),
-        throttled=not permanent and status in THROTTLING_STATUSES,
+        throttled=throttled,
         overloaded=status != 429,
+        answered=not (throttled or outage),
         outage=reason if outage else None,
         too_large=too_large,
         retry_after=retry_after(outcome.headers),

@@ -4,7 +4,10 @@ from hosted_rerank.limits.rate_settings import RateSettings
 
 
 class LearnedLimit:
-    """A number that falls when it proves too high, and grows again, as the window of TCP's CUBIC does (RFC 9438).
+    """A number that is halved when it proves too high, and grows by about the same amount whatever its value.
+
+    Decreases in proportion and increases in absolute terms bring those who share one limit to equal shares (Chiu and
+    Jain 1989). The growth gets faster with time, so that a large limit is found too.
 
     Args:
         value: The first value.
@@ -13,34 +16,18 @@ class LearnedLimit:
 
     def __init__(self, value: float, settings: RateSettings) -> None:
         self.value = value
-        self.is_estimate = False
-        """Whether the value is a first estimate, which grows fast."""
         self._settings = settings
-        self._lowered_to = self._refused = 0.0
-        """The value after the last decrease, and the value before it, which was too high."""
         self._growing_for = 0.0
         """Seconds of growth since the last decrease."""
 
-    def lower(self, value: float, refused: float) -> None:
-        """Lowers the limit.
-
-        Args:
-            value: The new value.
-            refused: The value that proved too high.
-        """
-        self.value = self._lowered_to = value
-        self._refused, self._growing_for = refused, 0.0
+    def lower(self, value: float) -> None:
+        """Lowers the limit to a value."""
+        self.value = value
+        self._growing_for = 0.0
 
     def grow(self, seconds: float) -> None:
-        """Raises the limit by the growth of so many seconds: slowly to the refused value, then ever faster."""
-        settings = self._settings
+        """Raises the limit by the growth of so many seconds: a small limit slowly, a large one faster."""
+        settings, seconds = self._settings, min(seconds, 1.0)
         self._growing_for += seconds
-        if self.is_estimate:
-            self.value *= 1 + settings.initial_growth * min(seconds, 1.0)
-        elif self.value < self._refused:
-            recovered = (self._refused - self._lowered_to) * seconds / settings.recovery_time
-            self.value = min(self._refused, self.value + recovered)
-        else:
-            doublings = min(self._growing_for / settings.growth_doubling, 10.0)
-            growth = min(settings.initial_growth, settings.min_growth * 2**doublings)
-            self.value *= 1 + growth * min(seconds, 1.0)
+        factor = min((self.value / settings.small_limit) ** 2, max(1.0, self.value / settings.large_limit))
+        self.value += settings.growth * factor * self._growing_for * seconds

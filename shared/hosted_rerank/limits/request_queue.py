@@ -1,86 +1,20 @@
 """The queue in which the requests to one endpoint wait: first come, first served, as fast as a controller allows.
 
-A retried request returns to its old position. A `RequestQueue` has no clock and starts no thread: callers pass the
-time, `time.monotonic()` in seconds, and sleep until they are notified.
+A retried request returns to its old position. A request whose caller has as many requests in flight as its own limit
+allows is parked beside the queue, so that it delays no other. A `RequestQueue` has no clock and starts no thread:
+callers pass the time, `time.monotonic()` in seconds, and sleep until they are notified.
 """
 
 import heapq
 import math
 import threading
-from collections import deque
-from collections.abc import Callable
-from itertools import count
-from typing import Protocol
+from collections import Counter, defaultdict, deque
 
+from hosted_rerank.limits.rate_controller import RateController, Ticket
 from hosted_rerank.limits.retry import Quota
 
 ABANDONED_CHECK_INTERVAL = 1.0
 """Seconds between two checks for requests in flight whose event loop is closed."""
-_NUMBERS = count()
-
-
-class Ticket:
-    """The position of a request in the queue; a request keeps it through its retries."""
-
-    __slots__ = ("in_flight", "is_abandoned", "notified", "notify", "number", "queued", "sent")
-
-    def __init__(self) -> None:
-        self.number = next(_NUMBERS)
-        self.sent = -math.inf
-        """When the last attempt was sent."""
-        self.queued = False
-        """Whether the request waits in the queue."""
-        self.in_flight = False
-        """Whether the request is in flight."""
-        self.notified = False
-        """Whether the request may ask for its turn again. Read it after `notify` is set."""
-        self.notify: Callable[[], object] | None = None
-        """Ends the sleep of the request's thread or task. The queue calls it from any thread."""
-        self.is_abandoned: Callable[[], bool] | None = None
-        """Returns whether the request never ends, because its event loop was closed in the meantime."""
-
-    def __lt__(self, other: "Ticket") -> bool:
-        return self.number < other.number
-
-
-class RateController(Protocol):
-    """Decides when the first request of a queue may be sent. All times are `time.monotonic()`, in seconds."""
-
-    in_flight: int
-    """Requests that were sent and have not ended."""
-    blocked_until: float
-    """The time until which the API asked all requests to wait."""
-
-    @property
-    def rate(self) -> float:
-        """Returns the known limit in requests per second; infinite while it is unknown."""
-        ...
-
-    def wait(self, now: float) -> float:
-        """Returns 0 if a request may be sent, else the seconds until the next check; infinite until a response."""
-        ...
-
-    def on_sent(self, ticket: Ticket, now: float) -> None:
-        """Records that a request is sent."""
-        ...
-
-    def on_success(self, ticket: Ticket, now: float, quota: Quota | None) -> None:
-        """Records a response that is not throttled, and the quota that it states."""
-        ...
-
-    def on_throttled(
-        self, ticket: Ticket, now: float, retry_after: float | None, quota: Quota | None, *, overloaded: bool
-    ) -> None:
-        """Records a throttled request, and the seconds that all requests wait after it, if the API states them."""
-        ...
-
-    def on_dropped(self, ticket: Ticket) -> None:
-        """Records that a request ended without a response that says anything about the limits."""
-        ...
-
-    def estimated_wait(self, now: float, waiting: int) -> float:
-        """Returns the minimum seconds that the last of so many queued requests waits, as far as it is known."""
-        ...
 
 
 class RequestQueue:
@@ -95,6 +29,10 @@ class RequestQueue:
         self._lock = threading.Lock()
         self._queue: list[Ticket] = []
         """The waiting tickets, a heap."""
+        self._parked: defaultdict[float, list[Ticket]] = defaultdict(list)
+        """The parked tickets of each limit, heaps."""
+        self._counts: Counter[float] = Counter()
+        """How many requests with each limit are in flight."""
         self._in_flight: set[Ticket] = set()
         self._dropped: deque[Ticket] = deque()
         """Tickets that are to be removed as soon as the lock is free."""
@@ -109,49 +47,67 @@ class RequestQueue:
         Args:
             ticket: The request's ticket.
             now: The time.
-            limit: Maximum number of requests in flight.
+            limit: Maximum number of requests in flight that have the same limit.
 
         Returns:
             The seconds until the request may ask again; infinite if it has to wait for a notification.
         """
         with self._lock:
-            wait = self._wait(ticket, now, limit)
-            if wait > 0:
-                ticket.notified = False
-                if not ticket.queued:
-                    ticket.queued = True
-                    heapq.heappush(self._queue, ticket)
-            else:
-                if ticket.queued:
-                    ticket.queued = False
-                    heapq.heappop(self._queue)
+            ticket.limit = limit
+            if not ticket.queued:
+                ticket.queued = True
+                heapq.heappush(self._queue, ticket)
+            ticket.notified = False
+            wait = self._wait(ticket, now)
+            if wait == 0:
+                heapq.heappop(self._queue)
+                ticket.queued = False
                 self.controller.on_sent(ticket, now)
                 ticket.sent, ticket.in_flight = now, True
                 self._in_flight.add(ticket)
-                if self._queue:
-                    self._notify_first()
+                self._counts[limit] += 1
+            if self._first() is not ticket:
+                self._notify_first()
         self._remove_dropped()
         return wait
 
-    def _wait(self, ticket: Ticket, now: float, limit: float) -> float:
-        """Returns the seconds until a request may be sent, after abandoned requests before it are removed."""
-        queue = self._queue
-        while queue and queue[0] is not ticket and queue[0].is_abandoned is not None and queue[0].is_abandoned():
-            heapq.heappop(queue).queued = False
-        if queue and queue[0] is not ticket and (ticket.queued or queue[0] < ticket):
-            return math.inf
-        wait = math.inf if self.controller.in_flight >= limit else self.controller.wait(now)
+    def _wait(self, ticket: Ticket, now: float) -> float:
+        """Returns the seconds until a queued request may be sent, after abandoned requests are removed."""
+        wait = self.controller.wait(now) if self._first() is ticket else math.inf
         if wait == math.inf and self._checked_at + ABANDONED_CHECK_INTERVAL <= now:
             self._checked_at = now
             for each in [each for each in self._in_flight if each.is_abandoned is not None and each.is_abandoned()]:
                 self._remove(each)
-            return self._wait(ticket, now, limit)
+            return self._wait(ticket, now)
         return wait
 
-    def estimated_wait(self, now: float) -> float:
-        """Returns the minimum seconds that the last queued request waits, as far as it is known."""
+    def _first(self) -> Ticket | None:
+        """Returns the first request that its own limit allows; parks those before it, and removes abandoned ones."""
+        while self._queue:
+            first = self._queue[0]
+            if first.is_abandoned is not None and first.is_abandoned():
+                heapq.heappop(self._queue).queued = False
+                self._unpark(first.limit)
+            elif self._counts[first.limit] >= first.limit:
+                first.parked = True
+                heapq.heappush(self._parked[first.limit], heapq.heappop(self._queue))
+            else:
+                return first
+        return None
+
+    def _unpark(self, limit: float) -> None:
+        """Returns the first parked request of a limit to its position, because another one has left."""
+        if parked := self._parked.get(limit):
+            parked[0].parked = False
+            heapq.heappush(self._queue, heapq.heappop(parked))
+        if not parked:
+            self._parked.pop(limit, None)
+
+    def estimated_wait(self, now: float, ticket: Ticket) -> float:
+        """Returns the minimum seconds that a queued request waits, as far as it is known."""
         with self._lock:
-            seconds = self.controller.estimated_wait(now, len(self._queue))
+            ahead = 0 if ticket.parked else sum(each < ticket for each in self._queue)
+            seconds = self.controller.estimated_wait(now, ahead)
         self._remove_dropped()
         return seconds
 
@@ -219,17 +175,26 @@ class RequestQueue:
             self.controller.on_dropped(ticket)
         elif ticket.queued:
             ticket.queued = False
-            self._queue.remove(ticket)
-            heapq.heapify(self._queue)
+            tickets = self._parked[ticket.limit] if ticket.parked else self._queue
+            tickets.remove(ticket)
+            heapq.heapify(tickets)
+            if ticket.parked:
+                ticket.parked = False
+            else:
+                self._unpark(ticket.limit)
 
     def _end(self, ticket: Ticket) -> None:
         ticket.in_flight = False
         self._in_flight.discard(ticket)
+        self._counts[ticket.limit] -= 1
+        if not self._counts[ticket.limit]:
+            del self._counts[ticket.limit]
+        self._unpark(ticket.limit)
 
     @property
     def queued(self) -> int:
         """Returns the number of waiting requests."""
-        return len(self._queue)
+        return len(self._queue) + sum(map(len, self._parked.values()))
 
     def notify(self) -> None:
         """Notifies the first request, because the controller may admit it now."""
@@ -238,14 +203,13 @@ class RequestQueue:
         self._remove_dropped()
 
     def _notify_first(self) -> None:
-        while self._queue:
-            first = self._queue[0]
+        while first := self._first():
             first.notified = True
             try:
                 if first.notify is not None:
                     first.notify()
             except RuntimeError:  # its event loop is closed, so the request never asks again
-                first.queued = False
-                heapq.heappop(self._queue)
+                heapq.heappop(self._queue).queued = False
+                self._unpark(first.limit)
             else:
                 return

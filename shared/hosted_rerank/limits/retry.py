@@ -19,39 +19,44 @@ RETRYABLE_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(5
 THROTTLING_STATUSES = frozenset({429, 503, 529})
 """Statuses that mean too many requests, from this account or from all."""
 
+HINT_JITTER = 0.1
+"""Maximum share of a wait that the API states by which the wait is lengthened."""
+MAX_TRUSTED_HINTS = 3
+"""Refusals after which a request waits at least for its backoff, because the API states too short waits."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """The retry policy of one request; times in seconds."""
 
     max_retries: int = 2
-    """Maximum number of retries after the first attempt."""
+    """Maximum number of retries after the first attempt. A throttled attempt that teaches the queue costs none."""
     backoff_initial: float = 0.5
     """Seconds before the first retry if the API states no wait; doubled before each further one."""
     backoff_max: float = 60.0
     """Maximum seconds of one wait. If the API asks for more, there is no retry: the error has `retry_after`."""
-    max_total_backoff: float = 120.0
-    """Maximum seconds of all waits of a request together."""
+    max_total_backoff: float = 60.0
+    """Seconds since the first throttled attempt of a request in which such attempts cost none of its retries."""
 
-    def delay(self, outcome: Outcome, retries: int, waited: float, jitter: float) -> float | None:
+    def delay(self, outcome: Outcome, retries: int, jitter: float, *, refusals: int = 0) -> float | None:
         """Returns the seconds until the next attempt; `None` to give up.
 
         Args:
             outcome: The outcome of the last attempt, which did not succeed.
             retries: Retries made so far.
-            waited: Seconds waited so far.
             jitter: A random number from 0 to 1, for the jitter.
+            refusals: Throttled attempts so far that cost no retry.
         """
         if retries >= self.max_retries or not is_retryable(outcome):
             return None
         hint = None if isinstance(outcome, TransportFailure) else retry_after(outcome.headers)
+        backoff = self.backoff(retries + min(refusals, 2), jitter)
         if hint is None:
-            wait = self.backoff(retries, jitter)
-        elif hint <= self.backoff_max:  # never earlier than asked, and not all requests at once
-            wait = min(hint * (1 + jitter / 10), self.backoff_max)
-        else:
+            return backoff
+        if hint > self.backoff_max:
             return None
-        return wait if waited + wait <= self.max_total_backoff else None
+        wait = min(hint * (1 + HINT_JITTER * jitter), self.backoff_max)  # never earlier than asked, and not all at once
+        return wait if refusals < MAX_TRUSTED_HINTS else max(wait, backoff)
 
     def backoff(self, retries: int, jitter: float) -> float:
         """Returns the seconds to wait if the API states no wait: exponential backoff with jitter.

@@ -24,12 +24,24 @@ from hosted_rerank.providers.json_path import at, is_array, is_object, parse, pu
 from hosted_rerank.providers.servers import LLAMACPP, VLLM
 from hosted_rerank.providers.vendors import COHERE
 
+_COHERE_V1 = replace(
+    COHERE.dialect,
+    options={**COHERE.dialect.options, "return_documents": bool, "max_chunks_per_doc": int, "rank_fields": list},
+)
 OTHER_PATHS: Mapping[str, Sequence[Provider]] = {
-    "cohere": [replace(COHERE, url="https://api.cohere.com/v1/rerank")],  # older clients use it
+    "cohere": [replace(COHERE, url="https://api.cohere.com/v1/rerank", dialect=_COHERE_V1)],  # older clients use it
     "vllm": [replace(VLLM, url=f"http://localhost/{path}") for path in ("rerank", "v2/rerank")],
     "llamacpp": [replace(LLAMACPP, url=f"http://localhost/{path}") for path in ("rerank", "reranking")],
 }
 """Other URLs at which an API answers, by the provider's name."""
+
+_COHERE_UNKNOWN = (422, "unknown field: parameter '{}' is not a valid field")
+UNKNOWN_FIELD: Mapping[str, tuple[int, str]] = {
+    "cohere": _COHERE_UNKNOWN,
+    "azure": _COHERE_UNKNOWN,
+    "vercel": _COHERE_UNKNOWN,
+}
+"""The status and the message with which an API refuses an unknown field, if they differ from the usual ones."""
 
 RETURNS_PLAIN_TEXT = ("infinity", "voyage")
 """The providers that repeat a document as a string; others repeat it as an object with the text."""
@@ -61,6 +73,10 @@ def _make_pattern(path: str) -> str:
 class _InvalidError(Exception):
     """A request is invalid; the message is for the client."""
 
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
 
 @dataclass(frozen=True, slots=True)
 class _RerankRequest:
@@ -77,7 +93,7 @@ def _rerank(provider: Provider, http_request: ApiRequest, score: ScoreFunction) 
     try:
         request = _parse(provider, http_request)
     except _InvalidError as invalid:
-        return _make_error(provider, 400, str(invalid))
+        return _make_error(provider, invalid.status, str(invalid))
     return _make_response(provider, request, score(request.query, request.documents))
 
 
@@ -85,7 +101,7 @@ def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
     body, is_json = parse(http_request.content)
     if not is_json or not is_object(body):
         raise _InvalidError("the body is not a JSON object")
-    _refuse_unknown(provider.dialect, body)
+    _refuse_unknown(provider, body)
     model = (
         http_request.path_params.get("model")
         or _get_optional(body, provider.dialect.model, str)
@@ -98,12 +114,14 @@ def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
     return _RerankRequest(model, *_get_texts(provider.dialect, body), top_n, at(body, "return_documents") is True)
 
 
-def _refuse_unknown(dialect: Dialect, body: Mapping[str, Any]) -> None:
+def _refuse_unknown(provider: Provider, body: Mapping[str, Any]) -> None:
+    dialect = provider.dialect
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
     known = {path for path in (*own, *dialect.static_fields, *dialect.options) if path is not None}
     unknown = [path for path in _list_paths(body, known) if path and path not in known]
     if unknown and not dialect.allows_extra_fields:
-        raise _InvalidError(f"unknown fields: {', '.join(unknown)}")
+        status, message = UNKNOWN_FIELD.get(provider.name, (400, "unknown fields: {}"))
+        raise _InvalidError(message.format(", ".join(unknown)), status)
 
 
 def _list_paths(value: Any, known: set[str], path: str = "") -> Iterator[str]:
@@ -158,7 +176,7 @@ def _make_response(provider: Provider, request: _RerankRequest, scores: Scores) 
     dialect = provider.dialect
     body: dict[str, Any] = {}
     order = rank(scores)[: request.top_n] if dialect.index is not None else list(enumerate(scores.relevance))
-    results = [_make_result(provider, index, relevance) for index, relevance in order]
+    results = [_make_result(provider, request.model, index, relevance) for index, relevance in order]
     if request.return_documents:
         for result, (index, _) in zip(results, order, strict=True):
             text = request.documents[index]
@@ -174,7 +192,7 @@ def _make_response(provider: Provider, request: _RerankRequest, scores: Scores) 
     return ApiResponse(200, body, headers)
 
 
-def _make_result(provider: Provider, index: int, relevance: float) -> Any:
+def _make_result(provider: Provider, model: str, index: int, relevance: float) -> Any:
     dialect = provider.dialect
     if not dialect.score:
         return relevance
@@ -184,7 +202,7 @@ def _make_result(provider: Provider, index: int, relevance: float) -> Any:
     if dialect.prompt is not None:  # the probabilities of "no" and "yes"
         put(result, dialect.score.rpartition(".")[0], [1 - relevance, relevance])
     else:
-        put(result, dialect.score, _to_logit(relevance) if provider.score_kind == "logit" else relevance)
+        put(result, dialect.score, _to_logit(relevance) if provider.facts(model).score_kind == "logit" else relevance)
     return result
 
 

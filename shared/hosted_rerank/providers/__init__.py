@@ -1,22 +1,24 @@
 """The rerank APIs that are known by name, each a `Provider`.
 
-`provider` defines `Provider`. The providers are in `fireworks_and_nebius`, `vendors` (companies that sell reranking by
-the call), `clouds` (platforms where reranking is one service of many) and `servers` (servers that users run). A new API
-of the usual kind is one `Provider` in one of these files and one file in `tests/samples/`; no other code names it.
+`provider` defines `Provider`. The providers are in `fireworks_and_nebius`, `vendors` (companies that sell rerankers of
+their own), `hosts` (platforms and gateways that serve models of others), `clouds` (where reranking is one service of
+many) and `servers` (servers that users run); `models` has what is known of models, wherever they run. A new API of the
+usual kind is one `Provider` in one of these files and one file in `tests/samples/`; no other code names it.
 """
 
 from collections.abc import Mapping
 
-from hosted_rerank._validation import closest
+from hosted_rerank._validation import closest, quote_start
 from hosted_rerank.providers.clouds import CLOUDS
 from hosted_rerank.providers.fireworks_and_nebius import FIREWORKS_AND_NEBIUS
+from hosted_rerank.providers.hosts import HOSTS
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.provider_name import ProviderName
 from hosted_rerank.providers.servers import SERVERS
 from hosted_rerank.providers.vendors import VENDORS
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.name: provider for provider in (*FIREWORKS_AND_NEBIUS, *VENDORS, *CLOUDS, *SERVERS)
+    provider.name: provider for provider in (*FIREWORKS_AND_NEBIUS, *VENDORS, *HOSTS, *CLOUDS, *SERVERS)
 }
 """The known providers by name."""
 
@@ -42,7 +44,7 @@ def find_provider(provider: ProviderName | str | Provider) -> Provider:
         near = closest(provider, PROVIDERS)
         hint = f"did you mean `{near}`? Otherwise " if near else ""
         raise ValueError(
-            f"provider {provider!r} is unknown: {hint}pass one of {', '.join(PROVIDERS)},"
+            f"provider {quote_start(provider)} is unknown: {hint}pass one of {', '.join(PROVIDERS)},"
             " or a Provider(...) for another API"
         )
     return PROVIDERS[provider]

@@ -4,6 +4,7 @@
 """
 
 from dataclasses import replace
+from datetime import date
 
 from hosted_rerank.errors import RateLimitError, ServerError
 from hosted_rerank.providers.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
@@ -21,10 +22,16 @@ AZURE = replace(
     COHERE,  # Azure AI Foundry serves Cohere's API
     name="azure",
     url="https://{resource}.services.ai.azure.com/providers/cohere/v2/rerank",
+    host_paths={".models.ai.azure.com": "/v1/rerank"},  # its serverless hosts
     default_model="cohere-rerank-v4.0-fast",
+    default_model_seen=date(2026, 11, 27),
+    default_model_source="https://github.com/BerriAI/litellm/blob/main/model_prices_and_context_window.json",
+    default_model_ends=date(2027, 9, 13),
+    other_models=("cohere-rerank-v4.0-pro", "cohere-rerank-v5-fast", "cohere-rerank-v5-pro"),
     docs="https://learn.microsoft.com/azure/ai-foundry/foundry-models/concepts/models-sold-directly-by-azure",
     auth=KeyHeader("api-key", ""),
     api_key_env=("AZURE_AI_API_KEY",),
+    base_url_env=("AZURE_AI_API_BASE",),
     settings_env={"resource": ("AZURE_AI_RESOURCE",)},
     request_id_headers=("apim-request-id", "x-request-id"),
 )
@@ -43,6 +50,7 @@ NVIDIA = Provider(
         error="detail",
     ),
     default_model="nvidia/llama-nemotron-rerank-1b-v2",
+    default_model_seen=date(2026, 11, 23),
     docs="https://docs.nvidia.com/nim/nemo-retriever/text-reranking/latest/reference.html",
     api_key_env=("NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY"),
     request_id_headers=("nvcf-reqid", "x-request-id"),
@@ -52,21 +60,28 @@ NVIDIA = Provider(
 
 DASHSCOPE = Provider(
     name="dashscope",
-    url="https://dashscope.aliyuncs.com/compatible-api/v1/reranks",
+    url="https://{host}/compatible-api/v1/reranks",
     dialect=Dialect(instruction="instruct", static_fields=NO_ECHO, usage=("usage.total_tokens",)),
     default_model="qwen3-rerank",
+    default_model_seen=date(2026, 11, 27),
+    other_models=(
+        "gte-rerank-v2",
+        "qwen3-vl-rerank",
+    ),
     docs="https://help.aliyun.com/zh/model-studio/text-rerank-api",
     api_key_env=("DASHSCOPE_API_KEY",),
+    params={"host": "dashscope.aliyuncs.com"},  # abroad: dashscope-intl, or WORKSPACE.ap-southeast-1.maas
     size_errors={**SERVER_SIZE_ERRORS, **DASHSCOPE_SIZE_ERRORS},
     score_kind="unit",
-    max_documents=500,
-    max_tokens=120_000,
+    max_documents=100,  # the smallest of its models, as the tokens; most have more
+    max_tokens=30_000,
 )
 
 DASHSCOPE_NATIVE = replace(
     DASHSCOPE,
     name="dashscope-native",
-    url="https://dashscope.aliyuncs.com/api/v1/services/rerank/text-rerank/text-rerank",
+    base_url_env=("DASHSCOPE_HTTP_BASE_URL",),
+    url="https://{host}/api/v1/services/rerank/text-rerank/text-rerank",
     dialect=Dialect(
         query="input.query",
         documents="input.documents",
@@ -95,6 +110,7 @@ CLOUDFLARE = Provider(
         error="errors.0.message",
     ),
     default_model="@cf/baai/bge-reranker-base",
+    default_model_seen=date(2026, 11, 23),
     docs="https://developers.cloudflare.com/workers-ai/models/bge-reranker-base",
     api_key_env=("CLOUDFLARE_API_TOKEN",),
     settings_env={"account": ("CLOUDFLARE_ACCOUNT_ID",)},
@@ -106,6 +122,7 @@ SCALEWAY = Provider(
     name="scaleway",
     url="https://api.scaleway.ai/v1/rerank",
     default_model="qwen3-embedding-8b",  # the documented one; its scores are cosines
+    default_model_seen=date(2026, 11, 23),
     docs="https://www.scaleway.com/en/docs/generative-apis/how-to/query-reranking-models",
     api_key_env=("SCW_SECRET_KEY",),
 )
@@ -125,13 +142,15 @@ WATSONX = Provider(
         error="errors.0.message",
     ),
     default_model="cross-encoder/ms-marco-minilm-l-12-v2",
+    default_model_seen=date(2026, 11, 23),
     docs="https://cloud.ibm.com/apidocs/watsonx-ai#text-rerank",
     auth=IbmToken(),
     api_key_env=("WATSONX_APIKEY", "WATSONX_API_KEY"),
+    base_url_env=("WATSONX_URL", "WATSONX_API_BASE"),
     settings_env={"project_id": ("WATSONX_PROJECT_ID",)},
     params={"region": "us-south", "version": "2024-03-13"},
     request_id_headers=("x-request-id", "x-global-transaction-id"),
-    score_kind="logit",  # of its rerankers; its embedding models return cosines
+    score_kind="logit",
 )
 
 VERTEX = Provider(
@@ -152,6 +171,9 @@ VERTEX = Provider(
         default_score=0.0,
     ),
     default_model="semantic-ranker-default-004",
+    default_model_seen=date(2026, 11, 27),
+    default_model_source="https://cloud.google.com/generative-ai-app-builder/pricing",
+    other_models=("semantic-ranker-fast-004",),
     docs="https://cloud.google.com/generative-ai-app-builder/docs/ranking",
     auth=GoogleCredentials(),
     settings_env={"project": ("GOOGLE_CLOUD_PROJECT",)},
@@ -181,6 +203,9 @@ BEDROCK = Provider(
         next_page="nextToken",
     ),
     default_model="arn:aws:bedrock:{region}::foundation-model/cohere.rerank-v3-5:0",
+    default_model_seen=date(2026, 11, 27),
+    default_model_source="https://docs.aws.amazon.com/bedrock/latest/userguide/model-card-cohere-rerank-3-5.md",
+    other_models=("arn:aws:bedrock:{region}::foundation-model/amazon.rerank-v1:0",),
     docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent-runtime_Rerank.html",
     auth=AwsSignature(),
     settings_env={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from hosted_rerank.errors import MalformedResponseError
-from hosted_rerank.providers.json_path import at, is_array, is_object, parse, put
+from hosted_rerank.providers.json_path import at, copy_with, explain_not_json, is_array, is_object, parse, put
 from hosted_rerank.providers.score_decoding import decode_scores
 from hosted_rerank.response import Usage
 
@@ -68,7 +68,9 @@ class Dialect:
         documents: The path of the list of documents in a request.
         document: The path of the text in a document; empty if a document is a string.
         document_fields: Other fields of each document, by path.
+        document_query: The path of the query in a document, for an API of pairs: "0" if a pair is `[query, text]`.
         document_id: The path, in a document, of an id that the request chooses; a result repeats the id at `index`.
+        document_count: The path of the number of documents in a request.
         prompt: The prompt template of an API that takes prompts in place of documents.
         top_n: The path of the number of results in a request.
         always_send_top_n: Whether a request for all results sends `top_n`, because the API returns fewer without it.
@@ -93,7 +95,9 @@ class Dialect:
     documents: str = "documents"
     document: str = ""
     document_fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    document_query: str | None = None
     document_id: str | None = None
+    document_count: str | None = None
     prompt: Prompt | None = None
     top_n: str | None = "top_n"
     always_send_top_n: bool = False
@@ -137,10 +141,11 @@ class Dialect:
             options: Values of optional fields, by path.
 
         Raises:
-            TypeError: A text is not valid Unicode (it has a lone surrogate), or an option is not JSON.
+            TypeError: An option is not JSON.
         """
         body: dict[str, Any] = {}
         call_fields = (
+            (self.document_count, len(documents)),
             (self.model, model),
             (self.query, query),
             (self.documents, self._encode_documents(query, documents, instruction)),
@@ -158,14 +163,20 @@ class Dialect:
             return [self.prompt.write(query, text, instruction) for text in documents]
         if not self.document:
             return documents
-        items: list[Any] = []
-        for place, text in enumerate(documents):
-            item: dict[str, Any] = {}
-            id_field = {} if self.document_id is None else {self.document_id: str(place)}
-            for path, value in {**self.document_fields, **id_field, self.document: text}.items():
-                put(item, path, value)
-            items.append(item)
-        return items
+        return [self._encode_document(query, place, text) for place, text in enumerate(documents)]
+
+    def _encode_document(self, query: str, place: int, text: str) -> Any:
+        """Returns a document that is an object or a pair."""
+        item: Any = None
+        for path, value in (
+            *self.document_fields.items(),
+            (self.document_id, str(place)),
+            (self.document_query, query),
+            (self.document, text),
+        ):
+            if path is not None:
+                item = copy_with(item, path, value)
+        return item
 
     def next_page_request(self, content: bytes, page: str) -> bytes:
         """Returns the body of the request for the next page.
@@ -194,7 +205,7 @@ class Dialect:
         """
         body, is_json = parse(content)
         if not is_json:
-            raise MalformedResponseError("its body is not JSON")
+            raise MalformedResponseError(explain_not_json(content))
         results = at(body, self.results)
         if not is_array(results):
             place = f"under {self.results!r}" if self.results else "as its body"
@@ -233,10 +244,15 @@ def usage_of(counts: Mapping[str, Any]) -> Usage:
     Args:
         counts: Counts by the provider's names; values that are not numbers are left out.
     """
-    units = {name: count for name, count in counts.items() if type(count) in (int, float)}
+    units = {name: _whole(count) for name, count in counts.items() if type(count) in (int, float)}
     prompts = [units.pop(name) for name in PROMPT_TOKENS if type(units.get(name)) is int]
     total = units.pop("total_tokens") if type(units.get("total_tokens")) is int else None
     return Usage(prompts[0] if prompts else None, total, units)
+
+
+def _whole(count: float) -> Any:
+    """Returns a count that an API writes as 12.0 as the int that it is."""
+    return int(count) if isinstance(count, float) and count.is_integer() else count
 
 
 def _text_or_none(value: Any) -> str | None:

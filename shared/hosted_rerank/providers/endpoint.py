@@ -1,35 +1,43 @@
 """A provider with the settings of one caller, checked before any request: URL, model, key, headers and options."""
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self, TypeAlias, get_args
 from urllib.parse import urlsplit
 
-from hosted_rerank.errors import AuthenticationError, InvalidRequestError
+from hosted_rerank._text import is_blank
+from hosted_rerank.errors import AuthenticationError, ConfigurationError, InvalidRequestError
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
-from hosted_rerank.providers.dialect import OptionType
-from hosted_rerank.providers.url import build_url, fill, is_credential, require_filled
+from hosted_rerank.providers.models import ModelFacts
+from hosted_rerank.providers.private_settings import (
+    OMITTED,
+    omit_private,
+    omit_private_query,
+    private_values,
+    words_of,
+)
+from hosted_rerank.providers.setting_checks import (
+    Key,
+    check_extra_body,
+    check_headers,
+    check_key,
+    check_options,
+    first_set,
+    read_settings,
+    reveal,
+)
+from hosted_rerank.providers.url import build_url, fill, is_credential, is_private_host, require_filled
 from hosted_rerank.response import ScoreTransform
 from hosted_rerank.wire import LOOPBACK
-
-
-class Secret(Protocol):
-    """A string that its repr hides, such as pydantic's `SecretStr`."""
-
-    def get_secret_value(self) -> str: ...
-
-
-Key: TypeAlias = str | Secret
 
 ScoreTransformChoice: TypeAlias = Literal["auto"] | ScoreTransform
 """The transform of an API's scores: "none", "sigmoid", or "auto", the sigmoid if the provider's scores are logits.
 There is no min-max scaling, because a score would then depend on the other documents."""
 
-_FRAMING_HEADERS = ("content-length", "transfer-encoding")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+MIN_SECRET = 4
+"""Characters of a word that is taken for a secret in a URL's path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +52,11 @@ class Endpoint:
     provider: Provider
     model: str | None = None
     api_key: Key | None = field(default=None, repr=False)
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     params: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    extra_body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra_body: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     score_transform: ScoreTransformChoice = "auto"
     instruction_in_query: bool = False
     url: str = field(init=False, repr=False)
@@ -58,8 +66,14 @@ class Endpoint:
     """Whether the requests stay on this machine."""
     url_params: Mapping[str, str] = field(init=False, repr=False)
     """The values of names in braces in the provider's URL; the others are query parameters."""
+    facts: ModelFacts = field(init=False, repr=False)
+    """What is known of the model here."""
 
+    _own_base: bool = field(init=False, repr=False)
+    """Whether the caller or the environment has named another base URL, where a key is optional."""
     _lower_headers: Mapping[str, str] = field(init=False, repr=False)
+    private: Mapping[str, Any] = field(init=False, repr=False)
+    """What may be secret, by the name that an error calls it."""
 
     def __post_init__(self) -> None:
         for name, value in (("model", self.model), ("base_url", self.base_url)):
@@ -71,24 +85,44 @@ class Endpoint:
         if self.score_transform not in ("auto", *get_args(ScoreTransform)):
             raise ValueError("score_transform must be 'auto', 'none' or 'sigmoid'")
         self._check_api_key()
-        _check_headers(self.headers)
-        settings = _read_settings(self.provider)
+        check_headers(self.headers)
+        settings = read_settings(self.provider)
         options = {name: value for name, value in settings.items() if name in self.provider.dialect.options}
         params = {name: value for name, value in settings.items() if name not in options}
         params = {**self.provider.params, **params, **self.params}
-        _check_options(self.options, self.provider)
-        _check_extra_body(self.extra_body, self.provider)
+        check_options(self.options, self.provider)
+        check_extra_body(self.extra_body, self.provider)
         model = self.model or (
             self.provider.default_model and require_filled(fill(self.provider.default_model, params), self.provider)
         )
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "options", {**options, **self.options})
-        object.__setattr__(self, "url", build_url(self.provider, self.base_url, params, model))
+        base_url = self.base_url if self.base_url is not None else first_set(self.provider.base_url_env)
+        object.__setattr__(self, "url", build_url(self.provider, base_url, params, model))
         object.__setattr__(self, "url_params", params)
+        object.__setattr__(self, "facts", self.provider.facts(model))
+        object.__setattr__(self, "_own_base", base_url is not None)
         object.__setattr__(self, "_lower_headers", {name.lower(): value for name, value in self.headers.items()})
+        private = private_values(self.provider, self.headers, self.params, self.extra_body, self.base_url)
+        object.__setattr__(self, "private", private)
         target = urlsplit(self.url)
         object.__setattr__(self, "host", target.netloc)
         object.__setattr__(self, "is_loopback", target.hostname in LOOPBACK)
+        self._check_plain_http()
+
+    def _known_key(self) -> str | None:
+        """Returns the key as it is now, unchecked; `None` for none."""
+        return reveal(self.api_key) if self.api_key is not None else first_set(self.provider.api_key_env)
+
+    @property
+    def _is_signed(self) -> bool:
+        """Whether the cloud's library adds its credentials to each request."""
+        return not isinstance(self.provider.auth, KeyHeader)
+
+    @property
+    def _has_credentials(self) -> bool:
+        """Whether requests have credentials without a key: a cloud's, or those in headers or parameters."""
+        return self._is_signed or any(map(is_credential, (*self.headers, *self.params)))
 
     def _check_api_key(self) -> None:
         if self.api_key is None:
@@ -98,7 +132,7 @@ class Endpoint:
                 f"api_key: the {self.provider.name} API takes the credentials of its cloud, which the cloud's library"
                 " finds: leave api_key out, or pass an access token as headers={'authorization': 'Bearer ...'}"
             )
-        _check_key(_reveal(self.api_key), "api_key")
+        check_key(reveal(self.api_key), "api_key")
 
     def key(self) -> str | None:
         """Returns the key for a request: `api_key`, or the value of the provider's environment variables now.
@@ -108,18 +142,15 @@ class Endpoint:
 
         Raises:
             AuthenticationError: The provider's own host needs a key and there is none, the value of the environment
-                variable is not a key, or the key would go over plain http.
+                variable is not a key, or the key or another value that may be secret would go over plain http.
+            ConfigurationError: The reranker comes from a pickle or dump that left out a value that may be secret.
         """
-        env = self.provider.api_key_env
-        key = _reveal(self.api_key) if self.api_key is not None else None
-        for name in env if key is None else ():
-            if key := os.environ.get(name):
-                self._check_environment_key(key, name)
-                break
-        signed = not isinstance(self.provider.auth, KeyHeader)
-        if key or signed or any(map(is_credential, (*self.headers, *self.params))):
-            self._check_plain_http()
-        elif env and self.base_url is None and not self.is_loopback:
+        self._check_complete()
+        env, key = self.provider.api_key_env, self._known_key()
+        if key and self.api_key is None:
+            self._check_environment_key(key)
+        self._check_plain_http()
+        if not key and not self._has_credentials and env and not self._own_base and not self.is_loopback:
             raise AuthenticationError(
                 f"there is no API key for {self.provider.name}: pass api_key= or set {' or '.join(env)}"
                 " (a pickle or dump of a reranker does not contain the key)",
@@ -127,25 +158,72 @@ class Endpoint:
             )
         return key or None
 
-    def _check_environment_key(self, key: str, name: str) -> None:
+    def _check_environment_key(self, key: str) -> None:
+        name = next(name for name in self.provider.api_key_env if os.environ.get(name))
         try:
-            _check_key(key, name)
+            check_key(key, name)
         except ValueError as problem:
             raise AuthenticationError(str(problem), provider=self.provider.name) from None
 
-    def _check_plain_http(self) -> None:
-        """Raises an error if a key would go over plain http to another machine."""
-        if not self.is_loopback and not self.provider.allow_http and self.url.startswith("http:"):
-            raise AuthenticationError(
-                f"the API key would go to {self.host} over plain http: use https,"
-                " or a Provider(..., allow_http=True) if you trust the network",
+    def _check_complete(self) -> None:
+        """Raises an error if a pickle or dump has left out a setting."""
+        if omitted := [name for name, value in self.private.items() if value == OMITTED]:
+            raise ConfigurationError(
+                f"{', '.join(omitted)} may be secret, so the pickle or dump that this reranker comes from left out the"
+                " value: set it again",
                 provider=self.provider.name,
             )
 
-    def secrets(self, key: str | None) -> list[str]:
-        """Returns the secrets of a request: the key, and the values of headers and parameters that may be secret."""
+    def _check_plain_http(self) -> None:
+        """Raises an error if a key, or what may be secret, would go over plain http to a host that is not private."""
+        target = urlsplit(self.url)
+        if target.scheme != "http" or self.provider.allow_http or is_private_host(target.hostname or ""):
+            return
+        if self._known_key() or self._has_credentials or self.private:
+            what = next(iter(self.private), "") if not (self._known_key() or self._is_signed) else "the API key"
+            raise AuthenticationError(
+                f"{what} would go to {self.host} over plain http: use https, a private host (10.0.0.1, vllm,"
+                " vllm.default.svc, rerank.internal), or a Provider(..., allow_http=True) if you trust the network",
+                provider=self.provider.name,
+            )
+
+    def request_url(self, key: str | None) -> str:
+        """Returns the URL of a request with a key: the vendor may serve a kind of keys at a host of its own."""
+        other = next((url for start, url in self.provider.key_urls.items() if (key or "").startswith(start)), None)
+        return self.url if other is None or self._own_base else other
+
+    def shown_url(self, key: str | None = None) -> str:
+        """Returns the URL of a request as it may be shown: without the query, and without what may be secret.
+
+        Args:
+            key: The key of the request; `None` for the one that is known now.
+        """
+        key = key or self._known_key()
+        target = urlsplit(self.request_url(key))
+        shown = f"{target.scheme}://{target.netloc}{target.path}" if target.netloc else self.url
+        for secret in self.secrets(key):
+            shown = shown.replace(secret, "***") if len(secret) >= MIN_SECRET else shown
+        return shown
+
+    def credentials(self) -> list[str]:
+        """Returns the words of headers and parameters whose names say that they tell who the caller is."""
         values = [v for n, v in (*self.headers.items(), *self.params.items()) if is_credential(n)]
-        return [*([key] if key else []), *(word for value in values for word in value.split() if len(word) >= 8)]
+        return [word for value in values for word in value.split()]
+
+    def secrets(self, key: str | None) -> list[str]:
+        """Returns what an error must not show: the key, and the words of all values that may be secret."""
+        return [*([key] if key else []), *(word for value in self.private.values() for word in words_of(value))]
+
+    def without_private(self) -> Self:
+        """Returns a copy for a pickle: without the key, and with `OMITTED` for each value that may be secret."""
+        return replace(
+            self,
+            api_key=None,
+            base_url=self.base_url and omit_private_query(self.base_url, self.provider),
+            headers=omit_private("headers", self.headers, self.provider),
+            params=omit_private("params", self.params, self.provider),
+            extra_body=omit_private("extra_body", self.extra_body, self.provider),
+        )
 
     def request_headers(self, key: str | None) -> dict[str, str]:
         """Returns the headers of a request; the caller's headers replace the defaults."""
@@ -167,7 +245,7 @@ class Endpoint:
             return
         if not isinstance(instruction, str):
             raise TypeError(f"instruction must be a str or None, not {type(instruction).__name__}")
-        if not instruction.strip():
+        if is_blank(instruction):
             raise InvalidRequestError(
                 "instruction is blank: pass a text, or None for no instruction", provider=self.provider.name
             )
@@ -179,74 +257,3 @@ class Endpoint:
                 f" that takes one ({names})",
                 provider=self.provider.name,
             )
-
-
-def _reveal(key: Key) -> str:
-    if isinstance(key, str):
-        return key
-    reveal = getattr(
-        key, "get_secret_value", None
-    )  # isinstance with a protocol takes longer than encoding ten documents
-    revealed = reveal() if reveal is not None else None
-    if not isinstance(revealed, str):
-        raise TypeError(f"api_key must be a str or a SecretStr, not {type(key).__name__}")
-    return revealed
-
-
-def _check_key(key: str, source: str) -> None:
-    if not key:
-        raise ValueError(f"{source} is empty: leave it out to read the key from the environment, or to send none")
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ValueError(
-            f"{source} contains a space, a line break or another character that no key has: remove it"
-            " (the usual cause is the line break at the end of a file)"
-        )
-
-
-def _check_headers(headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"headers: {name!r} is not a valid header name")
-        if name.lower() in _FRAMING_HEADERS:
-            raise ValueError(f"headers: {name!r} is set by the HTTP client: leave it out")
-        if not (value.isascii() and value.isprintable()) or value != value.strip():
-            raise ValueError(
-                f"headers: the value of {name!r} contains a line break, a space at an end, or a character outside ASCII"
-            )
-
-
-def _check_options(options: Mapping[str, Any], provider: Provider) -> None:
-    known = provider.dialect.options
-    for name, value in options.items():
-        if name not in known:
-            fields = f"it takes {', '.join(known)}" if known else "it takes no options"
-            extra = "; pass a field that is not listed as extra_body" if provider.dialect.allows_extra_fields else ""
-            raise ValueError(f"options: the {provider.name} API has no option {name!r}: {fields}{extra}")
-        _check_option(name, value, known[name])
-
-
-def _check_option(name: str, value: Any, kind: OptionType) -> None:
-    if isinstance(kind, tuple):
-        if value not in kind:
-            raise ValueError(f"options: {name} must be one of {', '.join(kind)}")
-    elif isinstance(value, bool) is not (kind is bool) or not isinstance(
-        value, (int, float) if kind is float else kind
-    ):
-        raise TypeError(f"options: {name} must be of type {kind.__name__}, not {type(value).__name__}")
-
-
-def _check_extra_body(extra: Mapping[str, Any], provider: Provider) -> None:
-    dialect = provider.dialect
-    if extra and not dialect.allows_extra_fields:
-        raise ValueError(f"extra_body: the {provider.name} API may refuse unknown fields: use options")
-    own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction)
-    taken = {path.partition(".")[0] for path in (*own, *dialect.static_fields, *dialect.options) if path is not None}
-    for name in extra:
-        if name in taken:
-            raise ValueError(f"extra_body: {name!r} has its own parameter, or is an option: pass it there")
-
-
-def _read_settings(provider: Provider) -> dict[str, str]:
-    """Returns the settings of a provider that the environment has."""
-    values = {name: next(filter(None, map(os.environ.get, env)), None) for name, env in provider.settings_env.items()}
-    return {name: value for name, value in values.items() if value is not None}

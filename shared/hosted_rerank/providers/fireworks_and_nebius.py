@@ -4,6 +4,7 @@
 """
 
 from dataclasses import replace
+from datetime import date
 
 from hosted_rerank.errors import PaymentRequiredError
 from hosted_rerank.providers.dialect import NO_ECHO, Dialect, Prompt
@@ -14,8 +15,11 @@ FIREWORKS = Provider(
     url="https://api.fireworks.ai/inference/v1/rerank",
     dialect=Dialect(instruction="task", static_fields=NO_ECHO, results="data"),  # its schema refuses unknown fields
     default_model="accounts/fireworks/models/qwen3-reranker-8b",
+    default_model_seen=date(2026, 11, 27),
+    default_model_source="https://api.fireworks.ai/v1/serverless/models",
     docs="https://docs.fireworks.ai/api-reference/rerank-documents",
-    api_key_env=("FIREWORKS_API_KEY",),
+    api_key_env=("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"),
+    base_url_env=("FIREWORKS_BASE_URL",),
     request_id_headers=("x-request-id", "x-fireworks-request-id", "cf-ray"),
     errors={412: PaymentRequiredError},  # a suspended account (inference error codes in the same docs)
     score_kind="unit",
@@ -52,8 +56,10 @@ NEBIUS = Provider(
         error="detail",
     ),
     default_model="Qwen/Qwen3-Reranker-8B",
+    default_model_seen=date(2026, 11, 23),  # on its API page; public lists of its models have no reranker
     docs="https://docs.tokenfactory.nebius.com/api-reference/rerank/create-rerank",
     api_key_env=("NEBIUS_API_KEY",),
+    query_params=("ai_project_id",),
     request_id_headers=("x-request-id", "x-inference-id"),
     score_kind="unit",
 )

@@ -35,16 +35,16 @@ def decode_scores(
     Raises:
         MalformedResponseError: An index is not an int, out of range or repeated, or a score is not a finite number.
     """
-    is_flat = index and score and "." not in index + score and not index_is_id
+    is_flat = index and score and "." not in index + score and not index_is_id and not score.isdecimal()
     scores = _decode_common_shape(results, index or "", score, sent) if is_flat and not earlier else None
     if scores is not None:
         return scores
     scores = dict(earlier)
     get_index, get_score = _choose_getter(index or ""), _choose_getter(score)
-    kind = dict if index or score else object
+    kind, expected = _result_type(index or score)
     for place, result in enumerate(results):
         if not isinstance(result, kind):
-            raise MalformedResponseError(f"result {place} is {describe_type(result)}, not an object")
+            raise MalformedResponseError(f"result {place} is {describe_type(result)}, not {expected}")
         given = place if index is None else get_index(result, index)
         document = _check_index(_parse_id(given) if index_is_id else given, place, index, sent)
         if document in scores:
@@ -67,9 +67,16 @@ def _decode_common_shape(results: list[Any], index: str, score: str, sent: int) 
     return by_index
 
 
+def _result_type(path: str) -> tuple[type, str]:
+    """Returns the type of a result in which a path leads somewhere, and its name."""
+    if not path:
+        return object, "a value"
+    return (list, "an array") if path.partition(".")[0].isdecimal() else (dict, "an object")
+
+
 def _choose_getter(path: str) -> Callable[[Any, str], Any]:
     """Returns the fastest function that reads a path of a result."""
-    return at if "." in path or not path else dict[str, Any].get
+    return at if "." in path or not path or path.isdecimal() else dict[str, Any].get
 
 
 def _parse_id(document_id: Any) -> int | None:

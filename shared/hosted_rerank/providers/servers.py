@@ -5,8 +5,10 @@ describes an API; each was read in 2026-11.
 """
 
 from dataclasses import replace
+from datetime import date
 
 from hosted_rerank.errors import InvalidRequestError
+from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.clouds import NVIDIA
 from hosted_rerank.providers.dialect import NO_ECHO, Dialect
 from hosted_rerank.providers.provider import Provider
@@ -36,6 +38,27 @@ VLLM = Provider(
     docs="https://docs.vllm.ai/en/latest/serving/openai_compatible_server/#re-rank-api",
     api_key_env=("VLLM_API_KEY",),
     score_kind="unit",
+)
+
+VLLM_SCORE = replace(
+    VLLM,
+    name="vllm-score",
+    url="http://localhost:8000/v1/score",
+    dialect=Dialect(
+        query="text_1",
+        documents="text_2",
+        top_n=None,
+        options={
+            "truncate_prompt_tokens": int,
+            "use_activation": bool,
+            "mm_processor_kwargs": dict,
+            "priority": int,
+        },
+        allows_extra_fields=True,
+        results="data",
+        score="score",
+    ),
+    docs="https://docs.vllm.ai/en/latest/serving/openai_compatible_server/#score-api",
 )
 
 TEI = Provider(
@@ -121,10 +144,9 @@ LITELLM = Provider(
     name="litellm",
     url="http://localhost:4000/v1/rerank",
     dialect=Dialect(
-        instruction="instruction",
         static_fields=NO_ECHO,
-        options={"rank_fields": list, "max_chunks_per_doc": int, "max_tokens_per_doc": int},
-        allows_extra_fields=True,  # it passes them on to the API behind it
+        options={"max_chunks_per_doc": int, "max_tokens_per_doc": int},
+        allows_extra_fields=True,  # it passes some on: `instruction` to vLLM and DeepInfra, to no other of 12 APIs
         usage=("meta.billed_units.search_units", "meta.billed_units.total_tokens", "meta.tokens.input_tokens"),
     ),
     docs="https://docs.litellm.ai/docs/rerank",
@@ -133,15 +155,57 @@ LITELLM = Provider(
     size_errors=GATEWAY_SIZE_ERRORS,
 )
 
-NVIDIA_NIM = replace(NVIDIA, name="nvidia-nim", url="http://localhost:8000/v1/ranking")
+NVIDIA_NIM = replace(
+    NVIDIA, name="nvidia-nim", url="http://localhost:8000/v1/ranking", base_url_env=("NVIDIA_BASE_URL",)
+)
+
+ELASTIC = Provider(
+    name="elastic",
+    url="http://localhost:9200/_inference/rerank/{model}",  # the model is the id of an inference endpoint
+    dialect=Dialect(
+        model=None,
+        documents="input",
+        top_n=None,  # older versions refuse it
+        options={"task_settings": dict},
+        results="rerank",
+        error="error.reason",
+    ),
+    default_model=".rerank-v1-elasticsearch",
+    default_model_seen=date(2026, 11, 27),
+    default_model_source="https://www.elastic.co/docs/reference/elasticsearch/rest-apis/retrievers"
+    "/text-similarity-reranker-retriever",
+    docs="https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-inference-rerank",
+    auth=KeyHeader(scheme="ApiKey"),
+    api_key_env=("ELASTIC_API_KEY", "ELASTICSEARCH_API_KEY"),
+)
+
+OPENSEARCH = Provider(
+    name="opensearch",
+    url="http://localhost:9200/_plugins/_ml/_predict/text_similarity/{model}",
+    dialect=Dialect(
+        model=None,
+        query="query_text",
+        documents="text_docs",
+        top_n=None,
+        results="inference_results",
+        index=None,
+        score="output.0.data.0",
+        error="error.reason",
+    ),
+    docs="https://docs.opensearch.org/latest/ml-commons-plugin/api/train-predict/predict/",
+    auth=KeyHeader(scheme="Basic"),  # the key is the base64 of user:password; no variable has it
+)
 
 LOCAL = Provider(
     name="local",
     url="local:",  # no server: hosted_rerank.local answers in this process
     dialect=Dialect(top_n=None),
-    default_model="all-MiniLM-L6-v2",
+    default_model="all-MiniLM-L6-v2",  # it is in the package
     score_kind="unit",
 )
 
-SERVERS = (VLLM, TEI, LLAMACPP, INFINITY, XINFERENCE, SGLANG, LOCALAI, LITELLM, NVIDIA_NIM, LOCAL)
+SERVERS = (
+    *(VLLM, VLLM_SCORE, TEI, LLAMACPP, INFINITY, XINFERENCE, SGLANG, LOCALAI, LITELLM, NVIDIA_NIM, ELASTIC, OPENSEARCH),
+    LOCAL,
+)
 """The providers of this file."""

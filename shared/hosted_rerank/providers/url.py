@@ -1,5 +1,6 @@
 """Builds the URL of a request: the provider's URL, or `base_url`, with its names in braces filled in."""
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
@@ -12,16 +13,34 @@ _CREDENTIAL = re.compile(
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _URL = re.compile(r"[\x21-\x7e]+")
+_ENDPOINT = re.compile(r"_?(re-?)?rank\w*|scores?|_?predict|infer|invocations|run(sync)?")
+"""The last part of a path that is an endpoint of its own."""
+_PRIVATE_NAME = re.compile(r"[a-z][a-z0-9_-]*|([a-z0-9_-]+\.)+(svc|local|internal)")
+_PRIVATE_NETWORKS = tuple(
+    map(
+        ipaddress.ip_network,
+        ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"),
+    )
+)
+"""RFC 1918, RFC 4193 and this machine; not the link-local addresses, where clouds serve metadata."""
 
 
 def is_credential(name: str) -> bool:
-    """Returns whether a header or parameter of this name may hold a secret, so that pickles and reprs omit it."""
+    """Returns whether the name of a header or parameter says that it tells who the caller is."""
     return _CREDENTIAL.search(name) is not None
 
 
-def without_credentials(values: Mapping[str, str]) -> dict[str, str]:
-    """Returns headers or parameters without those that may hold a secret."""
-    return {name: value for name, value in values.items() if not is_credential(name)}
+def is_private_host(host: str) -> bool:
+    """Returns whether a host is this machine or in a private network, by its address or name.
+
+    Args:
+        host: An IP address, or a name in lower case: a single label, or one that ends in .svc, .local or .internal.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return _PRIVATE_NAME.fullmatch(host) is not None
+    return any(address in network for network in _PRIVATE_NETWORKS)
 
 
 def url_param_names(template: str) -> list[str]:
@@ -47,7 +66,8 @@ def build_url(provider: Provider, base_url: str | None, params: Mapping[str, str
 
     Args:
         provider: The provider.
-        base_url: Another URL of the same API, with or without the endpoint's path.
+        base_url: Another URL of the same API: the URL of an endpoint as it is, or a base with none or a part of the
+            endpoint's path.
         params: Values of names in braces in the provider's URL; the others are query parameters.
         model: The id of the model, which the URL may contain.
 
@@ -71,6 +91,8 @@ def build_url(provider: Provider, base_url: str | None, params: Mapping[str, str
         )
     else:
         target = _split(base_url, "base_url")
+        hosts = provider.host_paths.items()
+        path = next((other for end, other in hosts if (target.hostname or "").endswith(end)), path)
         if not target.path.endswith(fill(path, values, _quote_path)):
             joined = fill(_join_path(target.path, path), values, _quote_path)
             target = target._replace(path=require_filled(joined, provider))
@@ -136,11 +158,14 @@ def _join_path(base: str, path: str) -> str:
     """Returns a base path, which may hold none, a part or all of the endpoint's path, with the rest of that path.
 
     The steps after the base's last ones are appended: `/proxy/v1` and `/v1/rerank` are `/proxy/v1/rerank`. A name in
-    braces matches any step. Of several ways to join them, the one that matches most steps of the base is taken.
+    braces matches any step. Of several ways to join them, the one that matches most steps of the base is taken. A base
+    that ends in another endpoint, such as `/api/v1/reranking`, stays as it is.
     """
     base, steps = base.rstrip("/"), path.strip("/").split("/")
     base_steps = base.split("/")
     place = max(range(len(steps) + 1), key=lambda end: _count_matches(base_steps, steps[:end]))
+    if place == 0 and _ENDPOINT.fullmatch(base_steps[-1]):
+        return base
     return "/".join([base, *steps[place:]])
 
 

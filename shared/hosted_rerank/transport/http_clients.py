@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from hosted_rerank.errors import ConfigurationError
+from hosted_rerank.providers.url import is_private_host
 from hosted_rerank.transport.httpx_exchange import HEADERS
 from hosted_rerank.wire import LOOPBACK
 
@@ -57,7 +58,9 @@ def _make(kind: Callable[..., C], url: str) -> C:
     import httpx  # noqa: PLC0415 - as above
 
     target = urlsplit(url)
-    trust_env = target.hostname not in LOOPBACK  # a key that goes to this machine must not leave it by a proxy
+    host = target.hostname or ""
+    # A key that goes over plain http, to this machine or to a private host, must not go to a proxy.
+    trust_env = host not in LOOPBACK and not (target.scheme == "http" and is_private_host(host))
     proxies = _proxies() if trust_env else {}
     needs_tls = target.scheme == "https" or "https" in proxies.values()
     context = _tls_context() if needs_tls else _trusts_nothing()

@@ -1,5 +1,6 @@
 """Collects one HTTP response: status, headers and the decompressed body, up to a size limit."""
 
+import errno
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -70,5 +71,16 @@ class ResponseReader:
             # Status 0 and no new connection: the server closed the kept one before it saw the request.
             dead = self.reused_connection and not self._status and not kind.startswith("Connect")
             reason = f"{kind}: {error}" if str(error) else kind
-            self._failure = TransportFailure(reason, now, dead_connection=dead)
+            full = _is_out_of_descriptors(error)
+            self._failure = TransportFailure(reason, now, dead_connection=dead, no_descriptors=full)
         return self.outcome()
+
+
+def _is_out_of_descriptors(error: BaseException | None) -> bool:
+    """Returns whether an error, one of its causes or one of its group is that there are too many open files."""
+    if error is None:
+        return False
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return True
+    members: tuple[BaseException, ...] = error.exceptions if isinstance(error, BaseExceptionGroup) else ()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - of any type
+    return any(_is_out_of_descriptors(each) for each in (error.__cause__ or error.__context__, *members))

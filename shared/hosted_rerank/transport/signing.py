@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from hosted_rerank._masking import mask_verbatim
 from hosted_rerank.errors import AuthenticationError
 from hosted_rerank.providers.auth import Signer, Unreachable
 from hosted_rerank.transport.transport import TransportWrapper
@@ -62,7 +63,7 @@ class SigningTransport(TransportWrapper):
                 signed = await asyncio.to_thread(self._sign, request)
         except TimeoutError:
             reason = f"the cloud's library found no credentials within {request.timeout:g} s"
-            signed = TransportFailure(reason, time.monotonic(), timed_out=True)
+            signed = TransportFailure(reason, time.monotonic(), timed_out=True, unsent=True)
         if isinstance(signed, TransportFailure):
             return signed
         return _redact(await self._inner.asend(signed), request, signed)
@@ -77,7 +78,7 @@ class SigningTransport(TransportWrapper):
         except AuthenticationError as error:
             raise AuthenticationError(str(error), provider=self._provider_name) from None
         except Unreachable as problem:
-            return TransportFailure(str(problem), time.monotonic())
+            return TransportFailure(str(problem), time.monotonic(), unsent=True)
         remaining = request.timeout - (time.monotonic() - started)
         return replace(request, headers={**request.headers, **headers}, timeout=max(0.001, remaining))
 
@@ -86,8 +87,6 @@ def _redact(outcome: Outcome, request: Request, signed: Request) -> Outcome:
     """Returns the outcome without the credentials, which the body of an error response may repeat."""
     if not isinstance(outcome, Response) or outcome.status < 300:
         return outcome
-    content = outcome.content
-    for name in signed.headers.keys() - request.headers.keys():
-        for word in signed.headers[name].split():
-            content = content.replace(word.encode(), b"[key]") if len(word) >= 8 else content
-    return replace(outcome, content=content)
+    names = signed.headers.keys() - request.headers.keys()
+    credentials = [word for name in sorted(names) for word in signed.headers[name].split()]
+    return replace(outcome, content=mask_verbatim(outcome.content, credentials))

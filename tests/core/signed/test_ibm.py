@@ -90,3 +90,18 @@ def test_credentials_do_not_come_back(ask: Callable[..., Any], server: HostileSe
     with pytest.raises(RerankError, match=r"not \[key\]") as caught:
         ask(ibm(tokens), api_key=f"{KEY}-2{tokens.url[-5:]}", answers=False)
     assert (caught.value.code, caught.value.request_id) == ("forbidden", "t-1")
+
+
+def test_credentials_do_not_come_back_encoded(
+    ask: Callable[..., Any], server: HostileServer, tokens: HostileServer
+) -> None:
+    """Nor does one that it quotes in another case or encoding; then nothing of the body is shown."""
+    given = iam_token("three", 3600)
+    tokens.play(reply(200, given))
+    key, token = f"{KEY}-5{tokens.url[-5:]}", given["access_token"]
+    for quoted in (token.upper(), "".join(f"%{ord(c):02x}" for c in token), "".join(f"&#{ord(c)};" for c in token)):
+        server.play(reply(403, {"errors": [{"code": "forbidden", "message": f"not {quoted}"}]}))
+        with pytest.raises(RerankError, match="answered 403") as caught:
+            ask(ibm(tokens), api_key=key, answers=False)
+        assert quoted not in str(caught.value)
+        assert token.lower() not in str(caught.value).lower()
