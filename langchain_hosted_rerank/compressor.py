@@ -118,7 +118,8 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
             RerankError: The rerank failed, and `on_error` does not cover the error.
             TypeError: An argument has the wrong type.
         """
-        return self.invoke({"query": query, "documents": documents}, {"callbacks": callbacks}, **overrides)
+        run = self._make_run(documents, self._document_texts(documents), query, overrides)
+        return ranked_documents(documents, self._rerank(run, {"callbacks": callbacks}), self.score_key)
 
     async def acompress_documents(
         self,
@@ -128,7 +129,8 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         **overrides: Unpack[Overrides],
     ) -> list[Document]:
         """Return the best documents, best first, as `compress_documents` does. Cancellation cancels the request."""
-        return await self.ainvoke({"query": query, "documents": documents}, {"callbacks": callbacks}, **overrides)
+        run = self._make_run(documents, self._document_texts(documents), query, overrides)
+        return ranked_documents(documents, await self._arerank(run, {"callbacks": callbacks}), self.score_key)
 
     def invoke(
         self,

@@ -13,7 +13,7 @@ def ranked_documents(documents: Sequence[Document], response: RerankResponse, sc
     """Return copies of the documents in their new order.
 
     The metadata of a copy holds its score, or the name of the error if an outage left it unscored. The score and the
-    error of an earlier reranker under the same keys are removed, except that an unscored document keeps its old score.
+    error of an earlier reranker under the same keys are removed, so that the scores of two rerankers never mix.
 
     Args:
         documents: The candidates, which stay unchanged.
@@ -26,14 +26,15 @@ def ranked_documents(documents: Sequence[Document], response: RerankResponse, sc
     copies: list[Document] = []
     for index, score, error in response.results:
         document = documents[index]
-        metadata = copy_nested(document.metadata)
-        metadata.pop(PASSTHROUGH_KEY, None)
+        metadata = {
+            key: value if type(value) not in _COPIES else copy_nested(value)
+            for key, value in document.metadata.items()
+            if key not in (PASSTHROUGH_KEY, score_key)
+        }
         if error is not None:
             metadata[PASSTHROUGH_KEY] = error
         elif score is not None:
             metadata[score_key] = score
-        else:
-            metadata.pop(score_key, None)
         copies.append(document.model_copy(update={"metadata": metadata}))
     return copies
 

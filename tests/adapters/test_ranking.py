@@ -11,7 +11,7 @@ from tests.adapters.fixtures import Asking, Rank
 from tests.hostile import HostileServer, ranked, ranking, reply
 
 TEXTS = ("swift", "salmon", "dormouse", "heron")
-REFUSED = [0, -1, True, "2", 1.5]
+REFUSED = [0, -1, True, "two", 1.5]
 
 
 def shown(host: ModuleType, items: list[Any]) -> list[tuple[str, float | None]]:

@@ -48,6 +48,11 @@ class ConnectedEndpoint(ContextManagerMixin):
         """The id of the model; `None` if the API chooses the model."""
         return self._endpoint.model
 
+    @property
+    def url(self) -> str:
+        """The URL that requests go to, without the query and without what may be secret."""
+        return self._endpoint.shown_url()
+
     def _connect(self) -> Transport:
         """Returns the transport, which is opened at the first call, because the embedded model is an extra."""
         if "_transport" not in self.__dict__:
