@@ -2,6 +2,7 @@
 
 try:
     from llamaindex_hosted_rerank.events import HostedReRankEndEvent
+    from llamaindex_hosted_rerank.nodes import RerankedNode
     from llamaindex_hosted_rerank.postprocessor import HostedRerank
     from llamaindex_hosted_rerank.retriever import RerankRetriever
     from llamaindex_hosted_rerank.vendors import FireworksRerank, NebiusRerank
@@ -10,4 +11,11 @@ except ModuleNotFoundError as missing:
         raise
     raise ImportError(f"{__name__} needs {missing.name}: pip install 'hosted-rerank[llamaindex]'") from missing
 
-__all__ = ["FireworksRerank", "HostedReRankEndEvent", "HostedRerank", "NebiusRerank", "RerankRetriever"]
+__all__ = [
+    "FireworksRerank",
+    "HostedReRankEndEvent",
+    "HostedRerank",
+    "NebiusRerank",
+    "RerankRetriever",
+    "RerankedNode",
+]

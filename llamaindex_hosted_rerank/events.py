@@ -1,11 +1,24 @@
-"""The event that ends a rerank in LlamaIndex's instrumentation."""
+"""The events of a rerank, in both event systems of LlamaIndex: one start and one end, also if the rerank fails."""
 
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from llama_index.core.instrumentation.events.rerank import ReRankEndEvent
+from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
+
+# The documentation of LlamaIndex imports it from here, but the module does not mark it as exported for type checkers.
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined] # pyright: ignore[reportPrivateImportUsage]
+from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
+from llama_index.core.schema import NodeWithScore, QueryBundle
 from pydantic import Field
 
-from hosted_rerank import RerankResponse
+from hosted_rerank import Reranker, RerankError, RerankResponse
+from hosted_rerank.frameworks.overrides import Overrides
+from llamaindex_hosted_rerank.openinference import set_span_attributes
+
+dispatcher = get_dispatcher(__name__)
 
 
 class HostedReRankEndEvent(ReRankEndEvent):
@@ -21,7 +34,9 @@ class HostedReRankEndEvent(ReRankEndEvent):
         description="The request ids of the API, one for each answered request that has an id.",
     )
     attempts: int = Field(default=0, description="The number of HTTP requests, including retries.")
-    elapsed: float = Field(default=0.0, description="Seconds from the call to the response, including waits.")
+    elapsed: float = Field(
+        default=0.0, description="Seconds from the call to the response or the error, including waits."
+    )
     score_transform: str = Field(default="none", description='The conversion of the scores: "none" or "sigmoid".')
     sent: int = Field(default=0, description="The number of documents in the requests, each counted once.")
     deduplicated: int = Field(
@@ -48,8 +63,75 @@ class HostedReRankEndEvent(ReRankEndEvent):
         return str(ReRankEndEvent.class_name())
 
 
-def end_event_fields(response: RerankResponse) -> dict[str, Any]:
-    """Return the fields of the event, except `nodes` and `error`, for a rerank that did not raise."""
+@dataclass(slots=True)
+class ReportedRerank:
+    """A rerank between its events: what was asked, and later the response and the ranked nodes."""
+
+    reranker: Reranker
+    query: QueryBundle
+    nodes: list[NodeWithScore]
+    overrides: Overrides
+    response: RerankResponse = field(init=False)
+    ranked: list[NodeWithScore] = field(default_factory=list[NodeWithScore])
+
+    @property
+    def top_n(self) -> int:
+        """The largest number of nodes to return."""
+        return self.overrides.get("top_n") or len(self.nodes)
+
+    @property
+    def model(self) -> str:
+        """The requested model; empty if the API chooses the model."""
+        return self.overrides.get("model") or self.reranker.model or ""
+
+
+@contextmanager
+def reported(rerank: ReportedRerank, callback_manager: CallbackManager) -> Generator[None]:
+    """Send the start events, and the end events when the body is over.
+
+    Args:
+        rerank: The rerank. The body sets its response and its ranked nodes.
+        callback_manager: Gets the events of the older system.
+    """
+    payload: dict[str, Any] = {
+        EventPayload.NODES: rerank.nodes,
+        EventPayload.MODEL_NAME: rerank.model,
+        EventPayload.QUERY_STR: rerank.query.query_str,
+        EventPayload.TOP_K: rerank.top_n,
+    }
+    start = ReRankStartEvent(query=rerank.query, nodes=rerank.nodes, top_n=rerank.top_n, model_name=rerank.model)
+    started = time.monotonic()
+    dispatcher.event(start)
+    facts: dict[str, Any] = {}
+    try:
+        with callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
+            yield
+            event.on_end(payload={EventPayload.NODES: rerank.ranked})
+        facts = _facts_of_response(rerank.response)
+    except BaseException as error:
+        facts = _facts_of_failure(error, rerank, time.monotonic() - started)
+        raise
+    finally:
+        end = HostedReRankEndEvent(nodes=rerank.ranked, **facts)
+        dispatcher.event(end)
+        set_span_attributes(end.model_dump(exclude={"nodes"}))
+
+
+def _facts_of_failure(error: BaseException, rerank: ReportedRerank, elapsed: float) -> dict[str, Any]:
+    failed = [error] if isinstance(error, RerankError) else []
+    while failed and isinstance(cause := failed[-1].__cause__, RerankError):  # a fallback failed after its predecessor
+        failed.append(cause)
+    return {
+        "provider": (failed and failed[0].provider) or rerank.reranker.provider.name,
+        "model_name": rerank.model,
+        "attempts": sum(each.attempts for each in failed),
+        "elapsed": elapsed,
+        "fallback_errors": [type(each).__name__ for each in reversed(failed[1:])],
+        "error": type(error).__name__,
+    }
+
+
+def _facts_of_response(response: RerankResponse) -> dict[str, Any]:
     tokens = {"prompt_tokens": response.usage.prompt_tokens, "total_tokens": response.usage.total_tokens}
     counts = {name: count for name, count in tokens.items() if count is not None}
     return {

@@ -1,17 +1,32 @@
-"""The text to send for a node, and the nodes in their new order. A node with new metadata is a copy."""
+"""The text to send for a node, and the nodes in their new order. A node itself is never copied or changed."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Literal, TypeAlias
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
+from pydantic import Field
 
 from hosted_rerank import RerankResponse
-from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_list
-from hosted_rerank.frameworks.settings import PASSTHROUGH_KEY
 
-RETRIEVAL_SCORE_KEY = "retrieval_score"
-"""The metadata key of the score that the retrieval gave a node."""
+Unscored: TypeAlias = Literal["last", "drop", "none"]
+"""The treatment of the nodes that have no score of the reranker."""
+
+_REMEDIES: dict[type, str] = {
+    BaseNode: "wrap it in NodeWithScore(node=...)",
+    str: "wrap it in NodeWithScore(node=TextNode(text=...)), or call .reranker.rerank(query, texts)",
+}
+
+
+class RerankedNode(NodeWithScore):
+    """A node with facts about its rerank. They are beside the node, so its hash, metadata and content stay the same."""
+
+    rerank_error: str | None = Field(
+        default=None, description='The name of the error that left the node unscored, with `on_error="passthrough"`.'
+    )
+    retrieval_score: float | None = Field(
+        default=None, description="The score that the retrieval gave the node, with `keep_retrieval_score=True`."
+    )
 
 
 def node_texts(
@@ -25,58 +40,45 @@ def node_texts(
         mode: Selects the metadata that the content includes.
 
     Returns:
-        One text for each node. A node with metadata and no text counts as blank.
+        One text for each node.
 
     Raises:
-        TypeError: An item is not a `NodeWithScore`.
+        TypeError: `nodes` is not a list, or an item is not a `NodeWithScore`.
     """
-    check_list("nodes", nodes, NodeWithScore)
+    check_list("nodes", nodes, NodeWithScore, _REMEDIES)
     if to_text is not None:
         return [to_text(node.node) for node in nodes]
-    return [_node_text(node.node, mode) for node in nodes]
-
-
-def _node_text(node: BaseNode, mode: MetadataMode) -> str:
-    text = node.get_content(metadata_mode=MetadataMode.NONE)
-    return text if mode == MetadataMode.NONE or is_blank(text) else node.get_content(metadata_mode=mode)
+    return [node.node.get_content(metadata_mode=mode) for node in nodes]
 
 
 def ranked_nodes(
-    nodes: Sequence[NodeWithScore], response: RerankResponse, *, keep_retrieval_score: bool
+    nodes: Sequence[NodeWithScore], response: RerankResponse, *, unscored: Unscored, keep_retrieval_score: bool
 ) -> list[NodeWithScore]:
     """Return the nodes in their new order.
 
     Args:
         nodes: The candidates, which stay unchanged.
         response: The response for these nodes.
-        keep_retrieval_score: Whether the metadata of a copy keeps the old score.
+        unscored: "last" gives nodes without a score the lowest score of the others, or 0.0 if no node has one; "drop"
+            leaves out the blank ones of them; "none" gives them `None`.
+        keep_retrieval_score: Whether to keep the old score as `retrieval_score`.
 
     Returns:
-        A new `NodeWithScore` for each result, with the score of the reranker. If an outage left a node unscored, its
-        score is `None`, and the metadata of a copy names the error.
+        A new `NodeWithScore` for each result, a `RerankedNode` if there is a fact to keep.
     """
-    reordered: list[NodeWithScore] = []
-    for result in response.results:
-        old = nodes[result.index]
-        node = old.node
-        if result.error is not None:
-            node = with_hidden_metadata(node, {PASSTHROUGH_KEY: result.error})
-        elif PASSTHROUGH_KEY in node.metadata:  # from an earlier reranker
-            node = node.model_copy(
-                update={"metadata": {k: v for k, v in node.metadata.items() if k != PASSTHROUGH_KEY}}
-            )
-        if keep_retrieval_score and old.score is not None:
-            node = with_hidden_metadata(node, {RETRIEVAL_SCORE_KEY: old.score})
-        reordered.append(NodeWithScore(node=node, score=result.relevance_score))
-    return reordered
+    scores = [result.relevance_score for result in response.results if result.relevance_score is not None]
+    substitute = None if unscored == "none" else min(scores, default=0.0)
+    ranked: list[NodeWithScore] = []
+    for index, score, error in response.results:
+        if score is None and error is None and unscored == "drop":
+            continue
+        old = nodes[index]
+        retrieval_score = old.score if keep_retrieval_score else None
+        ranked.append(_with_facts(old.node, substitute if score is None else score, error, retrieval_score))
+    return ranked
 
 
-def with_hidden_metadata(node: BaseNode, added: dict[str, Any]) -> BaseNode:
-    """Return a copy of a node with more metadata, which is excluded from the text for the LLM and for embeddings."""
-    return node.model_copy(
-        update={
-            "metadata": {**node.metadata, **added},
-            "excluded_llm_metadata_keys": [*{**dict.fromkeys(node.excluded_llm_metadata_keys), **added}],
-            "excluded_embed_metadata_keys": [*{**dict.fromkeys(node.excluded_embed_metadata_keys), **added}],
-        }
-    )
+def _with_facts(node: BaseNode, score: float | None, error: str | None, retrieval_score: float | None) -> NodeWithScore:
+    if error is None and retrieval_score is None:
+        return NodeWithScore(node=node, score=score)
+    return RerankedNode(node=node, score=score, rerank_error=error, retrieval_score=retrieval_score)

@@ -1,31 +1,31 @@
-"""`HostedRerank`: a node postprocessor that keeps the best nodes by a hosted reranker.
+"""`HostedRerank`: a node postprocessor that keeps the best nodes by a hosted reranker."""
 
-Each rerank is one span with one start event and one end event, also if it fails.
-"""
-
+import asyncio
+import logging
 import pickle
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Unpack
 
-from llama_index.core.callbacks import CBEventType, EventPayload
-
-# The documentation of LlamaIndex imports it from here, but the module does not mark it as exported for type checkers.
+# As in `events`.
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined] # pyright: ignore[reportPrivateImportUsage]
-from llama_index.core.instrumentation.events.rerank import ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from pydantic import Field, model_validator
 
-from hosted_rerank import Reranker, RerankResponse
+from hosted_rerank import InvalidRequestError, RerankResponse, RerankResult, Usage
+from hosted_rerank._text import is_blank
 from hosted_rerank.frameworks.overrides import Overrides, arerank_texts, rerank_texts
 from hosted_rerank.frameworks.settings import RerankSettings
 from hosted_rerank.providers.json_path import is_object
-from llamaindex_hosted_rerank.events import HostedReRankEndEvent, end_event_fields
-from llamaindex_hosted_rerank.nodes import node_texts, ranked_nodes
+from llamaindex_hosted_rerank.events import ReportedRerank, reported
+from llamaindex_hosted_rerank.nodes import Unscored, node_texts, ranked_nodes
 
+logger = logging.getLogger(__name__)
 dispatcher = get_dispatcher(__name__)
+
+_THREADED_FROM = 500
+"""The number of nodes from which an awaiting call builds their texts in a thread; 500 take some 5 ms."""
 
 
 class HostedRerank(RerankSettings, BaseNodePostprocessor):
@@ -46,7 +46,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         ```
 
     The nodes are returned best first, as new `NodeWithScore` objects with the score of the reranker. The input stays
-    unchanged. Nodes without text come last, without a score.
+    unchanged. Nodes whose content is blank in the `metadata_mode` come last; see `unscored`.
     """
 
     metadata_mode: MetadataMode = Field(
@@ -59,7 +59,15 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
     )
     keep_retrieval_score: bool = Field(
         default=False,
-        description="Whether the metadata of a node keeps the score of the retrieval, as `retrieval_score`.",
+        description="Whether to return `RerankedNode`s with the score of the retrieval, as `retrieval_score`.",
+    )
+    unscored: Unscored = Field(
+        default="last",
+        description=(
+            'The nodes that cannot be ranked, because they are blank or an outage hit them. "last" gives them the '
+            'lowest score of the others, or 0.0 if none has one, so that they stay last under every later sort. "drop" '
+            'leaves out the blank ones. "none" gives them the score `None`, which some consumers cannot bear.'
+        ),
     )
 
     @model_validator(mode="before")
@@ -88,10 +96,11 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
             nodes: The candidates.
             query_bundle: The question; its `query_str` is sent.
             query_str: The question as text, instead of `query_bundle`.
-            **overrides: `top_n`, `score_threshold` and `instruction` for this call, instead of the fields.
+            **overrides: `top_n`, `score_threshold`, `instruction` and `model` for this call, instead of the fields.
 
         Returns:
-            New `NodeWithScore` objects for at most `top_n` nodes.
+            New `NodeWithScore` objects for at most `top_n` nodes. One that an outage left unscored is a `RerankedNode`,
+            whose `rerank_error` names the error.
 
         Raises:
             RerankError: The rerank failed, and `on_error` does not cover the error.
@@ -107,55 +116,58 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         query_str: str | None = None,
         **overrides: Unpack[Overrides],
     ) -> list[NodeWithScore]:
-        """Return the best nodes, best first, as `postprocess_nodes` does. Cancellation cancels the request."""
-        return await self._apostprocess_nodes(nodes, _to_query_bundle(query_bundle, query_str), **overrides)
+        """Return the best nodes, best first, as `postprocess_nodes` does. Cancellation cancels the request.
+
+        If a subclass overrides only `_postprocess_nodes`, that method is called in a thread.
+        """
+        query = _to_query_bundle(query_bundle, query_str)
+        if _overrides_only_blocking(type(self)):
+            return await asyncio.to_thread(self._postprocess_nodes, nodes, query, **overrides)
+        return await self._apostprocess_nodes(nodes, query, **overrides)
 
     @dispatcher.span
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
-        with self._rerank(nodes, query_bundle, overrides) as rerank:
-            rerank.response = rerank_texts(rerank.reranker, rerank.query, rerank.texts, rerank.overrides)
-        return rerank.nodes
+        texts = self._texts(nodes)
+        with self._rerank(nodes, texts, query_bundle, overrides) as rerank:
+            rerank.response = rerank_texts(rerank.reranker, rerank.query.query_str, texts, rerank.overrides)
+        return rerank.ranked
 
     @dispatcher.span
     async def _apostprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
-        with self._rerank(nodes, query_bundle, overrides) as rerank:
-            rerank.response = await arerank_texts(rerank.reranker, rerank.query, rerank.texts, rerank.overrides)
-        return rerank.nodes
+        threaded = isinstance(nodes, list) and len(nodes) >= _THREADED_FROM
+        texts = await asyncio.to_thread(self._texts, nodes) if threaded else self._texts(nodes)
+        with self._rerank(nodes, texts, query_bundle, overrides) as rerank:
+            rerank.response = await arerank_texts(rerank.reranker, rerank.query.query_str, texts, rerank.overrides)
+        return rerank.ranked
+
+    def _texts(self, nodes: list[NodeWithScore]) -> list[str]:
+        return node_texts(nodes, self.text_fn, self.metadata_mode)
 
     @contextmanager
     def _rerank(
-        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None, overrides: Overrides
-    ) -> Generator["_RerankInProgress"]:
-        """Send the events of a rerank, in both event systems of LlamaIndex, and set its ranked nodes."""
+        self, nodes: list[NodeWithScore], texts: list[str], query_bundle: QueryBundle | None, overrides: Overrides
+    ) -> Generator[ReportedRerank]:
+        """Report a rerank, and set its ranked nodes when the body has set its response."""
         if query_bundle is None:
-            raise ValueError("the query is missing: pass query_bundle or query_str")
-        texts = node_texts(nodes, self.text_fn, self.metadata_mode)
-        rerank = _RerankInProgress(self.reranker, query_bundle.query_str, texts, self._resolve_overrides(overrides))
-        top_n, reranker = rerank.overrides.get("top_n") or len(nodes), rerank.reranker
-        model = reranker.model or ""
-        end_fields: dict[str, Any] = {"provider": reranker.provider.name, "model_name": model}
-        start_payload: dict[str, Any] = {
-            EventPayload.NODES: nodes,
-            EventPayload.MODEL_NAME: model,
-            EventPayload.QUERY_STR: rerank.query,
-            EventPayload.TOP_K: top_n,
-        }
-        dispatcher.event(ReRankStartEvent(query=query_bundle, nodes=nodes, top_n=top_n, model_name=model))
-        try:
-            with self.callback_manager.event(CBEventType.RERANKING, payload=start_payload) as event:
+            raise ValueError("query is None: pass the question as a str, by query_bundle or query_str")
+        rerank = ReportedRerank(self.reranker, query_bundle, nodes, self._resolve_overrides(overrides))
+        with reported(rerank, self.callback_manager):
+            try:
                 yield rerank
-                rerank.nodes = ranked_nodes(nodes, rerank.response, keep_retrieval_score=self.keep_retrieval_score)
-                event.on_end(payload={EventPayload.NODES: rerank.nodes})
-            end_fields |= end_event_fields(rerank.response)
-        except BaseException as error:
-            end_fields["error"] = type(error).__name__
-            raise
-        finally:
-            dispatcher.event(HostedReRankEndEvent(nodes=rerank.nodes, **end_fields))
+            except InvalidRequestError as error:
+                if self.on_error == "raise" or not _is_without_text(query_bundle):
+                    raise
+                logger.warning("The query has no text: the nodes stay unranked")
+                rerank.response = _unranked(rerank, error)
+            else:
+                _warn_of_blank(texts)
+            rerank.ranked = ranked_nodes(
+                nodes, rerank.response, unscored=self.unscored, keep_retrieval_score=self.keep_retrieval_score
+            )
 
     def __getstate__(self) -> dict[Any, Any]:
         if self.text_fn is not None:
@@ -163,16 +175,35 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         return super().__getstate__()
 
 
-@dataclass(slots=True)
-class _RerankInProgress:
-    """The input of a running rerank, and then its response and nodes."""
+def _overrides_only_blocking(cls: type) -> bool:
+    """Return whether the blocking method of a class is from a subclass of where the awaiting one is from."""
+    methods = ("_apostprocess_nodes", "_postprocess_nodes")
+    return next(name for base in cls.__mro__ for name in methods if name in vars(base)) == "_postprocess_nodes"
 
-    reranker: Reranker
-    query: str
-    texts: list[str]
-    overrides: Overrides
-    response: RerankResponse = field(init=False)
-    nodes: list[NodeWithScore] = field(default_factory=list[NodeWithScore])
+
+def _is_without_text(query: QueryBundle) -> bool:
+    """Return whether a query is an image or an embedding, and no text."""
+    return not query.query_str.strip() and bool(query.image_path or query.custom_embedding_strs or query.embedding)
+
+
+def _unranked(rerank: ReportedRerank, error: InvalidRequestError) -> RerankResponse:
+    """Return the response for nodes that pass through because there is no text to rank them by."""
+    results = tuple(RerankResult(index, None, type(error).__name__) for index in range(len(rerank.nodes)))
+    return RerankResponse(
+        results=results[: rerank.top_n],
+        usage=Usage(),
+        model=rerank.model,
+        provider=rerank.reranker.provider.name,
+        request_ids=(),
+        attempts=0,
+        elapsed=0.0,
+        error=error,
+    )
+
+
+def _warn_of_blank(texts: list[str]) -> None:
+    if blank := sum(map(is_blank, texts)):
+        logger.warning("%d of %d nodes have no text in this metadata_mode: they stay unscored", blank, len(texts))
 
 
 def _to_query_bundle(query_bundle: QueryBundle | str | None, query_str: str | None) -> QueryBundle | None:

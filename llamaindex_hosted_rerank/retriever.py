@@ -23,7 +23,7 @@ class RerankRetriever(BaseRetriever):
         base_retriever: Finds the candidates.
         reranker: Ranks the candidates.
         top_n: The largest number of nodes to return, at least 1; `None` uses the `top_n` of the reranker.
-        callback_manager: The callback manager of LlamaIndex.
+        callback_manager: The callback manager of LlamaIndex, which the reranker gets too, as a query engine does it.
 
     Raises:
         TypeError: `top_n` is not an int.
@@ -40,6 +40,8 @@ class RerankRetriever(BaseRetriever):
     ) -> None:
         if top_n is not None:
             check_count("top_n", top_n, least=1)
+        if callback_manager is not None:
+            reranker.callback_manager = callback_manager
         self.base_retriever = base_retriever
         self.reranker = reranker
         self.top_n = top_n

@@ -12,7 +12,9 @@ from tests.bounded import patience
 PACKAGES = {name: f"{name}_hosted_rerank" for name in FRAMEWORKS}
 NAMES = {
     "langchain": {"FireworksRerank", "HostedRerank", "NebiusRerank", "RerankInput", "RerankRetriever"},
-    "llamaindex": {"FireworksRerank", "HostedReRankEndEvent", "HostedRerank", "NebiusRerank", "RerankRetriever"},
+    "llamaindex": {
+        *("FireworksRerank", "HostedReRankEndEvent", "HostedRerank", "NebiusRerank", "RerankRetriever", "RerankedNode")
+    },
 }
 BASES = {
     "langchain": "langchain_core.callbacks, langchain_core.documents, langchain_core.retrievers",

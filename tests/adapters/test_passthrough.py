@@ -42,14 +42,14 @@ def test_outage(
     act: Act,
     error: str,
 ) -> None:
-    """The input order comes back, cut to `top_n`, without a score, marked, and warned of once."""
+    """The input order comes back, cut to `top_n`, without scores of the retrieval, marked, and warned of once."""
     server.play(act)
     items = host.candidates(*TEXTS)
     before = copy.deepcopy(items)
     best = rank(passing(timeout=0.2 if error == "RerankTimeoutError" else 20.0), items)
     assert [host.text(item) for item in best] == ["swift", "salmon", ""]
-    assert [host.score(item) for item in best] == [None] * 3
-    assert [host.metadata(item)["rerank_error"] for item in best] == [error] * 3
+    assert [host.score(item) for item in best] == [host.UNSCORED] * 3
+    assert [host.error(item) for item in best] == [error] * 3
     assert [host.metadata(item)["place"] for item in best] == [0, 1, 2]
     assert items == before
     (warned,) = [record for record in caplog.records if record.name.startswith("hosted_rerank")]
@@ -78,18 +78,18 @@ def test_mark_goes_with_the_outage(host: ModuleType, passing: Asking, rank: Rank
     rank(reranker, host.candidates(*TEXTS))
     best = rank(reranker, host.candidates(*TEXTS))
     assert [host.score(item) is None for item in best] == [False] * 3
-    assert not any("rerank_error" in host.metadata(item) for item in best)
+    assert not any(host.error(item) for item in best)
 
 
 def test_mark_of_an_earlier_stage(host: ModuleType, passing: Asking, rank: Rank, server: HostileServer) -> None:
     """A candidate that an earlier stage passed on loses its mark when this one scores it."""
     server.play(reply(503), ranking())
     marked = rank(passing(), host.candidates(*TEXTS, other=1))
-    assert [host.metadata(item)["rerank_error"] for item in marked] == ["ServerError"] * 3
+    assert [host.error(item) for item in marked] == ["ServerError"] * 3
     before = copy.deepcopy(marked)
     best = rank(passing(top_n=2), marked)
     assert [host.text(item) for item in best] == ["salmon", "swift"]
-    assert not any("rerank_error" in host.metadata(item) for item in best)
+    assert not any(host.error(item) for item in best)
     assert {host.metadata(item)["other"] for item in best} == {1}
     assert marked == before
 

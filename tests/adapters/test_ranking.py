@@ -107,11 +107,12 @@ def test_refused_threshold(host: ModuleType, asking: Asking, rank: Rank, server:
 
 
 def test_blank_ones_come_last(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
-    """Candidates without text are not sent; they come after the scored ones, in input order and without a score."""
+    """Candidates without text are not sent; they come after the scored ones, in input order, without an own score."""
     items = host.candidates("", "swift", " \n\t", "salmon", "\u2003")
     best = rank(asking(host.FireworksRerank, top_n=None), items)
     assert server.requests[0].body["documents"] == ["swift", "salmon"]
-    assert shown(host, best) == [("salmon", 0.5), ("swift", 0.0), ("", None), (" \n\t", None), ("\u2003", None)]
+    blank = [(text, host.UNSCORED) for text in ("", " \n\t", "\u2003")]
+    assert shown(host, best) == [("salmon", 0.5), ("swift", 0.0), *blank]
     assert len(rank(asking(host.FireworksRerank, top_n=3), items)) == 3
 
 

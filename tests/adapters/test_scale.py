@@ -39,9 +39,9 @@ def test_part_that_fails_is_passed_through(host: ModuleType, asking: Asking, ran
     items = host.candidates(*TEXTS, relevance_score=9.3)  # BM25's
     best = rank(reranker, items)
     assert [host.text(item) for item in best] == ["dormouse", "swift", "salmon"]
-    assert [host.score(item) for item in best] == [0.8, None, None]
+    assert [host.score(item) for item in best] == [0.8] + [None if host.UNSCORED is None else 0.8] * 2
     assert {host.metadata(item)["relevance_score"] for item in items} == {9.3}
-    assert ["rerank_error" in host.metadata(item) for item in best] == [False, True, True]
+    assert [bool(host.error(item)) for item in best] == [False, True, True]
 
 
 def test_cache(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
@@ -64,6 +64,17 @@ def test_fallback(host: ModuleType, asking: Asking, rank: Rank, server: HostileS
         best = rank(asking(host.FireworksRerank, fallbacks=[spare], top_n=1), host.candidates(*TEXTS))
         assert [host.text(item) for item in best] == ["dormouse"]
         spare.close()
+
+
+def test_fallbacks_changed_in_place(host: ModuleType, asking: Asking, rank: Rank, server: HostileServer) -> None:
+    """A fallback that is added to the list counts; the reranker is made again then, and not for each call."""
+    server.play(reply(503))
+    reranker = asking(host.FireworksRerank, fallbacks=[Reranker("vllm", "m", base_url=server.url, max_retries=0)])
+    before = reranker.reranker
+    assert reranker.reranker is before
+    reranker.fallbacks.append(Reranker("local"))
+    assert len(rank(reranker, host.candidates(*TEXTS))) == 3
+    assert len(server.requests) == 2
 
 
 def test_fallbacks_in_copies(host: ModuleType) -> None:

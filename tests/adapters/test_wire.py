@@ -163,4 +163,4 @@ def test_embedded_model(host: ModuleType, rank: Rank) -> None:
     items = host.candidates("Cats purr.", "", "Python is a programming language.", "The Nile is a river.")
     best = rank(host.HostedRerank(provider="local", top_n=None), items, "What is Python?")
     assert host.text(best[0]) == "Python is a programming language."
-    assert [type(host.score(item)) for item in best] == [float, float, float, type(None)]
+    assert [type(host.score(item)) for item in best] == [float, float, float, type(host.UNSCORED)]

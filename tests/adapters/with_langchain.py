@@ -12,6 +12,9 @@ from tests.conftest import QUERY
 
 __all__ = ["FireworksRerank", "HostedRerank", "NebiusRerank", "package"]
 
+UNSCORED = None
+"""The score of a candidate that nothing scored."""
+
 
 def candidates(*texts: str, **metadata: Any) -> list[Document]:
     return [Document(text, id=f"id-{place}", metadata={"place": place} | metadata) for place, text in enumerate(texts)]
@@ -33,6 +36,10 @@ def text(document: Document) -> str:
 
 def score(document: Document) -> Any:
     return document.metadata.get("relevance_score")
+
+
+def error(document: Document) -> str | None:
+    return document.metadata.get("rerank_error")
 
 
 def metadata(document: Document) -> dict[str, Any]:

@@ -6,10 +6,13 @@ from typing import Any
 from llama_index.core.schema import NodeWithScore, TextNode
 
 import llamaindex_hosted_rerank as package
-from llamaindex_hosted_rerank import FireworksRerank, HostedRerank, NebiusRerank
+from llamaindex_hosted_rerank import FireworksRerank, HostedRerank, NebiusRerank, RerankedNode
 from tests.conftest import QUERY
 
 __all__ = ["FireworksRerank", "HostedRerank", "NebiusRerank", "package"]
+
+UNSCORED = 0.0
+"""The score of a candidate that nothing scored, if there is no lower score."""
 
 
 def candidates(*texts: str, **metadata: Any) -> list[NodeWithScore]:
@@ -45,6 +48,10 @@ def text(node: NodeWithScore) -> str:
 
 def score(node: NodeWithScore) -> Any:
     return node.score
+
+
+def error(node: NodeWithScore) -> str | None:
+    return node.rerank_error if isinstance(node, RerankedNode) else None
 
 
 def metadata(node: NodeWithScore) -> dict[str, Any]:

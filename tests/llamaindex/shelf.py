@@ -5,7 +5,7 @@ from typing import Any
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.llms import MockLLM
 from llama_index.core.query_engine import RetrieverQueryEngine
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle, TextNode
 
 from llamaindex_hosted_rerank import HostedRerank
 
@@ -17,6 +17,10 @@ def nodes(*texts: str, **metadata: Any) -> list[NodeWithScore]:
         NodeWithScore(node=TextNode(text=text, id_=f"id-{place}", metadata=dict(metadata)), score=0.9 - place / 10)
         for place, text in enumerate(texts or TEXTS)
     ]
+
+
+def scored(*given: BaseNode) -> list[NodeWithScore]:
+    return [NodeWithScore(node=node, score=0.5) for node in given]
 
 
 def texts(found: list[NodeWithScore]) -> list[str]:

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from hosted_rerank import Reranker, RerankError
 from llamaindex_hosted_rerank import NebiusRerank
 from tests.adapters.fixtures import Asking, Do
 from tests.conftest import QUERY
@@ -51,3 +52,35 @@ def test_openinference(asking: Asking, do: Do, server: HostileServer, spans: InM
     assert counts == [4, 2]
     scores = [seen[f"reranker.output_documents.{place}.document.score"] for place in range(2)]
     assert scores == [0.75, 0.5]
+    assert seen["llm.token_count.total"] == 42
+
+
+def reranker_span(spans: InMemorySpanExporter) -> dict[str, Any]:
+    """The attributes of the one span of a reranker."""
+    kinds = [dict(span.attributes or {}) for span in spans.get_finished_spans()]
+    (seen,) = [each for each in kinds if each.get("openinference.span.kind") == "RERANKER"]
+    return seen
+
+
+def test_openinference_after_a_fallback(
+    asking: Asking, do: Do, server: HostileServer, spans: InMemorySpanExporter
+) -> None:
+    """The reranker's span has the model that answered, tokens, other units and request ids."""
+    usage = {"prompt_tokens": 40, "total_tokens": 42, "search_units": 1}
+    server.play(reply(503), reply(200, ranked(0.25, 0.75, 0.5, 0.125, usage=usage, model="m-2"), x_request_id="req-1"))
+    spare = Reranker("fireworks", "m-2", base_url=server.url, api_key="k", max_retries=0)
+    do(engine_with(asking(NebiusRerank, model="m-1", fallbacks=[spare])), "query", QUERY)
+    seen = reranker_span(spans)
+    assert seen["reranker.model_name"] == "m-2"
+    assert (seen["llm.token_count.prompt"], seen["llm.token_count.total"]) == (40, 42)
+    assert (seen["hosted_rerank.usage.search_units"], seen["hosted_rerank.request_ids"]) == (1, ("req-1",))
+    assert (seen["hosted_rerank.answered_by"], seen["hosted_rerank.fallback_errors"]) == ("fireworks", ("ServerError",))
+
+
+def test_openinference_of_a_failure(asking: Asking, do: Do, server: HostileServer, spans: InMemorySpanExporter) -> None:
+    """The span of a failed rerank has the number of its requests, and the requested model."""
+    server.play(reply(503, retry_after="0"))
+    with pytest.raises(RerankError):
+        do(engine_with(asking(NebiusRerank, model="m-1", max_retries=1)), "query", QUERY)
+    seen = reranker_span(spans)
+    assert (seen["hosted_rerank.requests"], seen["reranker.model_name"]) == (2, "m-1")

@@ -13,12 +13,12 @@ from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayloa
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.schema import QueryBundle
 
-from hosted_rerank import AuthenticationError, RerankError
-from llamaindex_hosted_rerank import FireworksRerank, HostedRerank, HostedReRankEndEvent, NebiusRerank
+from hosted_rerank import AuthenticationError, Reranker, RerankError
+from llamaindex_hosted_rerank import FireworksRerank, HostedRerank, HostedReRankEndEvent, NebiusRerank, RerankRetriever
 from tests.adapters.fixtures import Asking, Do
 from tests.conftest import KEY, QUERY
 from tests.hostile import HostileServer, eventually, ranked, reply, silence
-from tests.llamaindex.shelf import engine_with, nodes, texts
+from tests.llamaindex.shelf import Shelf, engine_with, nodes, texts
 from tests.llamaindex.watching import Events, Spans, watching
 
 PAIR = ["ReRankStartEvent", "ReRankEndEvent"]
@@ -135,6 +135,27 @@ def test_passthrough(asking: Asking, do: Do, server: HostileServer, events: Even
     assert list(spans.ended.values()) == ["exit"]
 
 
+def test_failure_after_a_fallback(asking: Asking, do: Do, server: HostileServer, events: Events) -> None:
+    """The end event of a failed rerank has the attempts and seconds of all rerankers that were called."""
+    server.play(reply(503, retry_after="0"))
+    spare = Reranker("vllm", "m", base_url=server.url, max_retries=0)
+    with pytest.raises(RerankError):
+        rerank(do, asking(FireworksRerank, max_retries=1, fallbacks=[spare]))
+    end = events.seen[1]
+    assert isinstance(end, HostedReRankEndEvent)
+    assert (end.error, end.attempts, end.provider, end.fallback_errors) == ("ServerError", 3, "vllm", ["ServerError"])
+    assert end.elapsed > 0
+
+
+def test_model_of_a_call(asking: Asking, do: Do, events: Events) -> None:
+    """The events tell the model of the call, which is not the reranker's."""
+    rerank(do, asking(FireworksRerank, model="m-1"), model="m-2")
+    start, end = events.seen
+    assert isinstance(start, ReRankStartEvent)
+    assert isinstance(end, HostedReRankEndEvent)
+    assert (start.model_name, end.model_name) == ("m-2", "m-2")
+
+
 async def test_cancellation(asking: Asking, server: HostileServer, events: Events, spans: Spans) -> None:
     """A cancelled rerank has its end event too, and its span is dropped."""
     server.play(silence())
@@ -148,6 +169,7 @@ async def test_cancellation(asking: Asking, server: HostileServer, events: Event
     end = events.seen[1]
     assert isinstance(end, HostedReRankEndEvent)
     assert end.error == "CancelledError"
+    assert end.elapsed > 0
     assert list(spans.ended.values()) == ["drop"]
 
 
@@ -197,6 +219,16 @@ def test_engine_hands_on_its_callbacks(asking: Asking, do: Do) -> None:
     do(engine, "query", QUERY)
     assert len(debug.get_event_pairs(CBEventType.RERANKING)) == 1
     assert copy.deepcopy(reranker).callback_manager is reranker.callback_manager
+
+
+def test_retriever_hands_on_its_callbacks(asking: Asking, do: Do) -> None:
+    """The callback manager of a `RerankRetriever` is the one that hears of the rerank."""
+    debug, reranker = LlamaDebugHandler(print_trace_on_end=False), asking(FireworksRerank)
+    before = reranker.callback_manager
+    RerankRetriever(Shelf(nodes()), reranker)
+    assert reranker.callback_manager is before
+    do(RerankRetriever(Shelf(nodes()), reranker, callback_manager=CallbackManager([debug])), "retrieve", QUERY)
+    assert len(debug.get_event_pairs(CBEventType.RERANKING)) == 1
 
 
 def test_no_key_in_events(asking: Asking, do: Do, server: HostileServer, events: Events) -> None:

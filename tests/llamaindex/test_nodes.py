@@ -1,6 +1,5 @@
 """Nodes: what of them is sent, and what comes back of them."""
 
-import copy
 import threading
 from typing import Any
 
@@ -12,7 +11,6 @@ pytest.importorskip("llama_index.core")
 
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import (
-    BaseNode,
     Document,
     ImageNode,
     IndexNode,
@@ -28,8 +26,8 @@ from llamaindex_hosted_rerank import FireworksRerank, HostedRerank
 from llamaindex_hosted_rerank.nodes import node_texts
 from tests.adapters.fixtures import Asking, Do
 from tests.conftest import QUERY
-from tests.hostile import HostileServer, ranking, reply
-from tests.llamaindex.shelf import nodes, texts
+from tests.hostile import HostileServer
+from tests.llamaindex.shelf import nodes, scored
 
 
 class Page(TextNode):
@@ -37,10 +35,6 @@ class Page(TextNode):
 
     number: int = 0
     handle: Any = None
-
-
-def scored(*given: BaseNode) -> list[NodeWithScore]:
-    return [NodeWithScore(node=node, score=0.5) for node in given]
 
 
 def test_is_what_llamaindex_takes() -> None:
@@ -86,32 +80,13 @@ def test_nodes_that_can_be_read_only_once(asking: Asking, do: Do, server: Hostil
     assert server.requests == []
 
 
-def test_nodes_without_text(asking: Asking, do: Do, server: HostileServer) -> None:
-    """A node without text, such as an image, is not sent, even with metadata; it comes last, unscored and unchanged."""
-    image = ImageNode(image_url="https://example.com/a.png", metadata={"file": "a.png"})
-    picture = Node(image_resource=MediaResource(url="https://example.com/b.png"), metadata={"file": "b.png"})
-    blank = TextNode(text=" \n", metadata={"title": "Nothing"})
-    captioned = ImageNode(text="a bird", image_url="https://example.com/c.png")
-    given = scored(image, TextNode(text="swift"), picture, captioned, blank)
-    best = do(asking(FireworksRerank, top_n=None), "postprocess_nodes", given, query_str=QUERY)
-    assert server.requests[0].body["documents"] == ["swift", "a bird"]
-    assert [result.score for result in best] == [0.5, 0.0, None, None, None]
-    assert all(result.node is node for result, node in zip(best[2:], [image, picture, blank], strict=True))
-
-
-def test_nodes_of_a_passthrough(asking: Asking, do: Do, server: HostileServer) -> None:
-    """What an outage hit has no score; the mark is on copies, unseen by LLM and embedder."""
-    server.play(reply(503))
-    given = nodes(title="Bird")
-    before = copy.deepcopy(given)
-    best = do(asking(FireworksRerank, on_error="passthrough"), "postprocess_nodes", given, query_str=QUERY)
-    assert [result.score for result in best] == [None] * 3
-    assert given == before
-    for result, old in zip(best, given, strict=False):
-        assert result.node.metadata == {"title": "Bird", "rerank_error": "ServerError"}
-        assert (result.node.node_id, type(result.node)) == (old.node.node_id, TextNode)
-        for mode in (MetadataMode.LLM, MetadataMode.EMBED):
-            assert result.node.get_content(mode) == old.node.get_content(mode)
+def test_words_in_the_metadata(asking: Asking, do: Do, server: HostileServer) -> None:
+    """A node whose words are in the metadata, such as an image with a caption, is ranked by them."""
+    titled = TextNode(text="", metadata={"title": "Swift"})
+    captioned = ImageNode(image_url="https://example.com/a.png", metadata={"caption": "a heron"})
+    best = do(asking(FireworksRerank), "postprocess_nodes", scored(titled, captioned), query_str=QUERY)
+    assert server.requests[0].body["documents"] == ["title: Swift", "caption: a heron"]
+    assert [result.node for result in best] == [captioned, titled]
 
 
 MODES = {
@@ -153,44 +128,24 @@ def test_text_fn_that_fails(asking: Asking, do: Do, server: HostileServer) -> No
     assert server.requests == []
 
 
-def test_keep_retrieval_score(asking: Asking, do: Do, server: HostileServer) -> None:
-    """The score that a node came with is kept in the metadata of a copy, where neither LLM nor embedder reads it."""
-    server.play(ranking(0.25, 0.75))
-    given = [*nodes("swift", "salmon", title="Animal"), NodeWithScore(node=TextNode(text=" ", metadata={"n": 1}))]
-    before = copy.deepcopy(given)
-    reranker = asking(FireworksRerank, keep_retrieval_score=True)
-    best = do(reranker, "postprocess_nodes", given, query_str=QUERY)
-    assert [(result.score, result.node.metadata.get("retrieval_score")) for result in best] == [
-        (0.75, 0.8),
-        (0.25, 0.9),
-        (None, None),
-    ]
-    assert given == before
-    assert "retrieval_score" in best[0].node.get_content(MetadataMode.ALL)
-    for result, old in zip(best, (given[1], given[0], given[2]), strict=True):
-        assert result.node.node_id == old.node.node_id
-        for mode in (MetadataMode.LLM, MetadataMode.EMBED):
-            assert result.node.get_content(mode) == old.node.get_content(mode)
-    assert best[2].node is given[2].node
+WRONG = {
+    "texts": (["a"], r"nodes\[0\] must be a NodeWithScore, not str: wrap it in NodeWithScore.*\.reranker\.rerank"),
+    "nodes": ([TextNode(text="a")], r"not TextNode: wrap it in NodeWithScore\(node=\.\.\.\)$"),
+    "generator": ((node for node in ()), r"not generator: pass list\(\.\.\.\)$"),
+}
 
 
-def test_copies_do_not_pile_up(asking: Asking, do: Do) -> None:
-    """Reranked twice, a node's copy names its key once, and what is sent of it stays the same."""
-    reranker = asking(FireworksRerank, keep_retrieval_score=True)
-    once = do(reranker, "postprocess_nodes", nodes("swift", title="Bird"), query_str=QUERY)
-    (twice,) = do(reranker, "postprocess_nodes", once, query_str=QUERY)
-    assert twice.node.excluded_llm_metadata_keys == ["retrieval_score"]
-    assert twice.node.excluded_embed_metadata_keys == ["retrieval_score"]
-    assert texts([twice]) == ["swift"]
-    assert twice.node.get_content(MetadataMode.EMBED) == "title: Bird\n\nswift"
+@pytest.mark.parametrize(("given", "remedy"), WRONG.values(), ids=WRONG)
+def test_remedies(asking: Asking, do: Do, given: Any, remedy: str) -> None:
+    """An error for a wrong input says in one line what to pass instead."""
+    with pytest.raises(TypeError, match=remedy):
+        do(asking(FireworksRerank), "postprocess_nodes", given, query_str=QUERY)
 
 
-def test_hash_and_relations_stay(asking: Asking, do: Do) -> None:
-    """A node that gets no new metadata keeps its hash, so that a document store does not take it for another."""
-    given = nodes("swift", "salmon")
-    hashes = {node.node.node_id: node.node.hash for node in given}
-    best = do(asking(FireworksRerank), "postprocess_nodes", given, query_str=QUERY)
-    assert {node.node.node_id: node.node.hash for node in best} == hashes
+def test_model_of_a_call(asking: Asking, do: Do, server: HostileServer) -> None:
+    """A single call can take another model."""
+    do(asking(FireworksRerank, model="m-1"), "postprocess_nodes", nodes(), query_str=QUERY, model="m-2")
+    assert server.requests[0].body["model"] == "m-2"
 
 
 def test_question_as_text(asking: Asking, do: Do, server: HostileServer) -> None:
@@ -211,7 +166,7 @@ def test_text_is_what_llama_index_says(
     """A node's text is its content for an embedder, whatever its metadata, separator and template."""
     node = TextNode(text=text, metadata=metadata, excluded_embed_metadata_keys=left_out, metadata_separator=separator)
     (sent,) = node_texts([NodeWithScore(node=node)], None, MetadataMode.EMBED)
-    assert sent == (node.get_content(metadata_mode=MetadataMode.EMBED) if text.strip() else text)
+    assert sent == node.get_content(metadata_mode=MetadataMode.EMBED)
     node.text_template = "{content} ({metadata_str})"
     (sent,) = node_texts([NodeWithScore(node=node)], None, MetadataMode.EMBED)
-    assert sent == (node.get_content(metadata_mode=MetadataMode.EMBED) if text.strip() else text)
+    assert sent == node.get_content(metadata_mode=MetadataMode.EMBED)

@@ -43,7 +43,7 @@ def test_query_engine_of_an_index(asking: Asking, do: Do, server: HostileServer)
     for _ in range(2):
         response = do(engine, "query", QUERY)
         assert [node.score for node in response.source_nodes] == [0.75, 0.5]
-        assert all("retrieval_score" in node.node.metadata for node in response.source_nodes)
+        assert all(node.retrieval_score is not None for node in response.source_nodes)
         assert "retrieval_score" not in str(response)
     assert [seen.body["documents"] for seen in server.requests] == [server.requests[0].body["documents"]] * 2
     assert all(node.metadata == {"title": "Animal"} for node in index.docstore.docs.values())

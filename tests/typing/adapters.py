@@ -91,6 +91,10 @@ async def llamaindex(nodes: list[NodeWithScore], base: NodeRetriever) -> None:
     assert_type(reranker.postprocess_nodes(nodes, QueryBundle("q"), top_n=1, instruction="i"), list[NodeWithScore])
     assert_type(await reranker.apostprocess_nodes(nodes, query_str="q", score_threshold=0.5), list[NodeWithScore])
     retriever: NodeRetriever = li.RerankRetriever(base, li.NebiusRerank(service_tier="flex"), top_n=1)
+    assert_type(li.RerankedNode(node=nodes[0].node).retrieval_score, float | None)
+    li.HostedRerank("cohere", api_key="sk-1", unscored="drop")
+    li.HostedRerank(provider="voyage", api_key=os.environ["VOYAGE_API_KEY"])
+    reranker.postprocess_nodes(nodes, query_str="q", model="m-2")
     with li.FireworksRerank(keep_retrieval_score=True) as fireworks:
         assert_type(fireworks, li.FireworksRerank)
     print(postprocessor, retriever)

@@ -152,8 +152,8 @@ class RerankFields(BaseModel):
         description=(
             'The reaction to an outage of the API. "raise" raises the error. "passthrough" logs it and returns '
             "the affected documents without scores, in input order after the scored ones, at most `top_n` in "
-            "all; their metadata names the error under `rerank_error`. A wrong request, a 401, a 403 and a "
-            "cancellation always raise."
+            "all; `rerank_error` names the error, in the metadata of a document and beside a node (`RerankedNode`). A "
+            "wrong request, a 401, a 403 and a cancellation always raise."
         ),
     )
     fallbacks: Annotated[list[Fallback], PlainSerializer(serialize_fallbacks)] | None = Field(

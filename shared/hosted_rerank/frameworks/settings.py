@@ -51,7 +51,7 @@ def _options(provider: Any) -> Collection[str]:
 
 def _mutable_values(fields: dict[str, Any]) -> list[Any]:
     """Return the values that a caller can change in place."""
-    return [fields[name] for name in ("headers", "params", "options", "extra_body")]
+    return [fields[name] for name in ("headers", "params", "options", "extra_body", "fallbacks")]
 
 
 class RerankSettings(ContextManagerMixin, RerankFields):
@@ -102,7 +102,9 @@ class RerankSettings(ContextManagerMixin, RerankFields):
         fields, cached = vars(self), self._cached_reranker
         if cached.reranker is None or cached.fields != fields or cached.mutable_values != _mutable_values(fields):
             reranker = Reranker(**self._reranker_settings())
-            self._cached_reranker = _CachedReranker(dict(fields), copy.deepcopy(_mutable_values(fields)), reranker)
+            same = {id(fallback): fallback for fallback in self.fallbacks or ()}  # a `Reranker` equals no copy of it
+            values = copy.deepcopy(_mutable_values(fields), same)
+            self._cached_reranker = _CachedReranker(dict(fields), values, reranker)
             return reranker
         return cached.reranker
 
