@@ -84,11 +84,9 @@ def test_use_of_a_copy(
         rank(each, items)
     first, second = server.requests
     assert S3CR3T in str(first)
-    traced = [
-        {name: value for name, value in seen.headers.items() if name != "traceparent"} for seen in (first, second)
-    ]
-    assert traced[0] == traced[1]
     assert (first.target, first.content) == (second.target, second.content)
+    changed = {name for name, value in first.headers.items() if second.headers.get(name) != value}
+    assert changed <= {"traceparent"}  # an earlier test of the process may have set up OpenTelemetry
 
 
 def test_what_is_no_secret_is_kept(host: ModuleType, private: Callable[..., Any]) -> None:

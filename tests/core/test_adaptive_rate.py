@@ -99,7 +99,7 @@ def measure_estimate_excess(rate: AdaptiveRate) -> float:
 
 def measure_max_window(rate: AdaptiveRate) -> float:
     """Without a response, the window grows to its maximum."""
-    return sum(send_all(rate, step / 100) for step in range(2000))
+    return sum(send_all(rate, step / 1000) for step in range(3000))
 
 
 def measure_pause_burst(rate: AdaptiveRate) -> float:
@@ -159,7 +159,7 @@ MEASURED: dict[str, tuple[Callable[[RateSettings], float], float]] = {
     "estimate_excess": (of_rate(measure_estimate_excess), 25.0),
     "pause_burst": (of_rate(measure_pause_burst), 0.1),
     "growth": (lambda settings: growth(settings, 20.0), 3.0),
-    "small_limit": (lambda settings: growth(settings, 3.0), 0.75),
+    "small_limit": (lambda settings: growth(settings, 3.0), 0.375),
     "large_limit": (lambda settings: growth(settings, 100.0), 6.0),
     "tolerated_share": (of_rate(measure_tolerated_share), 0.185),
     "max_hold": (of_rate(measure_max_hold), 60.0),

@@ -31,7 +31,7 @@ def test_small_burst(requests: int, rate: float, refused_after: float) -> None:
 def test_limit_without_retry_after(requests: int, rate: float, burst: float) -> None:
     """All are served near the rate, although no refusal says how long to wait."""
     caller = run(requests, Bucket(rate, burst, retry_after=False), Latency(0.1, 0.01))
-    assert caller.finished <= 1.4 * (requests - burst) / rate + 0.5
+    assert caller.finished <= 1.65 * (requests - burst) / rate + 0.5
     assert caller.refused <= 0.5 * requests
 
 
@@ -56,9 +56,8 @@ def share_ratio(burst: float, begins: float, seed: int) -> float:
 
 def test_two_processes_share_a_limit() -> None:
     """Two processes with one key get similar shares: within 1.5 times in most runs, and never starved."""
-    ratios = sorted(
-        share_ratio(burst, begins, seed) for burst in (5, 10, 20) for begins in (0, 2, 5) for seed in (1, 2)
-    )
+    cases = [(burst, begins, seed) for burst in (5, 10, 20) for begins in (0, 2, 5) for seed in (1, 2)]
+    ratios = sorted(share_ratio(*case) for case in cases)
     assert ratios[len(ratios) * 3 // 4] <= 1.5
     assert ratios[-1] <= 2.5
 

@@ -29,5 +29,5 @@ class LearnedLimit:
         """Raises the limit by the growth of so many seconds: a small limit slowly, a large one faster."""
         settings, seconds = self._settings, min(seconds, 1.0)
         self._growing_for += seconds
-        factor = min((self.value / settings.small_limit) ** 2, max(1.0, self.value / settings.large_limit))
+        factor = min((self.value / settings.small_limit) ** 3, max(1.0, self.value / settings.large_limit))
         self.value += settings.growth * factor * self._growing_for * seconds

@@ -38,9 +38,9 @@ class RateSettings:
     pause_burst: float = 0.1
     """Seconds of requests that may be sent together after a hold; chosen by simulation."""
     growth: float = 3.0
-    """Growth per second, one second after the last decrease; it rises with the time. Chosen by simulation."""
+    """Growth per second, one second after the last decrease, rising with time; chosen by simulation."""
     small_limit: float = 6.0
-    """The limit below which the growth is less, by the square of the share; chosen by simulation."""
+    """The limit below which the growth is less, by the cube of the share; chosen by simulation."""
     large_limit: float = 50.0
     """The limit above which the growth is more, in proportion; chosen by simulation."""
     tolerated_share: float = 0.15

@@ -201,7 +201,7 @@ class Endpoint:
         key = key or self._known_key()
         target = urlsplit(self.request_url(key))
         shown = f"{target.scheme}://{target.netloc}{target.path}" if target.netloc else self.url
-        for secret in self.secrets(key):
+        for secret in (*self.secrets(key), *self.credentials()):
             shown = shown.replace(secret, "***") if len(secret) >= MIN_SECRET else shown
         return shown
 
