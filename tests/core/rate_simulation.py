@@ -75,10 +75,6 @@ class Simulation:
         for caller in self.callers:
             for _ in range(caller.requests):
                 self._at(caller.begins, self._asking(caller, Ticket()))
-        self.resume()
-
-    def resume(self) -> None:
-        """Goes on until all requests are served, or until the end, which may have been moved."""
         while self._events and self._events[0][0] <= self.until:
             self.now, _, event = heapq.heappop(self._events)
             event()

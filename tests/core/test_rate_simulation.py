@@ -31,7 +31,7 @@ def test_small_burst(requests: int, rate: float, refused_after: float) -> None:
 def test_limit_without_retry_after(requests: int, rate: float, burst: float) -> None:
     """All are served near the rate, although no refusal says how long to wait."""
     caller = run(requests, Bucket(rate, burst, retry_after=False), Latency(0.1, 0.01))
-    assert caller.finished <= 1.65 * (requests - burst) / rate + 0.5
+    assert caller.finished <= 1.4 * (requests - burst) / rate + 0.5
     assert caller.refused <= 0.5 * requests
 
 
@@ -40,26 +40,6 @@ def test_service_without_a_limit(latency: float) -> None:
     """500 calls at once are admitted in a few round trips."""
     caller = run(500, Bucket(1e9, 1e9), Latency(latency, latency))
     assert caller.finished <= 5.4 * latency
-
-
-def share_ratio(burst: float, begins: float, seed: int) -> float:
-    """Two callers at 20/s, of which one begins later: the ratio of what they are served in the 20 s after that."""
-    callers = [Caller(RequestQueue(AdaptiveRate()), 600, at) for at in (0.0, begins)]
-    simulation = Simulation(Bucket(20, burst), callers, seed=seed, until=begins)
-    simulation.run()
-    before = callers[0].served
-    simulation.until = begins + 20
-    simulation.resume()
-    served = sorted((callers[0].served - before, callers[1].served))
-    return served[1] / max(1, served[0])
-
-
-def test_two_processes_share_a_limit() -> None:
-    """Two processes with one key get similar shares: within 1.5 times in most runs, and never starved."""
-    cases = [(burst, begins, seed) for burst in (5, 10, 20) for begins in (0, 2, 5) for seed in (1, 2)]
-    ratios = sorted(share_ratio(*case) for case in cases)
-    assert ratios[len(ratios) * 3 // 4] <= 1.5
-    assert ratios[-1] <= 2.5
 
 
 def test_estimate_is_what_a_request_waits() -> None:

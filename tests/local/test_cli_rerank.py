@@ -86,7 +86,7 @@ def test_exit_statuses(
 ) -> None:
     """An outage, a refused key and a refused request can be told apart; stdout stays empty, stderr is one line."""
     monkeypatch.setenv("FIREWORKS_API_KEY", KEY)
-    server.play(*(reply(status, {"error": "no"}, retry_after="0") for _ in range(9)))
+    server.play(*(reply(status, {"error": "no"}, retry_after="3600") for _ in range(9)))
     done = run("rerank", "-q", QUERY, "--base-url", server.url, stdin=lines)
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (exits, "", 1)
     assert KEY not in done.stderr

@@ -3,10 +3,9 @@
 It is composed of three parts: the `TokenBucket` learns requests per second, the `ConcurrencyWindow` learns requests in
 flight, and the `ServerQuota` keeps what the server states. A request is sent when all three admit it.
 
-The first throttled request gives an estimate of the rate. Each later one halves the limit that was reached. From then
-on, the limit grows only while it is what delays requests, faster with time, by about the same amount in each process
-(additive increase, multiplicative decrease, as in TCP). So a limit is found with a few throttled requests, a limit that
-changes is followed, and processes that share one get similar shares of it.
+A throttled request lowers the limit that was reached, to what the API accepted. From then on, a limit grows only while
+it is what delays requests: slowly up to the value that was refused, then ever faster, as TCP's CUBIC does (RFC 9438).
+So a limit is found with a few throttled requests, and a limit that changes is followed.
 
 A throttled request with `Retry-After` delays all requests. One without it may be chance: it delays no other request,
 and lowers no limit unless many requests are throttled.
@@ -128,8 +127,8 @@ class AdaptiveRate:
         elif not first and self._throttled_share < self._settings.tolerated_share:
             return
         if overloaded or (full and not first and not echo):
-            least = 1.0 if first else self._window_before / 2
-            self._window.lower(max(least, min(self._window.value, self.in_flight)))
+            least = 1.0 if first else self._window_before * self._settings.window_decrease
+            self._window.lower(max(least, min(self._window.value, self.in_flight)), self._window_before)
         if overloaded:
             self._bucket.give_back()
         else:

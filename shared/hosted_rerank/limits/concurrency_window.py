@@ -134,6 +134,6 @@ class ConcurrencyWindow:
         self.in_flight -= 1
         self._throttled = True
 
-    def lower(self, value: float) -> None:
-        """Lowers the window to a value, at least 1."""
-        self._limit.lower(max(1.0, value))
+    def lower(self, value: float, refused: float) -> None:
+        """Lowers the window; `refused` is the value that proved too wide."""
+        self._limit.lower(max(1.0, value), refused)
