@@ -11,6 +11,7 @@ from hosted_rerank.call.batching import plan
 from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.merge import merge
+from hosted_rerank.call.request_flow import no_fallback
 from hosted_rerank.call.score_cache import Cache
 from hosted_rerank.errors import (
     AVAILABILITY_ERRORS,
@@ -119,19 +120,17 @@ class FallbackChain:
             left = self._time_left()
             share = max(left / (1 + len(remaining)), min(left, MIN_SHARE))
             deadline = round(time.monotonic() - self._started + share, 3)
-        checked = plan(
-            stage.endpoint, replace(stage.call_options, deadline=deadline, on_error=self._options.on_error), self._call
-        )
-        others = remaining if self._may_be_held else ()
+        options, on_error = stage.call_options, self._options.on_error
+        if (options.deadline, options.on_error) != (deadline, on_error):
+            options = replace(options, deadline=deadline, on_error=on_error)
 
         def fallback_wait(now: float) -> float:
-            return min((other.estimated_wait(now) for other in others), default=math.inf)
+            return min(other.estimated_wait(now) for other in remaining)
 
-        passthrough = self._options.on_error == "passthrough" and not remaining
         return CallState(
-            *(checked, self._started, self._cache, self._observer, stage.registry),
-            passthrough=passthrough,
-            fallback_wait=fallback_wait,
+            *(plan(stage.endpoint, options, self._call), self._started, self._cache, self._observer, stage.registry),
+            passthrough=on_error == "passthrough" and not remaining,
+            fallback_wait=fallback_wait if self._may_be_held else no_fallback,
         )
 
     @contextmanager
