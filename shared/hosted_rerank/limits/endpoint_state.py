@@ -13,13 +13,12 @@ from hosted_rerank.limits.circuit_breaker import BREAKER_SETTINGS, BreakerSettin
 from hosted_rerank.limits.classification import Verdict
 from hosted_rerank.limits.learned_sizes import LearnedSizes
 from hosted_rerank.limits.rate_controller import Ticket
+from hosted_rerank.limits.rate_settings import RATE_SETTINGS
 from hosted_rerank.limits.request_queue import RequestQueue
 from hosted_rerank.providers.endpoint import Endpoint
 
 _MAX_ENDPOINTS = 1000
 """Maximum number of endpoint states; the oldest one is forgotten first."""
-MAX_HOLD = 60.0
-"""Maximum seconds for which one response holds all requests; the default of `RetryPolicy.backoff_max`."""
 
 
 class EndpointState:
@@ -38,7 +37,8 @@ class EndpointState:
         """When the last success was known."""
         self._min_timeout = breaker_settings.min_timeout
         self._refusal = (-math.inf, -math.inf)
-        """When the last request was sent that was asked to wait longer than `MAX_HOLD`, and the end of that wait."""
+        """When the last request was sent that was asked to wait longer than
+        `RateSettings.max_hold`, and the end of that wait."""
         self.sizes = LearnedSizes()
 
     def estimated_wait(self, now: float) -> float:
@@ -57,13 +57,13 @@ class EndpointState:
             verdict: The verdict on the outcome.
             ticket: The request's ticket.
             now: When the outcome was known.
-            retry_after: Seconds for which no request is sent, at most `MAX_HOLD`, if the API asks for that.
+            retry_after: Seconds for which no request is sent, if the API asks for that; at most `max_hold` count.
 
         Returns:
             Whether the outcome opened the circuit.
         """
-        if retry_after is not None and retry_after > MAX_HOLD:
-            self._refusal, retry_after = (ticket.sent, now + retry_after), MAX_HOLD
+        if retry_after is not None and retry_after > RATE_SETTINGS.max_hold:
+            self._refusal, retry_after = (ticket.sent, now + retry_after), RATE_SETTINGS.max_hold
         if verdict.success:
             self.answered_at = now
             self.queue.on_success(ticket, now, verdict.quota)
