@@ -1,6 +1,6 @@
 """Short and partial trouble: who is answered, after how long, with how many requests.
 
-The rule is that a caller of ours is answered at least as often as one who uses httpx with two retries, or a peer.
+Our package has to answer at least as many calls as httpx with two retries, and as each peer.
 """
 
 from typing import Any, NamedTuple

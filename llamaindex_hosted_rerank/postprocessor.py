@@ -187,7 +187,7 @@ def _is_without_text(query: QueryBundle) -> bool:
 
 
 def _unranked(rerank: ReportedRerank, error: InvalidRequestError) -> RerankResponse:
-    """Return the response for nodes that pass through because there is no text to rank them by."""
+    """Return an unscored response for all nodes, because the query has no text."""
     results = tuple(RerankResult(index, None, type(error).__name__) for index in range(len(rerank.nodes)))
     return RerankResponse(
         results=results[: rerank.top_n],
