@@ -4,6 +4,7 @@ A whole number is an int, a float or a text without a fraction (3.0, "3"), or a 
 a score likewise. A bool is no number.
 """
 
+import math
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
@@ -61,7 +62,7 @@ def to_number(name: str, value: object) -> float:
         number = _FLOAT.validate_python(value)
     except ValidationError:
         raise TypeError(f"{name} must be a number or None, not {_shown(value)}") from None
-    if number - number != 0:  # not a number, or infinite
+    if not math.isfinite(number):
         raise InvalidRequestError(f"{name} must be finite, not {number}")
     return number
 
