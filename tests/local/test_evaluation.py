@@ -198,6 +198,7 @@ def slow() -> Iterator[str]:
 def test_interrupted_and_resumed(slow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C keeps what is done, without a traceback; --resume asks for the rest, and the result is whole."""
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's `&` ignores Ctrl-C
         "from hosted_rerank.providers import PROVIDERS; from dataclasses import replace; import sys\n"
         f"PROVIDERS['here'] = replace(PROVIDERS['vllm'], name='here', url='{slow}/vllm/v1/rerank', default_model='m')\n"
         "from hosted_rerank.cli import main; main()"
