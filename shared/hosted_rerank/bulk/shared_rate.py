@@ -30,6 +30,10 @@ MAX_LEASES_PER_SECOND = 300
 """Leases per second of all workers. Above that, each worker waits longer between two leases."""
 MAX_IN_FLIGHT = 100_000
 """Maximum number of requests in flight, including requests that are granted ahead."""
+SETTINGS = RateSettings(
+    max_window=MAX_IN_FLIGHT, window_growth=2.0, estimate_excess=10.0, growth_doubling=2.5, burst_share=0.7
+)
+"""The constants of the rate where reports come late and many at a time; chosen by `tests/bulk/simulation.py`."""
 LEASE_TIMEOUT = 120.0
 """Seconds after which a grant without a report is taken back, because its worker is gone."""
 
@@ -76,7 +80,7 @@ class SharedRate:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._rate = AdaptiveRate(RateSettings(max_window=MAX_IN_FLIGHT, window_growth=2.0))
+        self._rate = AdaptiveRate(SETTINGS)
         self._lease_times: deque[float] = deque(maxlen=100_000)
         self._in_flight: dict[int, tuple[Ticket, float]] = {}
         """The requests in flight, and the time at which each may start."""
