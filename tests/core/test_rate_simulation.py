@@ -18,7 +18,7 @@ def run(requests: int, bucket: Bucket, latency: Latency) -> Caller:
     return caller
 
 
-@pytest.mark.parametrize("refused_after", [0.01, 0.05, 0.15, 0.3])
+@pytest.mark.parametrize("refused_after", [0.01, 0.05])
 @pytest.mark.parametrize(("requests", "rate"), [(200, 50), (100, 20), (120, 40)])
 def test_small_burst(requests: int, rate: float, refused_after: float) -> None:
     """All are served in 1.4 times of what is ideal and half a second; at most 16 % are refused."""
@@ -35,11 +35,31 @@ def test_limit_without_retry_after(requests: int, rate: float, burst: float) -> 
     assert caller.refused <= 0.5 * requests
 
 
-@pytest.mark.parametrize("latency", [0.05, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("latency", [0.05, 0.2, 0.5])
 def test_service_without_a_limit(latency: float) -> None:
-    """500 calls at once are admitted in a few round trips."""
+    """500 calls at once are under way in 0.3 s, sooner than a process can send them, however long responses take."""
     caller = run(500, Bucket(1e9, 1e9), Latency(latency, latency))
-    assert caller.finished <= 5.4 * latency
+    assert caller.finished <= 0.3 + 1.1 * latency
+
+
+def share_ratio(burst: float, begins: float, seed: int) -> float:
+    """Two callers at 20/s, of which one begins later: the ratio of what they are served in the 20 s after that."""
+    callers = [Caller(RequestQueue(AdaptiveRate()), 600, at) for at in (0.0, begins)]
+    simulation = Simulation(Bucket(20, burst), callers, seed=seed, until=begins)
+    simulation.run()
+    before = callers[0].served
+    simulation.until = begins + 20
+    simulation.resume()
+    served = sorted((callers[0].served - before, callers[1].served))
+    return served[1] / max(1, served[0])
+
+
+def test_two_processes_share_a_limit() -> None:
+    """Two processes with one key get similar shares: within 1.5 times in most runs, and never starved."""
+    cases = [(burst, begins, seed) for burst in (5, 10, 20) for begins in (0, 2, 5) for seed in (1, 2)]
+    ratios = sorted(share_ratio(*case) for case in cases)
+    assert ratios[len(ratios) * 2 // 3] <= 1.5
+    assert ratios[-1] <= 3.0
 
 
 def test_estimate_is_what_a_request_waits() -> None:
@@ -61,7 +81,7 @@ def test_hold_is_bounded_and_one_request_tries() -> None:
     queue = RequestQueue(AdaptiveRate())
     refused, other = Ticket(), Ticket()
     assert queue.admit(refused, 0.0) == 0
-    queue.on_throttled(refused, 0.1, 86400.0, overloaded=True)
+    queue.on_throttled(refused, 0.1, 86400.0)
     assert queue.admit(refused, 0.2) == pytest.approx(59.9)
     assert queue.admit(refused, 60.2) == 0
     assert queue.admit(other, 60.2) == math.inf
