@@ -10,6 +10,7 @@ from hosted_rerank.limits.learned_limit import LearnedLimit
 from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.rate_settings import RATE_SETTINGS, RateSettings
 from hosted_rerank.limits.retry import Quota
+from hosted_rerank.limits.token_bucket import TokenBucket
 
 
 def send(rate: AdaptiveRate, now: float) -> Ticket:
@@ -76,11 +77,13 @@ def measure_estimate_excess(rate: AdaptiveRate) -> float:
     return rate.rate - 100
 
 
-def measure_burst_share(rate: AdaptiveRate) -> float:
-    """After a hold, so many of the hundred requests that were accepted at once are sent together."""
-    succeed(rate, 100, 0.0)
-    throttle(rate, 0.0, 1.0)
-    return send_all(rate, 1.0) / 100
+def measure_burst_share(settings: RateSettings) -> float:
+    """A hundred requests at once are accepted, so many of them are sent together from then on."""
+    bucket = TokenBucket(settings)
+    for _ in range(101):
+        bucket.on_sent(0.0)
+    bucket.on_throttled(0.0, 0.0, 1.0)
+    return bucket.capacity / 100
 
 
 def measure_tolerated_share(rate: AdaptiveRate) -> float:
@@ -99,10 +102,13 @@ def measure_max_hold(rate: AdaptiveRate) -> float:
     return rate.wait(0.0)
 
 
-def measure_decrease(settings: RateSettings) -> float:
+def decrease(settings: RateSettings, seconds: float) -> float:
+    """Returns the share that is left of a limit after so many seconds of growth."""
     limit = LearnedLimit(100.0, settings)
+    limit.grow(seconds)
+    before = limit.value
     limit.lower()
-    return limit.value / 100.0
+    return limit.value / before
 
 
 def growth(settings: RateSettings, value: float) -> float:
@@ -123,10 +129,12 @@ MEASURED: dict[str, tuple[Callable[[RateSettings], float], float]] = {
     "max_window": (of_rate(measure_max_window), 1000),
     "burst_interval": (of_rate(measure_burst_interval), 0.005),
     "estimate_excess": (of_rate(measure_estimate_excess), 25.0),
-    "burst_share": (of_rate(measure_burst_share), 0.25),
-    "decrease": (measure_decrease, 0.65),
-    "growth": (lambda settings: growth(settings, 20.0), 1.5),
-    "small_limit": (lambda settings: growth(settings, 3.0), 0.1875),
+    "burst_share": (measure_burst_share, 0.5),
+    "decrease": (lambda settings: decrease(settings, 1.0), 0.7),
+    "repeated_decrease": (lambda settings: decrease(settings, 0.5), 0.5),
+    "growth": (lambda settings: growth(settings, 20.0), 3.0),
+    "small_limit": (lambda settings: growth(settings, 3.0), 0.375),
+    "large_limit": (lambda settings: growth(settings, 100.0), 6.0),
     "tolerated_share": (of_rate(measure_tolerated_share), 0.185),
     "max_hold": (of_rate(measure_max_hold), 60.0),
 }

@@ -32,7 +32,7 @@ def test_limit_without_retry_after(requests: int, rate: float, burst: float) -> 
     """All are served near the rate, although no refusal says how long to wait."""
     caller = run(requests, Bucket(rate, burst, retry_after=False), Latency(0.1, 0.01))
     assert caller.finished <= 1.4 * (requests - burst) / rate + 0.5
-    assert caller.refused <= 0.5 * requests
+    assert caller.refused <= 0.7 * requests
 
 
 @pytest.mark.parametrize("latency", [0.05, 0.2, 0.5])
@@ -81,7 +81,7 @@ def test_hold_is_bounded_and_one_request_tries() -> None:
     queue = RequestQueue(AdaptiveRate())
     refused, other = Ticket(), Ticket()
     assert queue.admit(refused, 0.0) == 0
-    queue.on_throttled(refused, 0.1, 86400.0)
+    queue.on_throttled(refused, 0.1, 86400.0, overloaded=True)
     assert queue.admit(refused, 0.2) == pytest.approx(59.9)
     assert queue.admit(refused, 60.2) == 0
     assert queue.admit(other, 60.2) == math.inf

@@ -8,7 +8,8 @@ class LearnedLimit:
 
     A decrease in proportion and an increase in absolute terms bring those who share one limit to equal shares (Chiu
     and Jain 1989). The growth gets faster with time, so that a limit that was raised is followed. A limit of few
-    requests a second grows less, because there are fewer requests that could show that it is too high.
+    requests a second grows less, because there are fewer requests that could show that it is too high, and one of many
+    grows more.
 
     Args:
         value: The first value.
@@ -26,12 +27,13 @@ class LearnedLimit:
         self.value, self._growing_for = value, 0.0
 
     def lower(self) -> None:
-        """Lowers the limit by a factor."""
-        self.start(self.value * self._settings.decrease)
+        """Lowers the limit by a factor; by another one if it is refused again within a second of growth."""
+        settings = self._settings
+        self.start(self.value * (settings.decrease if self._growing_for >= 1.0 else settings.repeated_decrease))
 
     def grow(self, seconds: float) -> None:
         """Raises the limit by the growth of so many seconds."""
         settings, seconds = self._settings, min(seconds, 1.0)
         self._growing_for += seconds
-        share = min(1.0, self.value / settings.small_limit) ** 3
-        self.value += settings.growth * share * self._growing_for * seconds
+        factor = min((self.value / settings.small_limit) ** 3, max(1.0, self.value / settings.large_limit))
+        self.value += settings.growth * factor * self._growing_for * seconds

@@ -22,14 +22,18 @@ class RateSettings:
     """Seconds of requests that may be sent together; half of it is the shortest sleep. Chosen by simulation."""
     estimate_excess: float = 25.0
     """Requests by which the first estimate of the rate exceeds the burst that was accepted; chosen by simulation."""
-    burst_share: float = 0.25
+    burst_share: float = 0.5
     """Share of the accepted burst that is used; the rest lets a rate that is too high show late and few refusals."""
-    decrease: float = 0.65
-    """Share of a limit that one throttled request leaves; chosen by simulation (Reno: 0.5, CUBIC: 0.7)."""
-    growth: float = 1.5
+    decrease: float = 0.7
+    """Share of a limit that a throttled request leaves; that of CUBIC (RFC 9438, section 4.6)."""
+    repeated_decrease: float = 0.5
+    """That share within a second of growth after the last decrease; that of Reno (RFC 5681)."""
+    growth: float = 3.0
     """Growth per second, one second after the last decrease, rising with time; chosen by simulation."""
     small_limit: float = 6.0
     """The limit below which the growth is less, by the cube of the share: as much per request, not per second."""
+    large_limit: float = 50.0
+    """The limit above which the growth is more, in proportion; chosen by simulation."""
     tolerated_share: float = 0.15
     """Share of throttled requests without `Retry-After` that are taken for chance; chosen by simulation."""
     max_hold: float = 60.0
