@@ -27,7 +27,7 @@ class RateSettings:
     decrease: float = 0.7
     """Share of a limit that a throttled request leaves; that of CUBIC (RFC 9438, section 4.6)."""
     repeated_decrease: float = 0.5
-    """That share within a second of growth after the last decrease; that of Reno (RFC 5681)."""
+    """That share within a second of growth after the last decrease, and that of the burst; Reno's (RFC 5681)."""
     growth: float = 3.0
     """Growth per second, one second after the last decrease, rising with time; chosen by simulation."""
     small_limit: float = 6.0

@@ -90,7 +90,7 @@ class TokenBucket:
             self._limit.start((self._burst + excess) / max(1.0, hold))
             self._times.clear()
         elif 0 <= sent - self._filled_at < _AT_ONCE and self._since_filled < self._burst:
-            self._burst = max(1.0, self._burst * self._settings.decrease)
+            self._burst = max(1.0, self._burst * self._settings.repeated_decrease)
         else:
             self._limit.lower()
         self._refilled_at, self._filled_at, self._since_filled = now, now + hold, 0
