@@ -45,23 +45,55 @@ def learn(rate: AdaptiveRate) -> float:
     return rate.rate
 
 
-def measure_initial_window(rate: AdaptiveRate) -> float:
+def measure_initial_burst(rate: AdaptiveRate) -> float:
+    """The requests that are sent together, before the others of the first window follow one by one."""
     return send_all(rate, 0.0)
 
 
-def measure_doubling_time(rate: AdaptiveRate) -> float:
-    """The seconds until twice as many requests are in flight as at first."""
-    count, steps = send_all(rate, 0.0), 0
-    most = 2 * count
-    while count < most:
-        steps += 1
-        count += send_all(rate, steps / 10_000)
-    return steps / 10_000
+def fill_window(rate: AdaptiveRate, now: float) -> int:
+    """Sends all requests of a window, which are spread over a short time, and returns their number."""
+    return sum(send_all(rate, now + step / 1000) for step in range(201))
+
+
+def measure_initial_window(rate: AdaptiveRate) -> float:
+    return fill_window(rate, 0.0)
+
+
+def answer_window(rate: AdaptiveRate) -> None:
+    """Has all requests of the first window answered at 0.3 s."""
+    tickets: list[Ticket] = []
+    for step in range(201):
+        while rate.wait(step / 1000) == 0:
+            tickets.append(send(rate, step / 1000))
+    for ticket in tickets:
+        rate.on_success(ticket, 0.3)
+
+
+def measure_window_growth(rate: AdaptiveRate) -> float:
+    """The next window after one that succeeded, as a multiple of it."""
+    answer_window(rate)
+    return fill_window(rate, 0.3) / RATE_SETTINGS.initial_window
+
+
+def measure_spread(rate: AdaptiveRate) -> float:
+    """The seconds until all requests of a wider window are sent, without the first ones, which are sent together."""
+    answer_window(rate)
+    together, last, count = send_all(rate, 0.3), 0, 0
+    for step in range(1, 2001):
+        if sent := send_all(rate, 0.3 + step / 10_000):
+            last, count = step, count + sent
+    return last / 10_000 * (together + count) / count
+
+
+def measure_response_timeout(rate: AdaptiveRate) -> float:
+    """The milliseconds without a response after the first request until the window grows."""
+    fill_window(rate, 0.0)
+    return next(step / 1000 for step in range(201, 2000) if rate.wait(step / 1000) == 0)
 
 
 def measure_max_window(rate: AdaptiveRate) -> float:
     """Without a response, the window grows to its maximum."""
-    return sum(send_all(rate, step / 1000) for step in range(1000))
+    return sum(send_all(rate, step / 1000) for step in range(3000))
 
 
 def measure_burst_interval(rate: AdaptiveRate) -> float:
@@ -124,17 +156,20 @@ def of_rate(measure: Callable[[AdaptiveRate], float]) -> Callable[[RateSettings]
 
 
 MEASURED: dict[str, tuple[Callable[[RateSettings], float], float]] = {
-    "initial_window": (of_rate(measure_initial_window), 8),
-    "doubling_time": (of_rate(measure_doubling_time), 0.045),
+    "initial_burst": (of_rate(measure_initial_burst), 6),
+    "initial_window": (of_rate(measure_initial_window), 13),
+    "window_growth": (of_rate(measure_window_growth), 8.0),
+    "spread": (of_rate(measure_spread), 0.05),
+    "response_timeout": (of_rate(measure_response_timeout), 0.35),
     "max_window": (of_rate(measure_max_window), 1000),
     "burst_interval": (of_rate(measure_burst_interval), 0.005),
     "estimate_excess": (of_rate(measure_estimate_excess), 25.0),
-    "burst_share": (measure_burst_share, 0.5),
-    "decrease": (lambda settings: decrease(settings, 1.0), 0.7),
-    "repeated_decrease": (lambda settings: decrease(settings, 0.5), 0.5),
-    "growth": (lambda settings: growth(settings, 20.0), 3.0),
-    "small_limit": (lambda settings: growth(settings, 3.0), 0.375),
-    "large_limit": (lambda settings: growth(settings, 100.0), 6.0),
+    "burst_share": (measure_burst_share, 0.25),
+    "decrease": (lambda settings: decrease(settings, 1.0), 0.8),
+    "repeated_decrease": (lambda settings: decrease(settings, 0.5), 0.6),
+    "growth": (lambda settings: growth(settings, 20.0), 3.3),
+    "small_limit": (lambda settings: growth(settings, 3.0), 0.174),
+    "large_limit": (lambda settings: growth(settings, 100.0), 6.6),
     "tolerated_share": (of_rate(measure_tolerated_share), 0.185),
     "max_hold": (of_rate(measure_max_hold), 60.0),
 }

@@ -26,15 +26,26 @@ def admitted(queue: RequestQueue, begin: float, end: float) -> list[Ticket]:
     return tickets
 
 
-def test_window_doubles_until_a_request_is_throttled() -> None:
-    """A few requests go at once, then ever more, although no response came; a throttled one ends that."""
+def test_window_starts_gently_and_grows_while_all_goes_well() -> None:
+    """A few requests go at once, the window then one by one; when it succeeded, it is several times as wide."""
     queue = RequestQueue(AdaptiveRate())
     first = admitted(queue, 0.0, 0.0005)
+    assert len(first) == RATE_SETTINGS.initial_burst
+    first += admitted(queue, 0.0005, 0.1)
     assert len(first) == RATE_SETTINGS.initial_window
-    doubling = RATE_SETTINGS.doubling_time
-    assert len(admitted(queue, 0.0005, 3 * doubling)) == pytest.approx(7 * len(first), rel=0.05)
-    queue.on_throttled(first[0], 3 * doubling)
-    assert len(admitted(queue, 3 * doubling, 6 * doubling)) < len(first)
+    for ticket in first[:4]:
+        queue.on_success(ticket, 0.1)
+    assert len(admitted(queue, 0.1, 0.2)) == 4  # others of the round are still in flight
+    for ticket in first[4:]:
+        queue.on_success(ticket, 0.2)
+    assert len(admitted(queue, 0.2, 0.4)) > 4 * RATE_SETTINGS.initial_window
+
+
+def test_window_grows_where_responses_take_long() -> None:
+    """A slow service is not a full one: refusals come faster than the timeout."""
+    queue = RequestQueue(AdaptiveRate())
+    assert len(admitted(queue, 0.0, 0.3)) == RATE_SETTINGS.initial_window
+    assert len(admitted(queue, 0.3, 0.5)) > 4 * RATE_SETTINGS.initial_window
 
 
 def test_full_limit_of_one_caller_delays_no_other() -> None:

@@ -21,9 +21,10 @@ def max_connections() -> int:
 class ConcurrencyWindow:
     """Learns how many requests may be in flight. It is not thread-safe.
 
-    While it delays requests, it grows: twice as wide every `doubling_time`, until a request is throttled; after that,
-    as a `LearnedLimit`. So a small limit refuses few requests, and many requests at once are soon on their way where
-    there is no limit.
+    It starts small, so that a small limit refuses few requests. When nearly all requests of a full window have
+    succeeded, or no response came for long, it grows by a factor, until a request is throttled; what a wider window
+    admits is spread a little, so that the first throttled request stops the last ones. After that, it is lowered where
+    it was too wide, and grows as a `LearnedLimit`.
 
     Args:
         settings: The constants.
@@ -39,6 +40,16 @@ class ConcurrencyWindow:
         """The time up to which the growth of a full window is counted; infinite if it is not full."""
         self._throttled = False
         """Whether any request was throttled, which ends the start."""
+        self._interval = settings.spread / self._limit.value
+        """Seconds between two requests of the start."""
+        self._next_at = -math.inf
+        """The time of the next request of the start."""
+        self._progress_at = -math.inf
+        """The time of the first request in flight, of the last response, or of the last growth of the start."""
+        self._round_until = math.inf
+        """The time at which the window was full: requests that were sent until then are one round."""
+        self._round_left = 0
+        """Requests of the round that are in flight."""
 
     @property
     def value(self) -> float:
@@ -52,12 +63,16 @@ class ConcurrencyWindow:
 
     def wait(self, now: float) -> float:
         """Returns 0 if a request may be sent, else the seconds until the next check; infinite until a response."""
-        self._grow(now)
-        if not self.is_full:
-            return 0.0
-        if self._throttled or self.in_flight >= self._settings.max_window:
-            return math.inf
-        return self._settings.doubling_time * math.log2((self.in_flight + 1) / self._limit.value)
+        if self._throttled:
+            self._grow(now)
+            return math.inf if self.is_full else 0.0
+        if self.is_full:
+            if self.in_flight >= self._settings.max_window:
+                return math.inf
+            if (left := self._progress_at + self._settings.response_timeout - now) > 0:
+                return left
+            self._widen(now)
+        return max(0.0, self._next_at - now)
 
     def estimated_wait(self, ahead: int) -> float:
         """Returns the minimum seconds that a request waits for a place, if so many requests are sent before it."""
@@ -66,30 +81,52 @@ class ConcurrencyWindow:
         rounds = (self.in_flight + ahead) // math.ceil(self._limit.value) - 1
         return max(0.0, rounds * self.latency)
 
+    def _widen(self, now: float) -> None:
+        """Widens the window of the start."""
+        self._limit.value = min(self._limit.value * self._settings.window_growth, self._settings.max_window)
+        self._interval = self._settings.spread / self._limit.value
+        self._next_at = self._progress_at = now
+        self._round_until = math.inf
+
     def _grow(self, now: float) -> None:
         """Widens the window by the time for which it was full."""
         seconds = max(0.0, now - self._grown_at)
         self._grown_at = now if self.is_full else math.inf
-        if not seconds:
-            return
-        if self._throttled:
+        if seconds:
             self._limit.grow(seconds)
-        else:
-            self._limit.value *= 2 ** min(seconds / self._settings.doubling_time, 10)
-        self._limit.value = min(self._limit.value, self._settings.max_window)
+            self._limit.value = min(self._limit.value, self._settings.max_window)
 
     def on_sent(self, now: float) -> None:
         """Records that a request is sent."""
+        if not self.in_flight:
+            self._progress_at = now
         self.in_flight += 1
-        if self._grown_at == math.inf and self.is_full:
-            self._grown_at = now
+        if self._throttled:
+            if self._grown_at == math.inf and self.is_full:
+                self._grown_at = now
+            return
+        together = self._interval * (self._settings.initial_burst - 1)
+        self._next_at = max(self._next_at, now - together) + self._interval
+        if self.is_full and self._round_until == math.inf:
+            self._round_until, self._round_left = now, self.in_flight
 
     def on_success(self, sent: float, now: float) -> None:
         """Records the response to a request that was sent at a time."""
-        self._grow(now)
-        self.in_flight -= 1
-        self._grow(now)
+        if not self.latency:
+            self._interval = 0.0  # until the window is wider
+            self._next_at = now
         self.latency += (now - sent - self.latency) / (8 if self.latency else 1)  # as TCP's round trip (RFC 6298)
+        if self._throttled:
+            self._grow(now)
+            self.in_flight -= 1
+            self._grow(now)
+            return
+        self.in_flight -= 1
+        self._progress_at = now
+        if sent <= self._round_until < math.inf:
+            self._round_left -= 1
+            if self._round_left <= self._limit.value / 8:
+                self._widen(now)
 
     def on_dropped(self) -> None:
         """Records that a request ended without a response that says anything about the limits."""

@@ -11,26 +11,32 @@ from dataclasses import dataclass
 class RateSettings:
     """The constants of `AdaptiveRate`; times in seconds."""
 
-    initial_window: int = 8
+    initial_burst: int = 6
     """Requests that may be sent together before anything is learned; chosen by simulation."""
-    doubling_time: float = 0.045
-    """Seconds in which the window doubles until a request is throttled; chosen by simulation. 500 requests are sent in
-    0.3 s, which is less than they cost of CPU."""
+    initial_window: int = 13
+    """Requests that may be in flight before anything is learned; chosen by simulation."""
+    window_growth: float = 8.0
+    """Factor by which the window grows when a full window of requests succeeded; chosen by simulation."""
+    spread: float = 0.05
+    """Seconds over which the requests that a wider window admits are spread; chosen by simulation."""
+    response_timeout: float = 0.35
+    """Seconds without a response after which the window grows all the same; refusals come faster than that."""
     max_window: int = 1000
     """Maximum number of requests in flight; the default of `max_concurrency`."""
     burst_interval: float = 0.005
     """Seconds of requests that may be sent together; half of it is the shortest sleep. Chosen by simulation."""
     estimate_excess: float = 25.0
     """Requests by which the first estimate of the rate exceeds the burst that was accepted; chosen by simulation."""
-    burst_share: float = 0.5
+    burst_share: float = 0.25
     """Share of the accepted burst that is used; the rest lets a rate that is too high show late and few refusals."""
-    decrease: float = 0.7
-    """Share of a limit that a throttled request leaves; that of CUBIC (RFC 9438, section 4.6)."""
-    repeated_decrease: float = 0.5
-    """That share within a second of growth after the last decrease, and that of the burst; Reno's (RFC 5681)."""
-    growth: float = 3.0
+    decrease: float = 0.8
+    """Share of a limit that a throttled request leaves; chosen by simulation (CUBIC, RFC 9438: 0.7)."""
+    repeated_decrease: float = 0.6
+    """That share within a second of growth after the last decrease, and that of the burst; chosen by simulation (Reno,
+    RFC 5681: 0.5)."""
+    growth: float = 3.3
     """Growth per second, one second after the last decrease, rising with time; chosen by simulation."""
-    small_limit: float = 6.0
+    small_limit: float = 8.0
     """The limit below which the growth is less, by the cube of the share: as much per request, not per second."""
     large_limit: float = 50.0
     """The limit above which the growth is more, in proportion; chosen by simulation."""
