@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from hosted_rerank._table_rendering import Line, as_html, as_table
+from hosted_rerank._table_rendering import Line, as_html, as_table, as_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -124,6 +124,9 @@ class RerankResponse:
             Line(rank, result.index + 1, result.relevance_score, error=result.error)
             for rank, result in enumerate(self.results, 1)
         ]
+
+    def __str__(self) -> str:
+        return as_text(self._make_lines(), below=self.summary)
 
     def _repr_html_(self) -> str:
         return as_html(self._make_lines(), below=self.summary)
