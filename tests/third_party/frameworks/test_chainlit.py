@@ -1,10 +1,15 @@
 """Chainlit's tracer of LangChain, which pins versions of its own."""
 
 import json
+import os
+import tempfile
 
 import pytest
 
-pytest.importorskip("chainlit")
+from tests.third_party.conftest import imported
+
+os.environ["CHAINLIT_APP_ROOT"] = tempfile.mkdtemp()  # where it writes settings as it is imported
+imported("chainlit")
 
 from chainlit.context import init_http_context
 from chainlit.langchain.callbacks import LangchainTracer
