@@ -43,6 +43,9 @@ UNKNOWN_FIELD: Mapping[str, tuple[int, str]] = {
 }
 """The status and the message with which an API refuses an unknown field, if they differ from the usual ones."""
 
+IGNORED_FIELDS: Mapping[str, Sequence[str]] = {"cohere": ("return_documents",)}
+"""Fields that an API takes and ignores: older SDKs and litellm 1.100 send this one to Cohere's second version."""
+
 RETURNS_PLAIN_TEXT = ("infinity", "voyage")
 """The providers that repeat a document as a string; others repeat it as an object with the text."""
 
@@ -111,17 +114,25 @@ def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
     top_n = _get_optional(body, provider.dialect.top_n, int)
     if top_n is not None and top_n < 1:
         raise _InvalidError(f"{provider.dialect.top_n} must be at least 1")
-    return _RerankRequest(model, *_get_texts(provider.dialect, body), top_n, at(body, "return_documents") is True)
+    return _RerankRequest(model, *_get_texts(provider.dialect, body), top_n, _asks_for_texts(provider, body))
 
 
 def _refuse_unknown(provider: Provider, body: Mapping[str, Any]) -> None:
     dialect = provider.dialect
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
-    known = {path for path in (*own, dialect.document_count, *dialect.static_fields, *dialect.options) if path is not None}
-    unknown = [path for path in _list_paths(body, known) if path and path not in known]
+    known = {
+        path for path in (*own, dialect.document_count, *dialect.static_fields, *dialect.options) if path is not None
+    }
+    ignored = IGNORED_FIELDS.get(provider.name, ())
+    unknown = [path for path in _list_paths(body, known) if path and path not in known and path not in ignored]
     if unknown and not dialect.allows_extra_fields:
         status, message = UNKNOWN_FIELD.get(provider.name, (400, "unknown fields: {}"))
         raise _InvalidError(message.format(", ".join(unknown)), status)
+
+
+def _asks_for_texts(provider: Provider, body: Mapping[str, Any]) -> bool:
+    ignores = "return_documents" in IGNORED_FIELDS.get(provider.name, ())
+    return at(body, "return_documents") is True and (not ignores or "return_documents" in provider.dialect.options)
 
 
 def _list_paths(value: Any, known: set[str], path: str = "") -> Iterator[str]:

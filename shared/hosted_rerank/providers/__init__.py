@@ -1,9 +1,10 @@
 """The rerank APIs that are known by name, each a `Provider`.
 
 `provider` defines `Provider`. The providers are in `fireworks_and_nebius`, `vendors` (companies that sell rerankers of
-their own), `hosts` (platforms and gateways that serve models of others), `clouds` and `amazon_and_oracle` (where reranking is one
-service of many), `servers` and `pair_servers` (servers that users run); `models` has what is known of models, wherever they run. A new API of the
-usual kind is one `Provider` in one of these files and one file in `tests/samples/`; no other code names it.
+their own), `hosts` (platforms and gateways that serve models of others), `clouds` and `amazon_and_oracle` (where
+reranking is one service of many), `servers` and `pair_servers` (servers that users run); `models` has what is known of
+models, wherever they run. A new API of the usual kind is one `Provider` in one of these files and one file in
+`tests/samples/`; no other code names it.
 """
 
 from collections.abc import Mapping

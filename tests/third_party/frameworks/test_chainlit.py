@@ -1,31 +1,25 @@
 """Chainlit's tracer of LangChain, which pins versions of its own."""
 
 import json
-import os
-import tempfile
+from pathlib import Path
 
 import pytest
 
 from tests.third_party.conftest import imported
 
-os.environ["CHAINLIT_APP_ROOT"] = tempfile.mkdtemp()  # where it writes settings as it is imported
-imported("chainlit")
-
-from chainlit.context import init_http_context
-from chainlit.langchain.callbacks import LangchainTracer
-from langchain_core.documents import Document
-from langchain_core.runnables import RunnableLambda
-
-from langchain_hosted_rerank import HostedRerank
-
 
 @pytest.mark.parametrize("query", ["What is Python?", ""])
-async def test_step_is_closed(query: str) -> None:
+async def test_step_is_closed(query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The step of a rerank ends, with what the run shows, or with its error."""
-    init_http_context()
-    tracer = LangchainTracer()
-    documents = [Document("A snake."), Document("A programming language.")]
-    chain = RunnableLambda(lambda text: {"query": text, "documents": documents}) | HostedRerank("local")
+    monkeypatch.setenv("CHAINLIT_APP_ROOT", str(tmp_path))  # where it writes settings as it is imported
+    imported("chainlit.context").init_http_context()
+    tracer = imported("chainlit.langchain.callbacks").LangchainTracer()
+    runnables, langchain = imported("langchain_core.runnables"), imported("langchain_hosted_rerank")
+    document = imported("langchain_core.documents").Document
+    documents = [document("A snake."), document("A programming language.")]
+    chain = runnables.RunnableLambda(lambda text: {"query": text, "documents": documents}) | langchain.HostedRerank(
+        "local"
+    )
     try:
         await chain.ainvoke(query, {"callbacks": [tracer]})
     except ValueError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bounded import patience
-from tests.third_party.conftest import Case
+from tests.third_party.conftest import Case, reply_lacks
 
 NODE = Path(sys.prefix, "bin", "node")
 
@@ -18,7 +18,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("package", ["@ai-sdk/cohere", "@ai-sdk/togetherai", "voyage-ai-provider", "@openrouter/sdk"])
+@pytest.mark.parametrize(
+    "package",
+    [
+        "@ai-sdk/cohere",
+        pytest.param("@ai-sdk/togetherai", marks=reply_lacks("usage.completion_tokens")),
+        pytest.param("voyage-ai-provider", marks=reply_lacks("object")),
+        pytest.param("@openrouter/sdk", marks=reply_lacks("document")),
+    ],
+)
 def test_npm(package: str, base_url: str, case: Case) -> None:
     """Each gets the two best documents with their scores."""
     program = Path(__file__).with_name("rerank.mjs")
@@ -29,6 +37,7 @@ def test_npm(package: str, base_url: str, case: Case) -> None:
         capture_output=True,
         text=True,
         timeout=patience(60),
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert [tuple(pair) for pair in json.loads(done.stdout)] == case.best[:2]

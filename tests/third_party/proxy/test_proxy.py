@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from hosted_rerank import AuthenticationError, InvalidRequestError, Reranker
+from hosted_rerank import InvalidRequestError, Reranker
 from tests.bounded import patience
 from tests.third_party.conftest import Case, imported
 
@@ -75,8 +75,6 @@ def test_through_the_proxy(model: str, proxy: str, case: Case) -> None:
 
 
 def test_refusals(proxy: str, case: Case) -> None:
-    """A wrong key and an unknown model are the caller's errors."""
-    with pytest.raises(AuthenticationError):
-        Reranker("litellm", "via-cohere", base_url=proxy, api_key="sk-other").rerank(case.query, case.documents)
+    """An unknown model is the caller's error, in the proxy's words."""
     with pytest.raises(InvalidRequestError, match="via-nobody"):
         Reranker("litellm", "via-nobody", base_url=proxy, api_key="sk-proxy").rerank(case.query, case.documents)

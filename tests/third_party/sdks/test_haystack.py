@@ -1,5 +1,6 @@
 """Haystack's rankers, unpatched, against the local server."""
 
+import math
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # what these packages leave o
 def ranked(ranker: Any, case: Case) -> list[tuple[int, float]]:
     """Index and score of what a ranker keeps."""
     documents = [imported("haystack").Document(content=text) for text in case.documents]
-    ranker.warm_up() if hasattr(ranker, "warm_up") else None
+    if hasattr(ranker, "warm_up"):
+        ranker.warm_up()
     kept = ranker.run(query=case.query, documents=documents, top_k=2)["documents"]
     return [(case.documents.index(document.content), document.score) for document in kept]
 
@@ -26,9 +28,10 @@ def ranked(ranker: Any, case: Case) -> list[tuple[int, float]]:
     ],
 )
 def test_haystack(module: str, name: str, settings: dict[str, str], base_url: str, case: Case) -> None:
-    """Each ranker gets the scores."""
+    """Each ranker gets the scores; a NIM's are logits."""
     secret = imported("haystack.utils").Secret.from_token("k")
     rankers = imported(f"haystack_integrations.components.rankers.{module}")
     arguments = {key: value.format(base_url) for key, value in settings.items()}
     found = ranked(getattr(rankers, name)(api_key=secret, **arguments), case)
-    assert [index for index, _ in found] == [index for index, _ in case.best[:2]]
+    best = [(index, math.log(score / (1 - score)) if module == "nvidia" else score) for index, score in case.best[:2]]
+    assert found == [(index, pytest.approx(score)) for index, score in best]

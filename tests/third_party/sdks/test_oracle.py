@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +23,7 @@ ANSWER = {"documentRanks": [{"index": 0, "relevanceScore": 0.9}]}
 
 
 @pytest.fixture
-def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[rsa.RSAPrivateKey]:
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> rsa.RSAPrivateKey:
     """The private key of the user whose configuration file is found."""
     imported("oci")
     made = rsa.generate_private_key(65537, 2048)
@@ -36,7 +35,7 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[rsa.RSAPriv
     (tmp_path / "config").write_text("\n".join([*lines, "region=us-chicago-1", f"key_file={tmp_path / 'key.pem'}"]))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("OCI_CONFIG_FILE", str(tmp_path / "config"))
-    yield made
+    return made
 
 
 def verify(seen: Seen, key: rsa.RSAPrivateKey) -> None:
@@ -52,16 +51,16 @@ def verify(seen: Seen, key: rsa.RSAPrivateKey) -> None:
     key.public_key().verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
 
 
-@pytest.mark.parametrize("awaiting", [False, True], ids=["blocking", "awaiting"])
-def test_requests_are_signed(key: rsa.RSAPrivateKey, awaiting: bool) -> None:
+@pytest.mark.parametrize("way", ["blocking", "awaiting"])
+def test_requests_are_signed(key: rsa.RSAPrivateKey, way: str) -> None:
     """The request that arrives is signed with the key of the user's file, body included."""
     with HostileServer() as server, httpx.Client(proxy=server.url) as client:
         server.play(reply(200, ANSWER))
-        if awaiting:
+        if way == "blocking":
+            Reranker(ROW, client=client, **SETTINGS).rerank("q", ["one"])
+        else:
             own = httpx.AsyncClient(proxy=server.url)
             asyncio.run(Reranker(ROW, async_client=own, **SETTINGS).arerank("q", ["one"]))
-        else:
-            Reranker(ROW, client=client, **SETTINGS).rerank("q", ["one"])
         (seen,) = server.requests
     verify(seen, key)
 
