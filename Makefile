@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 THIRD_PARTY := $(addprefix test-third-party-,frameworks sdks proxy infinity npm)
+OPEN := -W ignore::pytest.PytestUnraisableExceptionWarning # sockets that these packages leave open
 NPM := ai @ai-sdk/cohere @ai-sdk/togetherai voyage-ai-provider @openrouter/sdk
 
 .PHONY: demo test test-third-party $(THIRD_PARTY) test-servers bench soak check format clean
@@ -27,7 +28,7 @@ test-third-party: $(THIRD_PARTY)
 $(THIRD_PARTY): test-third-party-%: $(VENV)-third-party-%/made
 	$(VENV)-third-party-$*/bin/python -m pip --quiet install --editable '.[local]' --group third-party-$*
 	$(if $(filter npm,$*),$(VENV)-third-party-npm/bin/npm install --silent --no-audit --prefix $(VENV)-third-party-npm $(NPM))
-	THIRD_PARTY=$* $(VENV)-third-party-$*/bin/python -m pytest tests/third_party/$*
+	THIRD_PARTY=$* $(VENV)-third-party-$*/bin/python -m pytest $(OPEN) tests/third_party/$*
 
 test-servers: $(VENV)/test $(VENV)-infinity/made
 	$(VENV)-infinity/bin/python -m pip --quiet install --requirement tests/third_party/infinity.txt
