@@ -5,13 +5,13 @@ import logging
 import pickle
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
 
 # As in `events`.
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined] # pyright: ignore[reportPrivateImportUsage]
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from hosted_rerank import InvalidRequestError, RerankResponse, RerankResult, Usage
 from hosted_rerank._text import is_blank
@@ -52,7 +52,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
     metadata_mode: MetadataMode = Field(
         default=MetadataMode.EMBED, description="Selects the metadata to send with the text of a node."
     )
-    text_fn: Callable[[BaseNode], str] | None = Field(
+    text_fn: Annotated[Callable[[BaseNode], str] | None, WithJsonSchema({"type": "null"})] = Field(
         default=None,
         exclude=True,
         description="Returns the text to send for a node; `None` sends its content. Dumps omit it.",

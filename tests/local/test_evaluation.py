@@ -199,15 +199,15 @@ def test_interrupted_and_resumed(slow: str, tmp_path: Path, monkeypatch: pytest.
     """Ctrl-C keeps what is done, without a traceback; --resume asks for the rest, and the result is whole."""
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's `&` ignores Ctrl-C
-        "from hosted_rerank.providers import PROVIDERS; from dataclasses import replace; import sys\n"
-        f"PROVIDERS['here'] = replace(PROVIDERS['vllm'], name='here', url='{slow}/vllm/v1/rerank', default_model='m')\n"
         "from hosted_rerank.cli import main; main()"
     )
-    command = [sys.executable, "-c", code, "evaluate", "--provider", "here", "--output", str(tmp_path / "out")]
+    monkeypatch.setenv("TOGETHER_BASE_URL", f"{slow}/together")
+    monkeypatch.setenv("TOGETHER_API_KEY", "k")
+    command = [sys.executable, "-c", code, "evaluate", "--provider", "together", "--output", str(tmp_path / "out")]
     begun = subprocess.Popen(
         [*command, "--concurrency", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    file = tmp_path / "out" / "here.jsonl"
+    file = tmp_path / "out" / "together.jsonl"
     assert eventually(lambda: file.exists() and len(file.read_bytes().splitlines()) > 3, 60)
     begun.send_signal(signal.SIGINT)
     _, errors = begun.communicate(timeout=patience(30))
@@ -220,8 +220,8 @@ def test_interrupted_and_resumed(slow: str, tmp_path: Path, monkeypatch: pytest.
     report = json.loads(resumed.stdout)
     assert report["queries"] == 172
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "here.jsonl",
-        "here.run",
+        "together.jsonl",
+        "together.run",
         "report.json",
         "report.html",
     }

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from hosted_rerank import PROVIDERS, Provider
 from hosted_rerank.cli.commands import commands
-from hosted_rerank.cli.provider_check import note_on_default
+from hosted_rerank.cli.provider_check import check_provider, note_on_default
 from hosted_rerank.cli.provider_table import examples, terminal_table
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.url import url_param_names
@@ -209,13 +209,13 @@ def test_old_default_model_is_told(today: date, said: str) -> None:
     assert (not said) is (not note)
 
 
-def test_check_tells_of_an_old_default(base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The note comes with the result of a check, unless another model was checked."""
-    old = replace(PROVIDERS["cohere"], default_model_seen=date(2020, 1, 1))
-    monkeypatch.setitem(PROVIDERS, "cohere", old)  # type: ignore[arg-type] # a dict, though declared as a Mapping
-    checked = ("check", "--provider", "cohere", "--base-url", f"{base_url}/cohere")
-    assert "was last seen on 2020-01-01" in run(*checked).output
-    assert "last seen" not in run(*checked, "--model", "rerank-v5.0-pro").output
+def test_check_tells_of_an_old_default(base_url: str) -> None:
+    """The note comes with the result of a check, here of a user's own row, unless another model was checked."""
+    mine = replace(PROVIDERS["vllm"], name="mine", default_model="m-1", default_model_seen=date(2020, 1, 1))
+    checked = check_provider(mine, base_url=f"{base_url}/vllm")
+    assert checked.passed
+    assert "m-1 was last seen on 2020-01-01" in checked.message
+    assert "last seen" not in check_provider(mine, "m-2", f"{base_url}/vllm").message
 
 
 def test_models_are_listed() -> None:

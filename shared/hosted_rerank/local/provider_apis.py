@@ -20,7 +20,7 @@ from hosted_rerank.local.model import Scores
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.dialect import Dialect, Prompt
-from hosted_rerank.providers.json_path import at, is_array, is_object, parse, put
+from hosted_rerank.providers.json_path import at, copy_with, is_array, is_object, parse, put
 from hosted_rerank.providers.servers import LLAMACPP, VLLM
 from hosted_rerank.providers.vendors import COHERE
 
@@ -42,6 +42,9 @@ UNKNOWN_FIELD: Mapping[str, tuple[int, str]] = {
     "vercel": _COHERE_UNKNOWN,
 }
 """The status and the message with which an API refuses an unknown field, if they differ from the usual ones."""
+
+IGNORED_FIELDS: Mapping[str, Sequence[str]] = {"cohere": ("return_documents",)}
+"""Fields that an API takes and ignores: older SDKs and litellm 1.100 send this one to Cohere's second version."""
 
 RETURNS_PLAIN_TEXT = ("infinity", "voyage")
 """The providers that repeat a document as a string; others repeat it as an object with the text."""
@@ -111,17 +114,25 @@ def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
     top_n = _get_optional(body, provider.dialect.top_n, int)
     if top_n is not None and top_n < 1:
         raise _InvalidError(f"{provider.dialect.top_n} must be at least 1")
-    return _RerankRequest(model, *_get_texts(provider.dialect, body), top_n, at(body, "return_documents") is True)
+    return _RerankRequest(model, *_get_texts(provider.dialect, body), top_n, _asks_for_texts(provider, body))
 
 
 def _refuse_unknown(provider: Provider, body: Mapping[str, Any]) -> None:
     dialect = provider.dialect
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
-    known = {path for path in (*own, *dialect.static_fields, *dialect.options) if path is not None}
-    unknown = [path for path in _list_paths(body, known) if path and path not in known]
+    known = {
+        path for path in (*own, dialect.document_count, *dialect.static_fields, *dialect.options) if path is not None
+    }
+    ignored = IGNORED_FIELDS.get(provider.name, ())
+    unknown = [path for path in _list_paths(body, known) if path and path not in known and path not in ignored]
     if unknown and not dialect.allows_extra_fields:
         status, message = UNKNOWN_FIELD.get(provider.name, (400, "unknown fields: {}"))
         raise _InvalidError(message.format(", ".join(unknown)), status)
+
+
+def _asks_for_texts(provider: Provider, body: Mapping[str, Any]) -> bool:
+    ignores = "return_documents" in IGNORED_FIELDS.get(provider.name, ())
+    return at(body, "return_documents") is True and (not ignores or "return_documents" in provider.dialect.options)
 
 
 def _list_paths(value: Any, known: set[str], path: str = "") -> Iterator[str]:
@@ -150,9 +161,10 @@ def _get_texts(dialect: Dialect, body: Mapping[str, Any]) -> tuple[str, list[str
     if dialect.prompt is not None:
         pairs = [_parse_prompt(dialect.prompt, text) for text in texts]
         return pairs[0][0], [document for _, document in pairs]
-    query = at(body, dialect.query or "")
+    in_pairs = dialect.document_query is not None
+    query = at(items[0], dialect.document_query or "") if in_pairs else at(body, dialect.query or "")
     if not isinstance(query, str):
-        raise _InvalidError(f"{dialect.query} must be a string")
+        raise _InvalidError(f"{dialect.query or 'the query of a pair'} must be a string")
     return query, texts
 
 
@@ -194,16 +206,13 @@ def _make_response(provider: Provider, request: _RerankRequest, scores: Scores) 
 
 def _make_result(provider: Provider, model: str, index: int, relevance: float) -> Any:
     dialect = provider.dialect
-    if not dialect.score:
-        return relevance
-    result: dict[str, Any] = {}
+    result: Any = None
     if dialect.index is not None:
-        put(result, dialect.index, index if dialect.document_id is None else str(index))
+        result = copy_with(result, dialect.index, index if dialect.document_id is None else str(index))
     if dialect.prompt is not None:  # the probabilities of "no" and "yes"
-        put(result, dialect.score.rpartition(".")[0], [1 - relevance, relevance])
-    else:
-        put(result, dialect.score, _to_logit(relevance) if provider.facts(model).score_kind == "logit" else relevance)
-    return result
+        return copy_with(result, dialect.score.rpartition(".")[0], [1 - relevance, relevance])
+    score = _to_logit(relevance) if provider.facts(model).score_kind == "logit" else relevance
+    return copy_with(result, dialect.score, score)
 
 
 def _to_logit(relevance: float) -> float:

@@ -5,15 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.third_party.conftest import Case
+from tests.third_party.conftest import Case, imported
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what these packages leave open and deprecate is not ours to mend
 
-pytest.importorskip("langchain_core")
-pytest.importorskip("llama_index.core")
-
-from langchain_core.documents import Document  # noqa: E402 - only where they are installed
-from llama_index.core.schema import NodeWithScore, TextNode  # noqa: E402 - likewise
+Document = imported("langchain_core.documents").Document
+NodeWithScore, TextNode = (getattr(imported("llama_index.core.schema"), name) for name in ("NodeWithScore", "TextNode"))
 
 
 def compressed(compressor: Any, case: Case) -> list[tuple[int, float]]:
@@ -32,21 +29,21 @@ def postprocessed(postprocessor: Any, case: Case) -> list[tuple[int, float]]:
 
 def test_langchain_cohere(base_url: str, case: Case) -> None:
     """langchain-cohere's compressor."""
-    package = pytest.importorskip("langchain_cohere")
+    package = imported("langchain_cohere")
     reranker = package.CohereRerank(cohere_api_key="k", base_url=f"{base_url}/cohere", model="rerank-v3.5", top_n=2)
     assert compressed(reranker, case) == case.best[:2]
 
 
 def test_langchain_voyageai(base_url: str, case: Case) -> None:
     """langchain-voyageai's compressor."""
-    package = pytest.importorskip("langchain_voyageai")
+    package = imported("langchain_voyageai")
     reranker = package.VoyageAIRerank(voyage_api_key="k", model="rerank-2.5", top_k=2, base_url=f"{base_url}/voyage/v1")
     assert compressed(reranker, case) == case.best[:2]
 
 
 def test_langchain_nvidia(base_url: str, case: Case) -> None:
     """langchain-nvidia-ai-endpoints' compressor, which gives logits, here of a NIM."""
-    package = pytest.importorskip("langchain_nvidia_ai_endpoints")
+    package = imported("langchain_nvidia_ai_endpoints")
     model = "nvidia/llama-nemotron-rerank-1b-v2"
     reranker = package.NVIDIARerank(base_url=f"{base_url}/nvidia-nim/v1", model=model, api_key="nvapi-k", top_n=2)
     logits = [(index, pytest.approx(math.log(score / (1 - score)))) for index, score in case.best]
@@ -55,8 +52,8 @@ def test_langchain_nvidia(base_url: str, case: Case) -> None:
 
 def test_langchain_community_jina(base_url: str, case: Case) -> None:
     """langchain-community's Jina compressor, whose address is a constant: its session leads it here."""
-    package = pytest.importorskip("langchain_community.document_compressors")
-    requests = pytest.importorskip("requests")
+    package = imported("langchain_community.document_compressors")
+    requests = imported("requests")
 
     class Here(requests.adapters.HTTPAdapter):  # type: ignore[misc]  # requests is not installed where types are checked
         def send(self, request: Any, **options: Any) -> Any:
@@ -73,7 +70,7 @@ def test_langchain_community_jina(base_url: str, case: Case) -> None:
 
 def test_llamaindex_cohere(base_url: str, case: Case) -> None:
     """llama-index-postprocessor-cohere-rerank."""
-    package = pytest.importorskip("llama_index.postprocessor.cohere_rerank")
+    package = imported("llama_index.postprocessor.cohere_rerank")
     assert (
         postprocessed(package.CohereRerank(api_key="k", base_url=f"{base_url}/cohere", top_n=2), case) == case.best[:2]
     )
@@ -81,7 +78,7 @@ def test_llamaindex_cohere(base_url: str, case: Case) -> None:
 
 def test_llamaindex_jina(base_url: str, case: Case) -> None:
     """llama-index-postprocessor-jinaai-rerank."""
-    package = pytest.importorskip("llama_index.postprocessor.jinaai_rerank")
+    package = imported("llama_index.postprocessor.jinaai_rerank")
     assert (
         postprocessed(package.JinaRerank(api_key="k", base_url=f"{base_url}/jina/v1", top_n=2), case) == case.best[:2]
     )
@@ -89,13 +86,13 @@ def test_llamaindex_jina(base_url: str, case: Case) -> None:
 
 def test_llamaindex_siliconflow(base_url: str, case: Case) -> None:
     """llama-index-postprocessor-siliconflow-rerank."""
-    package = pytest.importorskip("llama_index.postprocessor.siliconflow_rerank")
+    package = imported("llama_index.postprocessor.siliconflow_rerank")
     reranker = package.SiliconFlowRerank(api_key="k", base_url=f"{base_url}/siliconflow/v1/rerank", top_n=2)
     assert postprocessed(reranker, case) == case.best[:2]
 
 
 def test_llamaindex_tei(base_url: str, case: Case) -> None:
     """llama-index-postprocessor-tei-rerank."""
-    package = pytest.importorskip("llama_index.postprocessor.tei_rerank")
+    package = imported("llama_index.postprocessor.tei_rerank")
     reranker = package.TextEmbeddingInference(base_url=f"{base_url}/tei", top_n=2)
     assert postprocessed(reranker, case) == case.best[:2]
