@@ -12,8 +12,9 @@ from hosted_rerank.frameworks.settings import PASSAGE_KEY, PASSTHROUGH_KEY
 def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
     """Return copies of the documents in their new order.
 
-    The metadata of a copy holds its score, or the name of the error if an outage left it unscored, and the place of the best
-    passage of a long document. The score, the error and the passage of an earlier reranker under the same keys are removed, so that the scores of two rerankers never mix.
+    The metadata of a copy holds its score, or the name of the error if an outage left it unscored, and the place of the
+    best passage of a long document. Those of an earlier reranker under the same keys are removed, so that the scores of
+    two rerankers never mix.
 
     Args:
         documents: The candidates, which stay unchanged.

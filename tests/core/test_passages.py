@@ -109,9 +109,9 @@ def test_limits_of_models_and_apis(provider: str, model: str | None, options: di
 def test_other_alphabets(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
     """A Chinese text has a token for each three bytes, so its passages have fewer characters; they end at its marks."""
     server.play(by_word("x"))
-    text = "睡鼠冬天睡觉。" * 30  # noqa: RUF001 - a Chinese mark
+    text = "睡鼠冬天睡觉。" * 30
     rerank(acme(model="small", row=READS_40_TOKENS, long_documents="passages"), "冬", [text])
-    assert all(30 < len(passage.encode()) <= 120 and passage.endswith("觉。") for passage in sent(server))  # noqa: RUF001
+    assert all(30 < len(passage.encode()) <= 120 and passage.endswith("觉。") for passage in sent(server))
 
 
 def test_top_n_counts_documents(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
