@@ -61,7 +61,7 @@ class Reranker(ConnectedEndpoint):
             "passages" sends it as overlapping passages, and its score is the best one's. Not for listwise models.
         passage_chars: The largest number of characters of a passage; `None` for what the model of the call reads.
         fallbacks: The rerankers to call in turn in an outage or a long wait: `Reranker`s, or providers by name or as
-            `Provider`, which get this reranker's timeout, retries, `long_documents`, limiter, clients, harmless headers.
+            `Provider`, which get this reranker's timeout, retries, `long_documents`, limiter, clients, some headers.
         rate_limiter: LangChain's `BaseRateLimiter` or the like, acquired for each request, besides the learned rate.
         headers: Additional HTTP headers; they replace default headers of the same name.
         params: Query parameters of the URL (Nebius' `ai_project_id`), and values of names in braces in it (`region`).

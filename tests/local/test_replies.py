@@ -45,7 +45,7 @@ ECHOES: dict[str, tuple[dict[str, Any], str, Any]] = {
 
 @pytest.mark.parametrize("name", ECHOES)
 def test_documents_come_back_where_they_are_asked_for(name: str, base_url: str) -> None:
-    """A result repeats its own document, in the form of the API, and only if the request or the API's default says so."""
+    """A result repeats its own document, in the form of the API, if the request or the API's default says so."""
     asks, results, document = ECHOES[name]
     key = {"mixedbread": "input", "tei": "texts"}.get(name, "documents")
     body = {"model": "m", "query": "two", key: ["one", "two"], **asks}

@@ -7,15 +7,13 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-READ_TIMEOUT = 30.0
-"""Seconds within which a request must be complete."""
-
 
 class Protocol(H11Protocol):
     """uvicorn's protocol that ends half-sent requests, and gives the application each connection, to break it."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, read_timeout: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._read_timeout = read_timeout
         served: Any = self.app
         self._serving = False
         self._timer: asyncio.TimerHandle | None = None
@@ -46,7 +44,7 @@ class Protocol(H11Protocol):
     def _start_timer(self) -> None:
         """Closes the connection if the head of a request is not complete in time."""
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(READ_TIMEOUT, self.transport.close)
+            self._timer = asyncio.get_running_loop().call_later(self._read_timeout, self.transport.close)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -31,7 +31,7 @@ except ModuleNotFoundError as missing:
 
 from hosted_rerank.local.apis import MAX_BODY, Api, ApiRequest, ApiResponse, respond
 from hosted_rerank.local.conditions import Conditions, TooManyDocuments, score_by_hash
-from hosted_rerank.local.connections import READ_TIMEOUT, Protocol, break_connection
+from hosted_rerank.local.connections import Protocol, break_connection
 from hosted_rerank.local.fireworks import FIREWORKS
 from hosted_rerank.local.model import Scores, ScoringCancelled, load_model
 from hosted_rerank.local.nebius import NEBIUS
@@ -77,7 +77,10 @@ def serve(
     """
     with _listen(host, port) as listener:
         print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)} (as others below /<provider>)", flush=True)
-        config = _make_config(app(api_key, conditions, host), access_log=log_requests, timeout_graceful_shutdown=5)
+        conditions = conditions or Conditions()
+        config = _make_config(
+            app(api_key, conditions, host), conditions, access_log=log_requests, timeout_graceful_shutdown=5
+        )
         with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has closed everything
             uvicorn.Server(config).run(sockets=[listener])
 
@@ -94,7 +97,10 @@ def running(api_key: str | None = None, conditions: Conditions | None = None) ->
         The URL of the server.
     """
     with _listen("127.0.0.1", 0) as listener:
-        config = _make_config(app(api_key, conditions, "127.0.0.1"), log_config=None, timeout_graceful_shutdown=1)
+        conditions = conditions or Conditions()
+        config = _make_config(
+            app(api_key, conditions, "127.0.0.1"), conditions, log_config=None, timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), name="hosted-rerank server", daemon=True)
         thread.start()
@@ -120,7 +126,7 @@ class Apis:
         if self._host is not None and is_foreign(request.headers, self._host, (scope.get("server") or ("",))[0]):
             return await JSONResponse({"error": {"message": "foreign Host or Origin"}}, 403)(scope, receive, send)
         try:
-            async with asyncio.timeout(READ_TIMEOUT):
+            async with asyncio.timeout(self._conditions.read_timeout):
                 body = await _read_body(request)
         except ClientDisconnect:
             return None
@@ -191,8 +197,9 @@ class Apis:
         return (FIREWORKS if api_request.path.startswith("/inference/") else NEBIUS), api_request
 
 
-def _make_config(served: Starlette, **settings: Any) -> uvicorn.Config:
-    return uvicorn.Config(served, lifespan="off", ws="none", http=Protocol, **settings)
+def _make_config(served: Starlette, conditions: Conditions, **settings: Any) -> uvicorn.Config:
+    protocol: Any = partial(Protocol, read_timeout=conditions.read_timeout)  # uvicorn calls it
+    return uvicorn.Config(served, lifespan="off", ws="none", http=protocol, **settings)
 
 
 async def _read_body(request: Request) -> bytes:
