@@ -82,7 +82,8 @@ def _document_tokens(endpoint: Endpoint) -> int | None:
         for name, value in endpoint.options.items()
         if name.rpartition(".")[2] in _DOCUMENT_LENGTHS and type(value) is int and value > 0
     ]
-    limits = (endpoint.facts.max_document_tokens, *(set_by_caller or [endpoint.provider.max_document_tokens]))
+    api_limit = min(set_by_caller, default=endpoint.provider.max_document_tokens)
+    limits = (endpoint.facts.max_document_tokens, api_limit)
     return min((limit for limit in limits if limit is not None), default=None)
 
 
