@@ -6,14 +6,15 @@ from typing import Any
 from langchain_core.documents import Document
 
 from hosted_rerank import RerankResponse
-from hosted_rerank.frameworks.settings import PASSTHROUGH_KEY
+from hosted_rerank.frameworks.settings import PASSAGE_KEY, PASSTHROUGH_KEY
 
 
 def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
     """Return copies of the documents in their new order.
 
-    The metadata of a copy holds its score, or the name of the error if an outage left it unscored. The score and the
-    error of an earlier reranker under the same keys are removed, so that the scores of two rerankers never mix.
+    The metadata of a copy holds its score, or the name of the error if an outage left it unscored, and the place of the
+    best passage of a long document. Those of an earlier reranker under the same keys are removed, so that the scores of
+    two rerankers never mix.
 
     Args:
         documents: The candidates, which stay unchanged.
@@ -24,15 +25,17 @@ def ranked_documents(documents: Sequence[Document], response: RerankResponse, sc
         One copy for each result. Its metadata is new, with the dicts, lists and sets in it; other values are the same.
     """
     copies: list[Document] = []
-    for index, score, error in response.results:
-        document = documents[index]
+    for result in response.results:
+        document = documents[result.index]
         metadata = _copy_dict(document.metadata)
-        metadata.pop(PASSTHROUGH_KEY, None)
-        metadata.pop(score_key, None)
-        if error is not None:
-            metadata[PASSTHROUGH_KEY] = error
-        elif score is not None:
-            metadata[score_key] = score
+        for key in (PASSTHROUGH_KEY, PASSAGE_KEY, score_key):
+            metadata.pop(key, None)
+        if result.error is not None:
+            metadata[PASSTHROUGH_KEY] = result.error
+        elif result.relevance_score is not None:
+            metadata[score_key] = result.relevance_score
+        if passage := result.extra.get("passage"):
+            metadata[PASSAGE_KEY] = passage
         copies.append(document.model_copy(update={"metadata": metadata}))
     return copies
 
@@ -59,4 +62,4 @@ _COPIES: Mapping[type[Any], Callable[[Any], Any]] = {dict: _copy_dict, list: _co
 
 def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:
     """Return one `{"index": int, "relevance_score": float | None}` for each result, in the format of Cohere."""
-    return [{"index": index, "relevance_score": score} for index, score, _ in response.results]
+    return [{"index": index, "relevance_score": score} for index, score, *_ in response.results]

@@ -1,7 +1,7 @@
 """The text to send for a node, and the nodes in their new order. A node itself is never copied or changed."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 from pydantic import Field
@@ -23,6 +23,13 @@ class RerankedNode(NodeWithScore):
 
     rerank_error: str | None = Field(
         default=None, description='The name of the error that left the node unscored, with `on_error="passthrough"`.'
+    )
+    rerank_passage: dict[str, int] | None = Field(
+        default=None,
+        description=(
+            'The place of the best passage, `{"start": ..., "end": ...}` in characters of the text that was sent, with '
+            '`long_documents="passages"`.'
+        ),
     )
     retrieval_score: float | None = Field(
         default=None, description="The score that the retrieval gave the node, with `keep_retrieval_score=True`."
@@ -69,16 +76,22 @@ def ranked_nodes(
     scores = [result.relevance_score for result in response.results if result.relevance_score is not None]
     substitute = None if unscored == "none" else min(scores, default=0.0)
     ranked: list[NodeWithScore] = []
-    for index, score, error in response.results:
+    for result in response.results:
+        score, error = result.relevance_score, result.error
         if score is None and error is None and unscored == "drop":
             continue
-        old = nodes[index]
+        old = nodes[result.index]
         retrieval_score = old.score if keep_retrieval_score else None
-        ranked.append(_with_facts(old.node, substitute if score is None else score, error, retrieval_score))
+        facts = {
+            "rerank_error": error,
+            "rerank_passage": result.extra.get("passage"),
+            "retrieval_score": retrieval_score,
+        }
+        ranked.append(_with_facts(old.node, substitute if score is None else score, facts))
     return ranked
 
 
-def _with_facts(node: BaseNode, score: float | None, error: str | None, retrieval_score: float | None) -> NodeWithScore:
-    if error is None and retrieval_score is None:
+def _with_facts(node: BaseNode, score: float | None, facts: Mapping[str, Any]) -> NodeWithScore:
+    if all(fact is None for fact in facts.values()):
         return NodeWithScore(node=node, score=score)
-    return RerankedNode(node=node, score=score, rerank_error=error, retrieval_score=retrieval_score)
+    return RerankedNode(node=node, score=score, **facts)

@@ -8,6 +8,7 @@ from hosted_rerank.call.call_options import MAX_CONCURRENCY, CallOptions
 from hosted_rerank.call.connected_endpoint import ConnectedEndpoint
 from hosted_rerank.call.drivers import adrive, drive
 from hosted_rerank.call.fallback_chain import FallbackChain, Stage
+from hosted_rerank.call.passages import check_long_documents
 from hosted_rerank.call.score_cache import Cache, check_cache
 from hosted_rerank.limits.endpoint_state import ENDPOINTS
 from hosted_rerank.limits.retry import RetryPolicy
@@ -56,8 +57,11 @@ class Reranker(ConnectedEndpoint):
             `hosted_rerank.call.score_cache`). A pair of query and document in it is not sent. Not for listwise models.
         on_error: "raise", or "passthrough": documents that an outage affects, or that are too long, come last, unscored
             and with the name of the error; an invalid request, a refused key and a cancellation always raise.
+        long_documents: "truncate" leaves a document that is longer than the model reads to the API, which cuts it;
+            "passages" sends it as overlapping passages, and its score is the best one's. Not for listwise models.
+        passage_chars: The largest number of characters of a passage; `None` for what the model of the call reads.
         fallbacks: The rerankers to call in turn in an outage or a long wait: `Reranker`s, or providers by name or as
-            `Provider`, which get this reranker's timeout, retries, rate limiter, clients, and harmless headers.
+            `Provider`, which get this reranker's timeout, retries, `long_documents`, limiter, clients, some headers.
         rate_limiter: LangChain's `BaseRateLimiter` or the like, acquired for each request, besides the learned rate.
         headers: Additional HTTP headers; they replace default headers of the same name.
         params: Query parameters of the URL (Nebius' `ai_project_id`), and values of names in braces in it (`region`).
@@ -91,6 +95,8 @@ class Reranker(ConnectedEndpoint):
         dedupe: bool = True,
         cache: Cache | None = None,
         on_error: Literal["raise", "passthrough"] = "raise",
+        long_documents: Literal["truncate", "passages"] = "truncate",
+        passage_chars: int | None = None,
         fallbacks: Sequence["ProviderName | str | Provider | Reranker"] = (),
         rate_limiter: RateLimiter | None = None,
         headers: Mapping[str, str] | None = None,
@@ -116,8 +122,18 @@ class Reranker(ConnectedEndpoint):
         self._instruction = instruction
         retry = RetryPolicy(max_retries)
         self._call_options = CallOptions(
-            timeout, deadline, retry, batch_size, max_concurrency, max_document_chars, dedupe, on_error
+            timeout,
+            deadline,
+            retry,
+            batch_size,
+            max_concurrency,
+            max_document_chars,
+            dedupe,
+            on_error,
+            long_documents,
+            passage_chars,
         )
+        check_long_documents(endpoint, self._call_options)
         check_cache(cache)
         self._cache = cache
         super().__init__(endpoint, client, async_client, rate_limiter)
@@ -194,6 +210,7 @@ class Reranker(ConnectedEndpoint):
             fallback,
             timeout=self._call_options.timeout,
             max_retries=self._call_options.retry.max_retries,
+            long_documents=self._call_options.long_documents,
             rate_limiter=self._rate_limiter,
             headers=harmless_headers(self._endpoint.headers),  # a key must not go to another host
             client=self._client,

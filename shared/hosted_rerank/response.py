@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from hosted_rerank._table_rendering import Line, as_html, as_table, as_text
 
@@ -60,11 +60,17 @@ class RerankResult(NamedTuple):
         relevance_score: The score, higher for more relevant documents; `RerankResponse.score_kind` is its scale. `None`
             for a blank document, which is never sent, and for one that an outage affected or that is too long.
         error: The class name of the error that kept the document from being scored, with `on_error="passthrough"`.
+        extra: What else is known of the document, as data, which the repr omits. With `long_documents="passages"`,
+            `{"passage": {"start": ..., "end": ...}}` is the place of the best passage, in characters of the text.
     """
 
     index: int  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride] - hides tuple.index
     relevance_score: float | None
     error: str | None = None
+    extra: Mapping[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"RerankResult(index={self.index}, relevance_score={self.relevance_score}, error={self.error!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +88,9 @@ class RerankResponse:
         elapsed: Seconds from the call to the answer, waits included.
         score_kind: The scale of the scores in `results`.
         score_transform: The function that was applied to the API's scores.
-        sent: The number of documents that were sent, each counted once, without retries.
-        deduplicated: The number of documents that were not sent because they equal another one.
-        cached: The number of documents whose score was in the cache, or came from another call in flight.
+        sent: The number of documents, or passages of long ones, that were sent, each counted once, without retries.
+        deduplicated: The number of documents or passages that were not sent because they equal another one.
+        cached: The number of documents or passages whose score was in the cache, or came from another call in flight.
         error: The error that `on_error="passthrough"` handled, so that documents have no score; `None` for none.
         fallback_errors: The errors of the reranker and the fallbacks that failed before one answered, in order.
     """

@@ -42,6 +42,10 @@ def error(document: Document) -> str | None:
     return document.metadata.get("rerank_error")
 
 
+def passage(document: Document) -> Any:
+    return document.metadata.get("rerank_passage")
+
+
 def metadata(document: Document) -> dict[str, Any]:
     return document.metadata
 

@@ -54,6 +54,10 @@ def error(node: NodeWithScore) -> str | None:
     return node.rerank_error if isinstance(node, RerankedNode) else None
 
 
+def passage(node: NodeWithScore) -> Any:
+    return node.rerank_passage if isinstance(node, RerankedNode) else None
+
+
 def metadata(node: NodeWithScore) -> dict[str, Any]:
     return node.node.metadata
 

@@ -239,3 +239,23 @@ def test_missing_extra(run_python: Callable[..., "subprocess.CompletedProcess[st
         1,
         "hosted-rerank: an evaluation needs bm25s: pip install 'hosted-rerank[eval]'\n",
     )
+
+
+def test_joined_answers_are_long_documents() -> None:
+    """Answers that follow each other are one document, which is relevant for the question of each of them."""
+    single, joined = evaluation.load_faq_dataset(3), evaluation.load_faq_dataset(3, joined=5)
+    assert len(joined.documents) == -(-len(single.documents) // 5)
+    for query, grades in joined.judgements.items():
+        (document,) = grades
+        assert single.documents[query] in joined.documents[document]
+    with pytest.raises(ValueError, match="joined"):
+        evaluation.load_faq_dataset(joined=0)
+
+
+def test_command_evaluates_passages(folder: Path) -> None:
+    """`--long-documents passages` sends passages, and the report and the files have a name of their own."""
+    arguments = ["evaluate", "--data", str(folder), "--output", str(folder / "out"), "--json"]
+    done = CliRunner().invoke(commands, [*arguments, "--long-documents", "passages"])
+    assert done.exit_code == 0, done.output
+    assert "local by passages" in done.stdout
+    assert (folder / "out" / "local-by-passages.run").exists()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from hosted_rerank.call.call_state import CallState
+from hosted_rerank.call.passages import Span
 from hosted_rerank.errors import RerankError
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.response import RerankResponse, RerankResult, ScoreKind, ScoreTransform, Usage
@@ -24,13 +25,13 @@ def merge(state: CallState, elapsed: float, fallback_errors: Sequence[RerankErro
         fallback_errors: The errors of the rerankers that were tried before this one.
     """
     plan, results = state.plan, state.results
-    scores = _by_document(state)
+    scores, passages = _by_document(state)
     order = sorted(scores, key=scores.__getitem__, reverse=True)  # stable, also reversed
     kind, transform = _scale(plan.endpoint, scores, order)
     best = order if plan.top_n is None else order[: plan.top_n]
     # The sigmoid comes after the sorting, because logits far from zero have the same sigmoid.
     shown = {document: _sigmoid(scores[document]) for document in best} if transform == "sigmoid" else scores
-    ranked = [RerankResult(document, shown[document]) for document in best]
+    ranked = [_result(document, shown[document], passages.get(document)) for document in best]
     if plan.blanks or state.failed:
         ranked += _unscored(state, any_scored=bool(scores))
     return RerankResponse(
@@ -51,16 +52,42 @@ def merge(state: CallState, elapsed: float, fallback_errors: Sequence[RerankErro
     )
 
 
-def _by_document(state: CallState) -> Mapping[DocumentIndex, float]:
-    """Returns the scores by document, in the order of a single sorted reply, else in input order."""
+def _by_document(state: CallState) -> tuple[Mapping[DocumentIndex, float], Mapping[DocumentIndex, Span]]:
+    """Returns the scores by document, in the order of a single sorted reply, else in input order; and best passages."""
     plan, results = state.plan, state.results
     single = len(results) == 1 and not state.cached_scores
     scores = results[0].scores if single else _all_scores(state)
+    passages: Mapping[DocumentIndex, Span] = {}
     if isinstance(plan.document_indices, range):  # every document was sent, so the indices are the same
         by_document = cast("Mapping[DocumentIndex, float]", scores)
+    elif plan.spans:
+        by_document, passages = _best_passages(state, scores)
     else:
         by_document = {document: score for text, score in scores.items() for document in plan.documents_with(text)}
-    return by_document if single and _is_sorted(scores) else dict(sorted(by_document.items()))
+    return by_document if single and _is_sorted(scores) else dict(sorted(by_document.items())), passages
+
+
+def _best_passages(
+    state: CallState, scores: Mapping[TextIndex, float]
+) -> tuple[Mapping[DocumentIndex, float], Mapping[DocumentIndex, Span]]:
+    """Returns the score of the best passage of each document without a failed one, and the place of that passage."""
+    plan = state.plan
+    failed = {document for text in state.failed for document in plan.documents_with(text)}
+    best: dict[DocumentIndex, TextIndex] = {}
+    for text, score in scores.items():
+        for document in plan.documents_with(text):
+            if document not in best or score > scores[best[document]]:
+                best[document] = text
+    best = {document: text for document, text in best.items() if document not in failed}
+    places = {document: plan.spans.get((document, plan.texts[text])) for document, text in best.items()}
+    return {document: scores[text] for document, text in best.items()}, {d: s for d, s in places.items() if s}
+
+
+def _result(document: DocumentIndex, score: float, passage: Span | None) -> RerankResult:
+    """Returns the result of a document that has a score, with the place of its best passage."""
+    if passage is None:
+        return RerankResult(document, score)
+    return RerankResult(document, score, extra={"passage": {"start": passage.start, "end": passage.end}})
 
 
 def _is_sorted(scores: Mapping[TextIndex, float]) -> bool:

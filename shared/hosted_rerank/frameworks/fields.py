@@ -156,6 +156,19 @@ class RerankFields(BaseModel):
             "wrong request, a 401, a 403 and a cancellation always raise."
         ),
     )
+    long_documents: Literal["truncate", "passages"] = Field(
+        default="truncate",
+        description=(
+            'A document that is longer than the model reads. "truncate" leaves it to the API, which cuts it. '
+            '"passages" sends it as overlapping passages; its score is the best one\'s, and `rerank_passage` has the '
+            "place of that passage in the text that was sent, in the metadata of a document and beside a node "
+            "(`RerankedNode`). Not for listwise models."
+        ),
+    )
+    passage_chars: Integer | None = Field(
+        default=None,
+        description="The largest number of characters of a passage; `None` uses what the model of the call reads.",
+    )
     fallbacks: Annotated[list[Fallback], PlainSerializer(serialize_fallbacks)] | None = Field(
         default=None,
         description=(

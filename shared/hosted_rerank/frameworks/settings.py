@@ -24,9 +24,13 @@ from hosted_rerank.reranker import Reranker
 PASSTHROUGH_KEY = "rerank_error"
 """Metadata key of a document that `on_error="passthrough"` returns unscored; the value is the name of the error."""
 
+PASSAGE_KEY = "rerank_passage"
+"""Metadata key of a long document: the place of its best passage, `{"start": ..., "end": ...}` in characters."""
+
 _RERANKER_FIELDS = (
     *("provider", "model", "api_key", "base_url", "instruction", "instruction_in_query", "score_transform", "timeout"),
     *("deadline", "max_retries", "batch_size", "max_concurrency", "max_document_chars", "dedupe", "cache", "on_error"),
+    *("long_documents", "passage_chars"),
     *("fallbacks", "rate_limiter", "headers", "params", "options", "extra_body", "client", "async_client"),
 )
 

@@ -1,13 +1,12 @@
 """The server's side of every provider's API, from the paths in its `Dialect`.
 
-It reads the fields that a client writes, and writes the fields that a client reads. So the local server speaks a new
-API as soon as its `Provider` exists. It refuses a field that the dialect does not have, unless the API ignores such
-fields.
+It reads the fields that a client writes, and writes the fields that the API has (`reply_shapes`), or, for a new API,
+those that a client reads. So the local server speaks a new API as soon as its `Provider` exists. It refuses a field
+that the dialect does not have, unless the API ignores such fields.
 """
 
 import math
 import re
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,11 +14,15 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
+
 from hosted_rerank.local.apis import Api, ApiRequest, ApiResponse, ScoreFunction, rank
 from hosted_rerank.local.model import Scores
+from hosted_rerank.local.reply_shape import ABSENT, Answered, ReplyShape
+from hosted_rerank.local.reply_shapes import shape_of
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
-from hosted_rerank.providers.dialect import Dialect, Prompt
+from hosted_rerank.providers.dialect import Prompt
 from hosted_rerank.providers.json_path import at, copy_with, is_array, is_object, parse, put
 from hosted_rerank.providers.servers import LLAMACPP, VLLM
 from hosted_rerank.providers.vendors import COHERE
@@ -45,9 +48,6 @@ UNKNOWN_FIELD: Mapping[str, tuple[int, str]] = {
 
 IGNORED_FIELDS: Mapping[str, Sequence[str]] = {"cohere": ("return_documents",)}
 """Fields that an API takes and ignores: older SDKs and litellm 1.100 send this one to Cohere's second version."""
-
-RETURNS_PLAIN_TEXT = ("infinity", "voyage")
-"""The providers that repeat a document as a string; others repeat it as an object with the text."""
 
 
 def make_apis() -> Mapping[str, Sequence[Api]]:
@@ -89,7 +89,9 @@ class _RerankRequest:
     query: str
     documents: Sequence[str]
     top_n: int | None
-    return_documents: bool
+    body: Mapping[str, Any]
+    items: Sequence[Any]
+    """The documents as they are in the body."""
 
 
 def _rerank(provider: Provider, http_request: ApiRequest, score: ScoreFunction) -> ApiResponse:
@@ -114,31 +116,29 @@ def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
     top_n = _get_optional(body, provider.dialect.top_n, int)
     if top_n is not None and top_n < 1:
         raise _InvalidError(f"{provider.dialect.top_n} must be at least 1")
-    return _RerankRequest(model, *_get_texts(provider.dialect, body), top_n, _asks_for_texts(provider, body))
+    query, documents = _get_texts(provider, body)
+    return _RerankRequest(model, query, documents, top_n, body, at(body, provider.dialect.documents))
 
 
 def _refuse_unknown(provider: Provider, body: Mapping[str, Any]) -> None:
     dialect = provider.dialect
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
-    known = {
-        path for path in (*own, dialect.document_count, *dialect.static_fields, *dialect.options) if path is not None
-    }
-    ignored = IGNORED_FIELDS.get(provider.name, ())
-    unknown = [path for path in _list_paths(body, known) if path and path not in known and path not in ignored]
+    taken = (*shape_of(provider.name, dialect).takes, *IGNORED_FIELDS.get(provider.name, ()), dialect.document_count)
+    known = {path for path in (*own, *dialect.static_fields, *dialect.options, *taken) if path is not None}
+    unknown = [path for path in _list_paths(body, known) if path and path not in known]
     if unknown and not dialect.allows_extra_fields:
         status, message = UNKNOWN_FIELD.get(provider.name, (400, "unknown fields: {}"))
         raise _InvalidError(message.format(", ".join(unknown)), status)
 
 
-def _asks_for_texts(provider: Provider, body: Mapping[str, Any]) -> bool:
-    ignores = "return_documents" in IGNORED_FIELDS.get(provider.name, ())
-    return at(body, "return_documents") is True and (not ignores or "return_documents" in provider.dialect.options)
+_DEEPEST_PATH = 8
+"""The dots in the longest path of a field in an error."""
 
 
 def _list_paths(value: Any, known: set[str], path: str = "") -> Iterator[str]:
     """Yields the paths in a value; a known path ends there, whatever is below it."""
     children = value.items() if is_object(value) else enumerate(value) if is_array(value) else ()
-    if path in known or not children:
+    if path in known or not children or path.count(".") == _DEEPEST_PATH:
         yield path
         return
     for name, child in children:
@@ -152,12 +152,13 @@ def _get_optional(body: Mapping[str, Any], path: str | None, kind: type) -> Any:
     return value
 
 
-def _get_texts(dialect: Dialect, body: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _get_texts(provider: Provider, body: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Returns the query and the documents of a request."""
+    dialect = provider.dialect
     items = at(body, dialect.documents)
     if not is_array(items) or not items:
         raise _InvalidError(f"{dialect.documents} must be a list that is not empty")
-    texts = [_get_text(dialect, item) for item in items]
+    texts = [_get_text(provider, item, at(body, "rank_fields")) for item in items]
     if dialect.prompt is not None:
         pairs = [_parse_prompt(dialect.prompt, text) for text in texts]
         return pairs[0][0], [document for _, document in pairs]
@@ -168,8 +169,15 @@ def _get_texts(dialect: Dialect, body: Mapping[str, Any]) -> tuple[str, list[str
     return query, texts
 
 
-def _get_text(dialect: Dialect, item: Any) -> str:
-    text = item if isinstance(item, str) and not dialect.document else at(item, dialect.document or "text")
+def _get_text(provider: Provider, item: Any, rank_fields: Any) -> str:
+    dialect, other = provider.dialect, shape_of(provider.name, provider.dialect).other_document
+    if isinstance(item, str) and not dialect.document:
+        return item
+    if is_object(item) and is_array(rank_fields) and (found := [item[name] for name in rank_fields if name in item]):
+        return "\n".join(map(str, found))
+    text = at(item, dialect.document or "text")
+    if not isinstance(text, str) and other is not None and is_object(parts := at(item, other)):
+        return orjson.dumps(parts).decode()
     if not isinstance(text, str):
         raise _InvalidError(f"an item of {dialect.documents} has no text")
     return text
@@ -185,47 +193,41 @@ def _parse_prompt(prompt: Prompt, text: str) -> tuple[str, str]:
 
 
 def _make_response(provider: Provider, request: _RerankRequest, scores: Scores) -> ApiResponse:
-    dialect = provider.dialect
-    body: dict[str, Any] = {}
+    dialect, shape = provider.dialect, shape_of(provider.name, provider.dialect)
     order = rank(scores)[: request.top_n] if dialect.index is not None else list(enumerate(scores.relevance))
-    results = [_make_result(provider, request.model, index, relevance) for index, relevance in order]
-    if request.return_documents:
-        for result, (index, _) in zip(results, order, strict=True):
-            text = request.documents[index]
-            result["document"] = text if provider.name in RETURNS_PLAIN_TEXT else {"text": text}
+    results = [_make_result(provider, shape, request, index, relevance) for index, relevance in order]
     headers = {header: str(scores.tokens) for header in provider.usage_headers}
     if not dialect.results:
         return ApiResponse(200, results, headers)
-    put(body, dialect.id, uuid.uuid4().hex)
-    put(body, dialect.served_model, request.model)
-    for path in dialect.usage:
-        put(body, path, _make_count(path, scores))
+    body: dict[str, Any] = {}
+    answered = Answered(request.body, request.model, request.query, scores)
+    for path, value in shape.body.items():
+        if (found := value(answered) if callable(value) else value) is not ABSENT:
+            put(body, path, found)
     put(body, dialect.results, results)
     return ApiResponse(200, body, headers)
 
 
-def _make_result(provider: Provider, model: str, index: int, relevance: float) -> Any:
+def _make_result(provider: Provider, shape: ReplyShape, request: _RerankRequest, index: int, relevance: float) -> Any:
     dialect = provider.dialect
-    result: Any = None
+    if not dialect.score:
+        return relevance
+    item, text = request.items[index], request.documents[index]
+    result = None if shape.echo is None else shape.echo.repeat(request.body, item, text)
+    for path, value in shape.result.items():
+        result = copy_with(result, path, value)
     if dialect.index is not None:
-        result = copy_with(result, dialect.index, index if dialect.document_id is None else str(index))
+        own_id = None if dialect.document_id is None else at(item, dialect.document_id)
+        result = copy_with(result, dialect.index, index if own_id is None else own_id)
     if dialect.prompt is not None:  # the probabilities of "no" and "yes"
         return copy_with(result, dialect.score.rpartition(".")[0], [1 - relevance, relevance])
-    score = _to_logit(relevance) if provider.facts(model).score_kind == "logit" else relevance
-    return copy_with(result, dialect.score, score)
+    logit = provider.facts(request.model).score_kind == "logit"
+    return copy_with(result, dialect.score, _to_logit(relevance) if logit else relevance)
 
 
 def _to_logit(relevance: float) -> float:
     clipped = min(max(relevance, 1e-12), 1 - 1e-12)
     return math.log(clipped / (1 - clipped))
-
-
-def _make_count(path: str, scores: Scores) -> Any:
-    """Returns the count, or the object of counts, at a path of `Dialect.usage`."""
-    name = path.rpartition(".")[2]
-    if name.endswith("units"):
-        return 1
-    return scores.tokens if name.endswith(("_tokens", "_bytes", "_count")) else scores.usage
 
 
 def _refuse(provider: Provider, status: int, _http_request: ApiRequest) -> ApiResponse:

@@ -33,6 +33,7 @@ COHERE = Provider(
     size_errors={**SERVER_SIZE_ERRORS, **COHERE_SIZE_ERRORS},
     score_kind="unit",
     max_documents=1000,
+    max_document_tokens=4096,  # the default of max_tokens_per_doc
 )
 
 JINA = Provider(
