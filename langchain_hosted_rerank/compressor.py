@@ -109,7 +109,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
             documents: The candidates.
             query: The question; not blank.
             callbacks: The callbacks of the caller's run.
-            **overrides: `top_n`, `score_threshold`, `instruction` and `model` for this call, instead of the fields.
+            **overrides: `top_n`, `score_threshold`, `instruction`, `model` and `options` of this call.
 
         Returns:
             Copies of at most `top_n` documents, with the score in their metadata.
@@ -119,7 +119,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
             TypeError: An argument has the wrong type.
         """
         run = self._make_run(documents, self._document_texts(documents), query, overrides)
-        return ranked_documents(documents, self._rerank(run, {"callbacks": callbacks}), self.score_key)
+        return self._ranked(documents, self._rerank(run, {"callbacks": callbacks}))
 
     async def acompress_documents(
         self,
@@ -130,7 +130,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     ) -> list[Document]:
         """Return the best documents, best first, as `compress_documents` does. Cancellation cancels the request."""
         run = self._make_run(documents, self._document_texts(documents), query, overrides)
-        return ranked_documents(documents, await self._arerank(run, {"callbacks": callbacks}), self.score_key)
+        return self._ranked(documents, await self._arerank(run, {"callbacks": callbacks}))
 
     def invoke(
         self,
@@ -155,7 +155,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         documents, query, given = parse_input(input)
         merged = cast("Overrides", {**given, **overrides})
         run = self._make_run(documents, self._document_texts(documents), query, merged)
-        return ranked_documents(documents, self._rerank(run, config), self.score_key)
+        return self._ranked(documents, self._rerank(run, config))
 
     async def ainvoke(
         self,
@@ -167,7 +167,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         documents, query, given = parse_input(input)
         merged = cast("Overrides", {**given, **overrides})
         run = self._make_run(documents, self._document_texts(documents), query, merged)
-        return ranked_documents(documents, await self._arerank(run, config), self.score_key)
+        return self._ranked(documents, await self._arerank(run, config))
 
     def rerank(
         self,
@@ -183,7 +183,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
             documents: Texts, documents or mappings. A mapping is sent as JSON.
             query: The question; not blank.
             rank_fields: The keys of a mapping to send; `None` sends all.
-            **overrides: `top_n`, `score_threshold`, `instruction` and `model` for this call, instead of the fields.
+            **overrides: `top_n`, `score_threshold`, `instruction`, `model` and `options` of this call.
 
         Returns:
             `{"index": int, "relevance_score": float}` for each result; a blank document has the score `None`.
@@ -220,6 +220,9 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         from langchain_hosted_rerank.retriever import RerankRetriever  # noqa: PLC0415 - it imports this module
 
         return RerankRetriever(base_retriever=base_retriever, reranker=self, **settings)
+
+    def _ranked(self, documents: Sequence[Document], response: RerankResponse) -> list[Document]:
+        return ranked_documents(documents, response, self.score_key, keep_extra=self.keep_extra)
 
     def _make_run(self, documents: Sequence[Any], texts: Sequence[str], query: str, overrides: Overrides) -> RerankRun:
         resolved = self._resolve_overrides(overrides)

@@ -1,7 +1,7 @@
 """The text to send for a node, and the nodes in their new order. A node itself is never copied or changed."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 from pydantic import Field
@@ -26,6 +26,12 @@ class RerankedNode(NodeWithScore):
     )
     retrieval_score: float | None = Field(
         default=None, description="The score that the retrieval gave the node, with `keep_retrieval_score=True`."
+    )
+    extra: dict[str, Any] | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="The other fields of the result in the API's reply, with `keep_extra=True`. Dumps omit them.",
     )
 
 
@@ -52,7 +58,12 @@ def node_texts(
 
 
 def ranked_nodes(
-    nodes: Sequence[NodeWithScore], response: RerankResponse, *, unscored: Unscored, keep_retrieval_score: bool
+    nodes: Sequence[NodeWithScore],
+    response: RerankResponse,
+    *,
+    unscored: Unscored,
+    keep_retrieval_score: bool,
+    keep_extra: bool = False,
 ) -> list[NodeWithScore]:
     """Return the nodes in their new order.
 
@@ -62,6 +73,7 @@ def ranked_nodes(
         unscored: "last" gives nodes without a score the lowest score of the others, or 0.0 if no node has one; "drop"
             leaves out the blank ones of them; "none" gives them `None`.
         keep_retrieval_score: Whether to keep the old score as `retrieval_score`.
+        keep_extra: Whether to keep the other fields of a result as `extra`.
 
     Returns:
         A new `NodeWithScore` for each result, a `RerankedNode` if there is a fact to keep.
@@ -69,16 +81,19 @@ def ranked_nodes(
     scores = [result.relevance_score for result in response.results if result.relevance_score is not None]
     substitute = None if unscored == "none" else min(scores, default=0.0)
     ranked: list[NodeWithScore] = []
-    for index, score, error in response.results:
+    for index, score, error, extra in response.results:
         if score is None and error is None and unscored == "drop":
             continue
         old = nodes[index]
         retrieval_score = old.score if keep_retrieval_score else None
-        ranked.append(_with_facts(old.node, substitute if score is None else score, error, retrieval_score))
+        facts = (error, retrieval_score, dict(extra) if keep_extra and extra else None)
+        ranked.append(_with_facts(old.node, substitute if score is None else score, *facts))
     return ranked
 
 
-def _with_facts(node: BaseNode, score: float | None, error: str | None, retrieval_score: float | None) -> NodeWithScore:
-    if error is None and retrieval_score is None:
+def _with_facts(
+    node: BaseNode, score: float | None, error: str | None, retrieval_score: float | None, extra: dict[str, Any] | None
+) -> NodeWithScore:
+    if error is None and retrieval_score is None and extra is None:
         return NodeWithScore(node=node, score=score)
-    return RerankedNode(node=node, score=score, rerank_error=error, retrieval_score=retrieval_score)
+    return RerankedNode(node=node, score=score, rerank_error=error, retrieval_score=retrieval_score, extra=extra)

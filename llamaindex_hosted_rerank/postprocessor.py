@@ -96,7 +96,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
             nodes: The candidates.
             query_bundle: The question; its `query_str` is sent.
             query_str: The question as text, instead of `query_bundle`.
-            **overrides: `top_n`, `score_threshold`, `instruction` and `model` for this call, instead of the fields.
+            **overrides: `top_n`, `score_threshold`, `instruction`, `model` and `options` of this call.
 
         Returns:
             New `NodeWithScore` objects for at most `top_n` nodes. One that an outage left unscored is a `RerankedNode`,
@@ -166,7 +166,11 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
             else:
                 _warn_of_blank(texts)
             rerank.ranked = ranked_nodes(
-                nodes, rerank.response, unscored=self.unscored, keep_retrieval_score=self.keep_retrieval_score
+                nodes,
+                rerank.response,
+                unscored=self.unscored,
+                keep_retrieval_score=self.keep_retrieval_score,
+                keep_extra=self.keep_extra,
             )
 
     def __getstate__(self) -> dict[Any, Any]:

@@ -8,10 +8,11 @@ from typing import Any
 from hosted_rerank import errors
 from hosted_rerank.providers import PROVIDERS, Provider, find_provider
 from hosted_rerank.providers.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
-from hosted_rerank.providers.dialect import Dialect, Prompt
+from hosted_rerank.providers.dialect import Dialect
 from hosted_rerank.providers.json_path import is_object
 from hosted_rerank.providers.models import ModelFacts
 from hosted_rerank.providers.private_settings import omit_private, omit_private_query
+from hosted_rerank.providers.prompt import Prompt
 from hosted_rerank.reranker import Reranker
 
 PRIVATE_FIELDS = ("headers", "params", "extra_body", "base_url")

@@ -19,8 +19,9 @@ from hosted_rerank.local.apis import Api, ApiRequest, ApiResponse, ScoreFunction
 from hosted_rerank.local.model import Scores
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
-from hosted_rerank.providers.dialect import Dialect, Prompt
+from hosted_rerank.providers.dialect import Dialect
 from hosted_rerank.providers.json_path import at, is_array, is_object, parse, put
+from hosted_rerank.providers.prompt import Prompt
 from hosted_rerank.providers.servers import LLAMACPP, VLLM
 from hosted_rerank.providers.vendors import COHERE
 

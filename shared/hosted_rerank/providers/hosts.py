@@ -112,6 +112,7 @@ DEEPINFRA = Provider(
         top_n=None,
         instruction="instruction",
         options={"service_tier": ("default", "priority")},
+        refused_options={"webhook": "the scores would go to the webhook, and the reply would have none"},
         results="scores",
         index=None,
         score="",
