@@ -7,7 +7,10 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 from pydantic import Field
 
 from hosted_rerank import RerankResponse
+from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_list
+from hosted_rerank.wire import Document
+from llamaindex_hosted_rerank.images import node_image
 
 Unscored: TypeAlias = Literal["last", "drop", "none"]
 """The treatment of the nodes that have no score of the reranker."""
@@ -36,17 +39,22 @@ class RerankedNode(NodeWithScore):
 
 
 def node_texts(
-    nodes: Sequence[NodeWithScore], to_text: Callable[[BaseNode], str] | None, mode: MetadataMode
-) -> list[str]:
+    nodes: Sequence[NodeWithScore],
+    to_text: Callable[[BaseNode], str] | None,
+    mode: MetadataMode,
+    *,
+    images: bool = False,
+) -> list[Document]:
     """Return the text to send for each node.
 
     Args:
         nodes: The nodes.
         to_text: Returns the text of a node; `None` uses its content.
         mode: Selects the metadata that the content includes.
+        images: Whether the image of a node is sent too.
 
     Returns:
-        One text for each node.
+        One text for each node, or its parts.
 
     Raises:
         TypeError: `nodes` is not a list, or an item is not a `NodeWithScore`.
@@ -54,7 +62,15 @@ def node_texts(
     check_list("nodes", nodes, NodeWithScore, _REMEDIES)
     if to_text is not None:
         return [to_text(node.node) for node in nodes]
+    if images:
+        return [_with_image(node.node, node.node.get_content(metadata_mode=mode)) for node in nodes]
     return [node.node.get_content(metadata_mode=mode) for node in nodes]
+
+
+def _with_image(node: BaseNode, text: str) -> Document:
+    """Return the text of a node, with its image as a URL or data URI if it has one."""
+    image = node_image(node)
+    return text if image is None else {"image": image, **({} if is_blank(text) else {"text": text})}
 
 
 def ranked_nodes(

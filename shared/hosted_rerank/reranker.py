@@ -20,7 +20,7 @@ from hosted_rerank.providers.setting_checks import Key
 from hosted_rerank.response import RerankResponse
 from hosted_rerank.transport.custom_client import AsyncHTTPClient, HTTPClient, check_way
 from hosted_rerank.transport.rate_limiter import RateLimiter
-from hosted_rerank.wire import Call
+from hosted_rerank.wire import Call, Document
 
 InstructionOverride: TypeAlias = str | EllipsisType | None
 """The instruction of one call: a text, `None` for none, or `...` for the reranker's own."""
@@ -134,7 +134,7 @@ class Reranker(ConnectedEndpoint):
     def rerank(
         self,
         query: str,
-        documents: Sequence[str],
+        documents: Sequence[Document],
         *,
         top_n: int | None = None,
         instruction: InstructionOverride = ...,
@@ -145,8 +145,9 @@ class Reranker(ConnectedEndpoint):
 
         Args:
             query: The query; not blank.
-            documents: The texts. Blank texts are never sent and come last, with `relevance_score=None`; if all texts
-                are blank, there is no request and no need for a key.
+            documents: The texts, or mappings of parts: `{"image": url, "text": caption}` where the API takes images,
+                and fields, which go as text where it takes no fields. Blank ones are never sent and come last, with
+                `relevance_score=None`; if all are blank, there is no request and no need for a key.
             top_n: The number of results to return; `None` for all.
             instruction: The instruction of this call, in place of the reranker's; `None` for none.
             model: The model of this call, in place of the reranker's; `None` for the reranker's. Fallbacks keep theirs.
@@ -173,7 +174,7 @@ class Reranker(ConnectedEndpoint):
     async def arerank(
         self,
         query: str,
-        documents: Sequence[str],
+        documents: Sequence[Document],
         *,
         top_n: int | None = None,
         instruction: InstructionOverride = ...,
@@ -216,7 +217,7 @@ class Reranker(ConnectedEndpoint):
         )
 
     def _make_call(
-        self, query: str, documents: Sequence[str], top_n: int | None, instruction: InstructionOverride
+        self, query: str, documents: Sequence[Document], top_n: int | None, instruction: InstructionOverride
     ) -> Call:
         effective = self._instruction if isinstance(instruction, EllipsisType) else instruction
         for fallback in self._fallbacks:

@@ -10,6 +10,7 @@ from typing import cast
 
 from hosted_rerank._text import is_blank, may_have_blank
 from hosted_rerank.call.call_options import CallOptions
+from hosted_rerank.call.documents import prepare_documents
 from hosted_rerank.errors import InvalidRequestError, SizeRefusal
 from hosted_rerank.limits.learned_sizes import SizeLimit
 from hosted_rerank.providers.endpoint import Endpoint
@@ -105,9 +106,7 @@ def plan(endpoint: Endpoint, call_options: CallOptions, call: Call) -> Plan:
         InvalidRequestError: The API cannot take the instruction.
     """
     endpoint.check_instruction(call.instruction)
-    documents, max_chars = call.documents, call_options.max_document_chars
-    if max_chars is not None:
-        documents = [text[:max_chars] for text in documents]
+    documents = prepare_documents(endpoint, cast("Sequence[str]", call.documents), call_options.max_document_chars)
     texts: Sequence[str] = documents if isinstance(documents, list) else list(documents)
     document_indices = cast("Sequence[DocumentIndex]", range(len(texts)))
     blanks: Sequence[DocumentIndex] = ()

@@ -9,6 +9,7 @@ from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.error_mapping import Sensitive, malformed_error, request_id
 from hosted_rerank.errors import InvalidRequestError, MalformedResponseError, RerankError
 from hosted_rerank.limits.classification import error_in_success
+from hosted_rerank.providers.document_parts import Parts
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.ranking import Ranking, usage_of
 from hosted_rerank.response import Usage
@@ -48,6 +49,8 @@ def sensitive(plan: Plan, batch: Batch, key: str | None) -> Sensitive:
     """Returns the secrets and texts of a batch's request."""
     call = plan.call
     texts = [call.query, call.instruction or "", *batch_texts(plan, batch)]
+    given = (call.documents[plan.document_indices[text]] for text in batch.text_indices)
+    texts += [part for document in given if isinstance(document, Parts) for part in document.strings()]
     return Sensitive(plan.endpoint.secrets(key), texts)
 
 

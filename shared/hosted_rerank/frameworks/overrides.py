@@ -8,6 +8,7 @@ from hosted_rerank.frameworks.numbers import to_count, to_number
 from hosted_rerank.frameworks.other_names import remedy_for
 from hosted_rerank.reranker import Reranker
 from hosted_rerank.response import RerankResponse
+from hosted_rerank.wire import Document
 
 
 class Overrides(TypedDict, total=False):
@@ -53,13 +54,13 @@ def check_overrides(overrides: Overrides, options: Collection[str] = ()) -> Over
     return checked
 
 
-def rerank_texts(reranker: Reranker, query: str, texts: Sequence[str], overrides: Overrides) -> RerankResponse:
+def rerank_texts(reranker: Reranker, query: str, texts: Sequence[Document], overrides: Overrides) -> RerankResponse:
     """Rerank texts with the parameters of one call.
 
     Args:
         reranker: Sends the requests.
         query: The question.
-        texts: One text for each document.
+        texts: One text for each document, or its parts.
         overrides: The complete parameters of the call, as `RerankSettings` resolves them.
 
     Returns:
@@ -72,7 +73,9 @@ def rerank_texts(reranker: Reranker, query: str, texts: Sequence[str], overrides
     return _apply_score_threshold(reranker.rerank(_check_query(query), texts, **_core_arguments(overrides)), overrides)
 
 
-async def arerank_texts(reranker: Reranker, query: str, texts: Sequence[str], overrides: Overrides) -> RerankResponse:
+async def arerank_texts(
+    reranker: Reranker, query: str, texts: Sequence[Document], overrides: Overrides
+) -> RerankResponse:
     """Rerank texts with the parameters of one call, as `rerank_texts` does, without blocking the event loop."""
     response = await reranker.arerank(_check_query(query), texts, **_core_arguments(overrides))
     return _apply_score_threshold(response, overrides)

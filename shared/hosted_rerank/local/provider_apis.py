@@ -20,6 +20,7 @@ from hosted_rerank.local.model import Scores
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.dialect import Dialect
+from hosted_rerank.providers.document_parts import MEDIA, TEXT_ONLY, DocumentParts
 from hosted_rerank.providers.json_path import at, is_array, is_object, parse, put
 from hosted_rerank.providers.prompt import Prompt
 from hosted_rerank.providers.servers import LLAMACPP, VLLM
@@ -43,6 +44,9 @@ UNKNOWN_FIELD: Mapping[str, tuple[int, str]] = {
     "vercel": _COHERE_UNKNOWN,
 }
 """The status and the message with which an API refuses an unknown field, if they differ from the usual ones."""
+
+_NOT_TEXT = ("type", *MEDIA)
+"""Fields of a document that are not read as text."""
 
 RETURNS_PLAIN_TEXT = ("infinity", "voyage")
 """The providers that repeat a document as a string; others repeat it as an object with the text."""
@@ -118,7 +122,8 @@ def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
 def _refuse_unknown(provider: Provider, body: Mapping[str, Any]) -> None:
     dialect = provider.dialect
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
-    known = {path for path in (*own, *dialect.static_fields, *dialect.options) if path is not None}
+    beside = dialect.document_parts.beside.values()
+    known = {path for path in (*own, *beside, *dialect.static_fields, *dialect.options) if path is not None}
     unknown = [path for path in _list_paths(body, known) if path and path not in known]
     if unknown and not dialect.allows_extra_fields:
         status, message = UNKNOWN_FIELD.get(provider.name, (400, "unknown fields: {}"))
@@ -160,8 +165,17 @@ def _get_texts(dialect: Dialect, body: Mapping[str, Any]) -> tuple[str, list[str
 def _get_text(dialect: Dialect, item: Any) -> str:
     text = item if isinstance(item, str) and not dialect.document else at(item, dialect.document or "text")
     if not isinstance(text, str):
+        text = _get_text_of_parts(dialect.document_parts, at(item, dialect.document_parts.path))
+    if text is None:
         raise _InvalidError(f"an item of {dialect.documents} has no text")
     return text
+
+
+def _get_text_of_parts(parts: DocumentParts, value: Any) -> str | None:
+    """Returns the texts in a document of parts, as the embedded model sees no image; `None` if it is none."""
+    blocks = value if is_array(value) and parts.content_blocks else [value]
+    texts = (text for block in blocks if is_object(block) for name, text in block.items() if name not in _NOT_TEXT)
+    return None if parts == TEXT_ONLY else "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _parse_prompt(prompt: Prompt, text: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from datetime import date
 from hosted_rerank.errors import RateLimitError, ServerError
 from hosted_rerank.providers.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
 from hosted_rerank.providers.dialect import NO_ECHO, Dialect
+from hosted_rerank.providers.document_parts import DocumentParts
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.size_errors import (
     BEDROCK_SIZE_ERRORS,
@@ -43,6 +44,7 @@ NVIDIA = Provider(
         query="query.text",
         documents="passages",
         document="text",
+        document_parts=DocumentParts(names=("text", "image"), models="vl|nemotron-3"),
         top_n=None,
         options={"truncate": ("NONE", "END")},
         results="rankings",
@@ -85,6 +87,7 @@ DASHSCOPE_NATIVE = replace(
     dialect=Dialect(
         query="input.query",
         documents="input.documents",
+        document_parts=DocumentParts(names=("text", "image", "video"), models="vl", single=True),
         top_n="parameters.top_n",
         instruction="parameters.instruct",
         static_fields={"parameters.return_documents": False},
@@ -162,6 +165,7 @@ VERTEX = Provider(
         documents="records",
         document="content",
         document_id="id",
+        document_parts=DocumentParts(names=("text", "title", "content"), text="content"),
         top_n="topN",
         static_fields={"ignoreRecordDetailsInResponse": True},
         options={"userLabels": dict},
@@ -192,6 +196,11 @@ BEDROCK = Provider(
         documents="sources",
         document="inlineDocumentSource.textDocument.text",
         document_fields={"type": "INLINE", "inlineDocumentSource.type": "TEXT"},
+        document_parts=DocumentParts(
+            names=None,
+            path="inlineDocumentSource.jsonDocument",
+            fields={"type": "INLINE", "inlineDocumentSource.type": "JSON"},
+        ),
         top_n="rerankingConfiguration.bedrockRerankingConfiguration.numberOfResults",
         always_send_top_n=True,
         static_fields={"queries.0.type": "TEXT", "rerankingConfiguration.type": "BEDROCK_RERANKING_MODEL"},

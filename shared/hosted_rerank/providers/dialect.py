@@ -5,13 +5,14 @@ A path in a request is dotted where the API nests (`query="query.text"`), and a 
 `results=""` is for an API whose response body is an array. `None` means that the API has no such field.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import orjson
 
 from hosted_rerank.errors import MalformedResponseError
+from hosted_rerank.providers.document_parts import TEXT_ONLY, DocumentParts, Parts
 from hosted_rerank.providers.json_path import (
     at,
     copy_with,
@@ -46,6 +47,7 @@ class Dialect:
         document_fields: Other fields of each document, by path.
         document_query: The path of the query in a document, for an API of pairs: "0" if a pair is `[query, text]`.
         document_id: The path, in a document, of an id that the request chooses; a result repeats the id at `index`.
+        document_parts: What the API takes of documents of several parts, such as images and fields.
         document_count: The path of the number of documents in a request.
         prompt: The prompt template of an API that takes prompts in place of documents.
         top_n: The path of the number of results in a request.
@@ -74,6 +76,7 @@ class Dialect:
     document_fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     document_query: str | None = None
     document_id: str | None = None
+    document_parts: DocumentParts = TEXT_ONLY
     document_count: str | None = None
     prompt: Prompt | None = None
     top_n: str | None = "top_n"
@@ -129,6 +132,7 @@ class Dialect:
             (self.documents, self._encode_documents(query, documents, instruction)),
             (self.top_n, len(documents) if top_n is None and self.always_send_top_n else top_n),
             (self.instruction, instruction),
+            *self._parts_beside(documents),
         )
         for path, value in (*self.static_fields.items(), *call_fields, *options.items()):
             if path is not None and value is not None:
@@ -139,22 +143,28 @@ class Dialect:
         """Returns the documents in the format of the API."""
         if self.prompt is not None:
             return [self.prompt.write(query, text, instruction) for text in documents]
-        if not self.document:
+        if not self.document and Parts not in {*map(type, documents)}:
             return documents
         return [self._encode_document(query, place, text) for place, text in enumerate(documents)]
 
     def _encode_document(self, query: str, place: int, text: str) -> Any:
-        """Returns a document that is an object or a pair."""
+        """Returns a document that is an object or a pair, or has parts."""
+        own: tuple[str, Any] = (self.document, text)
+        fields = self.document_fields
+        if isinstance(text, Parts):
+            own, fields = (self.document_parts.path, self.document_parts.encode(text.parts)), self.document_parts.fields
         item: Any = None
-        for path, value in (
-            *self.document_fields.items(),
-            (self.document_id, str(place)),
-            (self.document_query, query),
-            (self.document, text),
-        ):
+        for path, value in (own, *fields.items(), (self.document_id, str(place)), (self.document_query, query)):
             if path is not None:
                 item = copy_with(item, path, value)
         return item
+
+    def _parts_beside(self, documents: Sequence[str]) -> Iterator[tuple[str, list[Any]]]:
+        """Yields the lists of parts that stand beside the documents, by path."""
+        for name, path in self.document_parts.beside.items():
+            values = [text.parts.get(name, "") if isinstance(text, Parts) else "" for text in documents]
+            if any(values):
+                yield path, values
 
     def next_page_request(self, content: bytes, page: str) -> bytes:
         """Returns the body of the request for the next page.
