@@ -65,9 +65,10 @@ def _to_parts(given: Any) -> Any:
     """
     if not isinstance(given, list):
         return given
+    content = cast("list[str | dict[Any, Any]]", given)
     parts: dict[str, Any] = {}
     texts: list[str] = []
-    for block in cast("list[dict[str, Any]]", HumanMessage(content=given).content_blocks):
+    for block in cast("list[dict[str, Any]]", HumanMessage(content=content).content_blocks):
         kind = block["type"]
         if kind == "text":
             texts.append(block["text"])

@@ -175,7 +175,9 @@ def _get_text_of_parts(parts: DocumentParts, value: Any) -> str | None:
     """Returns the texts in a document of parts, as the embedded model sees no image; `None` if it is none."""
     blocks = value if is_array(value) and parts.content_blocks else [value]
     texts = (text for block in blocks if is_object(block) for name, text in block.items() if name not in _NOT_TEXT)
-    return None if parts == TEXT_ONLY else "\n".join(text for text in texts if isinstance(text, str))
+    if parts == TEXT_ONLY or not all(map(is_object, blocks)):
+        return None
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _parse_prompt(prompt: Prompt, text: str) -> tuple[str, str]:
