@@ -38,10 +38,11 @@ class Parts(str):
             TypeError: A value is none of these.
             ValueError: A number is not finite, or an object contains itself.
         """
-        text = json.dumps(dict(parts), ensure_ascii=False, allow_nan=False, default=_as_text)
+        given = {name: value for name, value in parts.items() if value is not None}
+        text = json.dumps(given, ensure_ascii=False, allow_nan=False, default=_as_text)
         text = replace_surrogates(text) if has_surrogates([text]) else text
         document = cls(text)
-        document.parts = {name: value for name, value in json.loads(text).items() if value is not None}
+        document.parts = json.loads(text)
         return document
 
     def __eq__(self, other: object) -> bool:
