@@ -29,11 +29,9 @@ def ranked_documents(
     copies: list[Document] = []
     for index, score, error, extra in response.results:
         document = documents[index]
-        metadata = {
-            key: value if type(value) not in _COPIES else copy_nested(value)
-            for key, value in document.metadata.items()
-            if key not in (PASSTHROUGH_KEY, EXTRA_KEY, score_key)
-        }
+        metadata = _copy_dict(document.metadata)
+        for key in (PASSTHROUGH_KEY, EXTRA_KEY, score_key):
+            metadata.pop(key, None)
         if error is not None:
             metadata[PASSTHROUGH_KEY] = error
         elif score is not None:
@@ -52,6 +50,8 @@ def copy_nested(value: Any) -> Any:
 
 
 def _copy_dict(value: dict[Any, Any]) -> dict[Any, Any]:
+    if _COPIES.keys().isdisjoint(map(type, value.values())):  # a loop in C for the usual, flat metadata
+        return dict(value)
     return {name: copy_nested(each) for name, each in value.items()}
 
 

@@ -228,7 +228,7 @@ UNDER_LOAD: list[tuple[int, Act]] = [
 def test_fallback_of_the_same_host_under_load(
     server: HostileServer, acme: Acme, way: str, count: int, failure: Act
 ) -> None:
-    """However many calls there are at once, a healthy path answers all that fail at another path of its host."""
+    """However many calls there are at once, a healthy path soon answers all that fail at another path of its host."""
 
     async def act(peer: Peer) -> None:
         await (ranking(after=0.02) if peer.seen.target == "/spare" else failure)(peer)
@@ -236,4 +236,5 @@ def test_fallback_of_the_same_host_under_load(
     server.play(act)
     second = acme(row={"name": "spare", "url": f"{server.url}/spare"}, max_retries=2, timeout=30.0)
     reranker = acme(fallbacks=[second], max_retries=1, timeout=30.0)
-    assert answered(at_once(reranker, names(count), way)) == count
+    with ends_within(10):
+        assert answered(at_once(reranker, names(count), way)) == count

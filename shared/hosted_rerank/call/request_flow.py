@@ -208,7 +208,8 @@ class Exchange:
                 return left
             is_new = since is None and self.outcome is None
             since = now if since is None else since
-            needed = queue.estimated_wait(now, self.ticket) if is_new else queue.blocked_for(now)
+            may_leave = is_new or has_fallback
+            needed = queue.estimated_wait(now, self.ticket) if may_leave else queue.blocked_for(now)
             self._check_hold(needed, since, now, left)
             yield Wait(min(wait, left, HOLD_CHECK_INTERVAL if has_fallback else QUEUE_CHECK_INTERVAL), self.ticket)
 

@@ -103,7 +103,7 @@ class EndpointRegistry:
             endpoint: The endpoint, with its model.
             key: The API key of the account.
         """
-        name = hash((endpoint.url, endpoint.model, key, *endpoint.credentials()))  # a URL may contain a secret
+        name = hash((endpoint.url, endpoint.model, key, *endpoint.credentials))  # a URL may contain a secret
         found = self._known.get(name)
         if found is None:
             with self._lock:

@@ -1,7 +1,7 @@
 """A provider with the settings of one caller, checked before any request: URL, model, key, headers and options."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeAlias, get_args
 from urllib.parse import urlsplit
@@ -74,6 +74,10 @@ class Endpoint:
     _lower_headers: Mapping[str, str] = field(init=False, repr=False)
     private: Mapping[str, Any] = field(init=False, repr=False)
     """What may be secret, by the name that an error calls it."""
+    credentials: Sequence[str] = field(init=False, repr=False)
+    """The words of headers and parameters whose names say that they tell who the caller is."""
+    _is_exposed: bool = field(init=False, repr=False)
+    """Whether requests go over plain http to a host that is not private."""
 
     def __post_init__(self) -> None:
         for name, value in (("model", self.model), ("base_url", self.base_url)):
@@ -108,6 +112,11 @@ class Endpoint:
         target = urlsplit(self.url)
         object.__setattr__(self, "host", target.netloc)
         object.__setattr__(self, "is_loopback", target.hostname in LOOPBACK)
+        exposed = target.scheme == "http" and not (self.provider.allow_http or is_private_host(target.hostname or ""))
+        object.__setattr__(self, "_is_exposed", exposed)
+        named = (*self.headers.items(), *self.params.items())
+        credentials = [word for name, value in named if is_credential(name) for word in value.split()]
+        object.__setattr__(self, "credentials", credentials)
         self._check_plain_http()
 
     def _known_key(self) -> str | None:
@@ -176,10 +185,7 @@ class Endpoint:
 
     def _check_plain_http(self) -> None:
         """Raises an error if a key, or what may be secret, would go over plain http to a host that is not private."""
-        target = urlsplit(self.url)
-        if target.scheme != "http" or self.provider.allow_http or is_private_host(target.hostname or ""):
-            return
-        if self._known_key() or self._has_credentials or self.private:
+        if self._is_exposed and (self._known_key() or self._has_credentials or self.private):
             what = next(iter(self.private), "") if not (self._known_key() or self._is_signed) else "the API key"
             raise AuthenticationError(
                 f"{what} would go to {self.host} over plain http: use https, a private host (10.0.0.1, vllm,"
@@ -201,14 +207,9 @@ class Endpoint:
         key = key or self._known_key()
         target = urlsplit(self.request_url(key))
         shown = f"{target.scheme}://{target.netloc}{target.path}" if target.netloc else self.url
-        for secret in (*self.secrets(key), *self.credentials()):
+        for secret in (*self.secrets(key), *self.credentials):
             shown = shown.replace(secret, "***") if len(secret) >= MIN_SECRET else shown
         return shown
-
-    def credentials(self) -> list[str]:
-        """Returns the words of headers and parameters whose names say that they tell who the caller is."""
-        values = [v for n, v in (*self.headers.items(), *self.params.items()) if is_credential(n)]
-        return [word for value in values for word in value.split()]
 
     def secrets(self, key: str | None) -> list[str]:
         """Returns what an error must not show: the key, and the words of all values that may be secret."""
