@@ -52,6 +52,11 @@ def _add(a: int | None, b: int | None) -> int | None:
     return b if a is None else a if b is None else a + b
 
 
+_NO_EXTRA: Mapping[str, Any] = {}
+PASSAGE = "passage"
+"""The key in `RerankResult.extra` of the place of a long document's best passage."""
+
+
 class RerankResult(NamedTuple):
     """The score of one document; a tuple, because a call may return thousands of them.
 
@@ -60,17 +65,19 @@ class RerankResult(NamedTuple):
         relevance_score: The score, higher for more relevant documents; `RerankResponse.score_kind` is its scale. `None`
             for a blank document, which is never sent, and for one that an outage affected or that is too long.
         error: The class name of the error that kept the document from being scored, with `on_error="passthrough"`.
-        extra: What else is known of the document, as data, which the repr omits. With `long_documents="passages"`,
-            `{"passage": {"start": ..., "end": ...}}` is the place of the best passage, in characters of the text.
+        extra: The other fields of the result in the API's reply, such as an `embedding` or the `document`; empty for a
+            cached score. With `long_documents="passages"`, `{"passage": {"start": ..., "end": ...}}` is the place of
+            the best passage, in characters of the text. It may hold texts, so the repr omits it.
     """
 
     index: int  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride] - hides tuple.index
     relevance_score: float | None
     error: str | None = None
-    extra: Mapping[str, Any] = {}
+    extra: Mapping[str, Any] = _NO_EXTRA
 
     def __repr__(self) -> str:
-        return f"RerankResult(index={self.index}, relevance_score={self.relevance_score}, error={self.error!r})"
+        error = f", error={self.error!r}" if self.error else ""
+        return f"RerankResult(index={self.index}, relevance_score={self.relevance_score}{error})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class RerankResponse:
     """The response of one `rerank` call.
 
     Args:
-        results: The results, best first; equal scores in the order of a sorted reply, else in input order; blank
+        results: The results, best first; equal scores of one sorted reply in its order, else in input order; blank
             documents last; at most `top_n`.
         usage: The usage of all requests, from the API's responses.
         model: The model that answered, from the API's response, or else the model of the request.
@@ -93,6 +100,9 @@ class RerankResponse:
         cached: The number of documents or passages whose score was in the cache, or came from another call in flight.
         error: The error that `on_error="passthrough"` handled, so that documents have no score; `None` for none.
         fallback_errors: The errors of the reranker and the fallbacks that failed before one answered, in order.
+        extra: The fields of the API's reply beside its results, as the API wrote them: its `id`, `usage`, warnings, the
+            tier that served. Of several requests, a field has the value of the last reply. They may hold texts, so the
+            repr omits them.
     """
 
     results: tuple[RerankResult, ...]
@@ -109,6 +119,7 @@ class RerankResponse:
     cached: int = 0
     error: "RerankError | None" = None
     fallback_errors: "tuple[RerankError, ...]" = ()
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     @property
     def summary(self) -> str:

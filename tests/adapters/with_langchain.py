@@ -65,3 +65,7 @@ def load(dumped: str, key: str | None = None, *more: type) -> Any:
         valid_namespaces=["langchain_hosted_rerank", "tests"],
         allowed_objects=[HostedRerank, FireworksRerank, NebiusRerank, *more],
     )
+
+
+def extra(document: Document) -> dict[str, Any] | None:
+    return document.metadata.get("rerank_extra")

@@ -76,3 +76,7 @@ def load(dumped: str, key: str | None = None) -> Any:
     loaded = kinds[data["class_name"]].from_dict(data)
     loaded.api_key = key
     return loaded
+
+
+def extra(node: NodeWithScore) -> dict[str, Any] | None:
+    return getattr(node, "extra", None)

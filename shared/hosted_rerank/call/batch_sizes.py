@@ -18,6 +18,7 @@ from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.request_encoding import encode_body, not_json_error
 from hosted_rerank.errors import SizeRefusal, SizeUnit
 from hosted_rerank.limits.learned_sizes import SizeLimit
+from hosted_rerank.providers.document_parts import Parts
 from hosted_rerank.wire import TextIndex
 
 _PAIR_BYTES = 8
@@ -64,7 +65,8 @@ class RequestSizes:
             if unit == "bytes":
                 size = self._measure_body()[1] + _json_bytes(text)
             else:
-                pair = (text, call.query, call.instruction or "")
+                words = text.words if isinstance(text, Parts) else text
+                pair = (words, call.query, call.instruction or "")
                 size = (sum(map(_json_bytes, pair)) + _PAIR_BYTES) / BYTES_PER_TOKEN
             self._known[unit, index] = size
         return size

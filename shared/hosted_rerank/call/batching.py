@@ -10,9 +10,11 @@ from typing import cast
 
 from hosted_rerank._text import is_blank, may_have_blank
 from hosted_rerank.call.call_options import CallOptions
+from hosted_rerank.call.documents import prepare_documents
 from hosted_rerank.call.passages import Span, check_long_documents, cut_passages
 from hosted_rerank.errors import InvalidRequestError, SizeRefusal
 from hosted_rerank.limits.learned_sizes import SizeLimit
+from hosted_rerank.providers.document_parts import Parts
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.wire import Call, DocumentIndex, TextIndex
 
@@ -109,9 +111,7 @@ def plan(endpoint: Endpoint, call_options: CallOptions, call: Call) -> Plan:
     """
     endpoint.check_instruction(call.instruction)
     check_long_documents(endpoint, call_options)
-    documents, max_chars = call.documents, call_options.max_document_chars
-    if max_chars is not None:
-        documents = [text[:max_chars] for text in documents]
+    documents = prepare_documents(endpoint, cast("Sequence[str]", call.documents), call_options.max_document_chars)
     texts: Sequence[str] = documents if isinstance(documents, list) else list(documents)
     document_indices = cast("Sequence[DocumentIndex]", range(len(texts)))
     blanks: Sequence[DocumentIndex] = ()
@@ -142,7 +142,7 @@ def _expand(
     spans: dict[tuple[DocumentIndex, str], Span] = {}
     for document, text in zip(document_indices, texts, strict=True):
         passages: dict[str, Span] = {}
-        for span in cut_passages(endpoint, options, call, text):
+        for span in cut_passages(endpoint, options, call, text) if not isinstance(text, Parts) else ():
             passages.setdefault(text[slice(*span)], span)
         spans |= {(document, passage): span for passage, span in passages.items()}
         expanded += passages or [text]

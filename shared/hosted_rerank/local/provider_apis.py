@@ -14,16 +14,15 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-
 from hosted_rerank.local.apis import Api, ApiRequest, ApiResponse, ScoreFunction, rank
 from hosted_rerank.local.model import Scores
 from hosted_rerank.local.reply_shape import ABSENT, Answered, ReplyShape
 from hosted_rerank.local.reply_shapes import shape_of
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
-from hosted_rerank.providers.dialect import Prompt
+from hosted_rerank.providers.document_parts import MEDIA, TEXT_ONLY, DocumentParts
 from hosted_rerank.providers.json_path import at, copy_with, is_array, is_object, parse, put
+from hosted_rerank.providers.prompt import Prompt
 from hosted_rerank.providers.servers import LLAMACPP, VLLM
 from hosted_rerank.providers.vendors import COHERE
 
@@ -48,6 +47,8 @@ UNKNOWN_FIELD: Mapping[str, tuple[int, str]] = {
 
 IGNORED_FIELDS: Mapping[str, Sequence[str]] = {"cohere": ("return_documents",)}
 """Fields that an API takes and ignores: older SDKs and litellm 1.100 send this one to Cohere's second version."""
+_NOT_TEXT = ("type", *MEDIA)
+"""Fields of a document that are not read as text."""
 
 
 def make_apis() -> Mapping[str, Sequence[Api]]:
@@ -123,8 +124,9 @@ def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
 def _refuse_unknown(provider: Provider, body: Mapping[str, Any]) -> None:
     dialect = provider.dialect
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
+    beside = dialect.document_parts.beside.values()
     taken = (*shape_of(provider.name, dialect).takes, *IGNORED_FIELDS.get(provider.name, ()), dialect.document_count)
-    known = {path for path in (*own, *dialect.static_fields, *dialect.options, *taken) if path is not None}
+    known = {path for path in (*own, *beside, *dialect.static_fields, *dialect.options, *taken) if path is not None}
     unknown = [path for path in _list_paths(body, known) if path and path not in known]
     if unknown and not dialect.allows_extra_fields:
         status, message = UNKNOWN_FIELD.get(provider.name, (400, "unknown fields: {}"))
@@ -170,17 +172,26 @@ def _get_texts(provider: Provider, body: Mapping[str, Any]) -> tuple[str, list[s
 
 
 def _get_text(provider: Provider, item: Any, rank_fields: Any) -> str:
-    dialect, other = provider.dialect, shape_of(provider.name, provider.dialect).other_document
+    dialect = provider.dialect
     if isinstance(item, str) and not dialect.document:
         return item
     if is_object(item) and is_array(rank_fields) and (found := [item[name] for name in rank_fields if name in item]):
         return "\n".join(map(str, found))
-    text = at(item, dialect.document or "text")
-    if not isinstance(text, str) and other is not None and is_object(parts := at(item, other)):
-        return orjson.dumps(parts).decode()
-    if not isinstance(text, str):
+    if isinstance(text := at(item, dialect.document or "text"), str):
+        return text
+    words = _get_text_of_parts(dialect.document_parts, at(item, dialect.document_parts.path))
+    if words is None:
         raise _InvalidError(f"an item of {dialect.documents} has no text")
-    return text
+    return words
+
+
+def _get_text_of_parts(parts: DocumentParts, value: Any) -> str | None:
+    """Returns the texts in a document of parts, as the embedded model sees no image; `None` if it is none."""
+    blocks = value if is_array(value) and parts.content_blocks else [value]
+    texts = (text for block in blocks if is_object(block) for name, text in block.items() if name not in _NOT_TEXT)
+    if parts == TEXT_ONLY or not all(map(is_object, blocks)):
+        return None
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _parse_prompt(prompt: Prompt, text: str) -> tuple[str, str]:

@@ -73,11 +73,9 @@ class ReplyShape:
         result: The fields of each result, by path.
         echo: How the results repeat the documents; `None` if they never do.
         takes: Other fields that a request may have.
-        other_document: The path, in a document, of an object that may stand in place of the text.
     """
 
     body: Mapping[str, Value] = field(default_factory=dict[str, Value])
     result: Mapping[str, Any] = field(default_factory=dict[str, Any])
     echo: Echo | None = None
     takes: Sequence[str] = ()
-    other_document: str | None = None

@@ -122,7 +122,6 @@ SHAPES: Mapping[str, ReplyShape] = {
     "isaacus": ReplyShape({"usage.input_tokens": _tokens}),
     "nvidia": _NVIDIA,
     "nvidia-nim": _NVIDIA,
-    "bedrock": ReplyShape(other_document="inlineDocumentSource.jsonDocument"),
     "vertex": ReplyShape(echo=Echo("", "sent", "ignoreRecordDetailsInResponse", asks=False)),
     "watsonx": ReplyShape(
         {

@@ -9,6 +9,7 @@ from datetime import date
 from hosted_rerank.errors import RateLimitError, ServerError
 from hosted_rerank.providers.auth import AwsSignature, OciSignature
 from hosted_rerank.providers.dialect import Dialect
+from hosted_rerank.providers.document_parts import DocumentParts
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.size_errors import BEDROCK_SIZE_ERRORS, SERVER_SIZE_ERRORS
 from hosted_rerank.providers.vendors import COHERE
@@ -22,6 +23,11 @@ BEDROCK = Provider(
         documents="sources",
         document="inlineDocumentSource.textDocument.text",
         document_fields={"type": "INLINE", "inlineDocumentSource.type": "TEXT"},
+        document_parts=DocumentParts(
+            names=None,
+            path="inlineDocumentSource.jsonDocument",
+            fields={"type": "INLINE", "inlineDocumentSource.type": "JSON"},
+        ),
         top_n="rerankingConfiguration.bedrockRerankingConfiguration.numberOfResults",
         always_send_top_n=True,
         static_fields={"queries.0.type": "TEXT", "rerankingConfiguration.type": "BEDROCK_RERANKING_MODEL"},

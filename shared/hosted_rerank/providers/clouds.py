@@ -8,6 +8,7 @@ from datetime import date
 
 from hosted_rerank.providers.auth import GoogleCredentials, IbmToken, KeyHeader
 from hosted_rerank.providers.dialect import NO_ECHO, Dialect
+from hosted_rerank.providers.document_parts import DocumentParts
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.size_errors import (
     DASHSCOPE_SIZE_ERRORS,
@@ -41,6 +42,7 @@ NVIDIA = Provider(
         query="query.text",
         documents="passages",
         document="text",
+        document_parts=DocumentParts(names=("text", "image"), models="vl|nemotron-3"),
         top_n=None,
         options={"truncate": ("NONE", "END")},
         results="rankings",
@@ -83,6 +85,7 @@ DASHSCOPE_NATIVE = replace(
     dialect=Dialect(
         query="input.query",
         documents="input.documents",
+        document_parts=DocumentParts(names=("text", "image", "video"), models="vl", single=True),
         top_n="parameters.top_n",
         instruction="parameters.instruct",
         static_fields={"parameters.return_documents": False},
@@ -160,6 +163,7 @@ VERTEX = Provider(
         documents="records",
         document="content",
         document_id="id",
+        document_parts=DocumentParts(names=("text", "title", "content"), text="content"),
         top_n="topN",
         static_fields={"ignoreRecordDetailsInResponse": True},
         options={"userLabels": dict},
