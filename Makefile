@@ -1,6 +1,6 @@
 # make demo   sets everything up in .venv and shows what reranking does
 # make test   sets everything up in .venv and runs the tests
-# make test-third-party   the vendors' SDKs and other packages against the local server, in an environment of their own
+# make test-third-party   the vendors' SDKs and other packages against the local server, in environments of their own
 # make test-servers       our client against a server that others wrote (infinity), likewise; slow
 # make bench  side by side with peers, in an environment of their own; takes some 25 minutes, and valgrind for instructions
 # make soak   five minutes of calls in every way at once, with faults; counts what must not happen
@@ -10,7 +10,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-third-party test-servers bench soak check format clean
+THIRD_PARTY := $(addprefix test-third-party-,frameworks sdks proxy infinity npm)
+OPEN := -W ignore::pytest.PytestUnraisableExceptionWarning # sockets that these packages leave open
+NPM := ai @ai-sdk/cohere @ai-sdk/togetherai voyage-ai-provider @openrouter/sdk
+
+.PHONY: demo test test-third-party $(THIRD_PARTY) test-servers bench soak check format clean
 
 demo: $(VENV)/demo
 	$(BIN)/hosted-rerank demo
@@ -19,9 +23,12 @@ test: $(VENV)/test
 	$(BIN)/python -m pytest -n auto -m "not ray"
 	$(BIN)/python -m pytest -m ray tests/bulk tests/test_readme.py
 
-test-third-party: $(VENV)-third-party/made
-	$(VENV)-third-party/bin/python -m pip --quiet install --editable '.[local]' --group third-party
-	$(VENV)-third-party/bin/python -m pytest tests/third_party
+test-third-party: $(THIRD_PARTY)
+
+$(THIRD_PARTY): test-third-party-%: $(VENV)-third-party-%/made
+	$(VENV)-third-party-$*/bin/python -m pip --quiet install --editable '.[local]' --group third-party-$*
+	$(if $(filter npm,$*),$(VENV)-third-party-npm/bin/npm install --silent --no-audit --prefix $(VENV)-third-party-npm $(NPM))
+	THIRD_PARTY=$* $(VENV)-third-party-$*/bin/python -m pytest $(OPEN) tests/third_party/$*
 
 test-servers: $(VENV)/test $(VENV)-infinity/made
 	$(VENV)-infinity/bin/python -m pip --quiet install --requirement tests/third_party/infinity.txt
@@ -40,6 +47,7 @@ check: $(VENV)/check
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --pythonpath $(BIN)/python --project tests/typing
 	$(BIN)/lint-imports
 
 format: $(VENV)/check
@@ -47,10 +55,10 @@ format: $(VENV)/check
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(VENV)-third-party $(VENV)-infinity $(VENV)-bench
+	rm -rf $(VENV) $(VENV)-third-party-* $(VENV)-infinity $(VENV)-bench
 
 # The files below $(VENV) are stamps: what is installed there, as of the last change of pyproject.toml.
-$(VENV)/made $(VENV)-third-party/made $(VENV)-infinity/made $(VENV)-bench/made:
+$(VENV)/made $(THIRD_PARTY:test-%=$(VENV)-%/made) $(VENV)-infinity/made $(VENV)-bench/made:
 	@$(PYTHON) -c 'import sys; sys.exit("hosted-rerank needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade pip

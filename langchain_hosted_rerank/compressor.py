@@ -4,30 +4,30 @@ Each rerank is one run in LangChain's tracing, a child of the caller's run. The 
 usage and request ids. It shows documents only with `trace_documents=True`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Unpack, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager, Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import RetrieverLike
 from langchain_core.runnables import RunnableConfig, RunnableSerializable, ensure_config
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field
 
 from hosted_rerank import RerankResponse
 from hosted_rerank.frameworks.fields import ApiKey
 from hosted_rerank.frameworks.overrides import Overrides, arerank_texts, rerank_texts
 from hosted_rerank.frameworks.serialization import serialize_provider
-from hosted_rerank.frameworks.settings import RerankSettings
 from langchain_hosted_rerank.input import RerankInput, State, parse_input
 from langchain_hosted_rerank.results import ranked_documents, ranked_pairs
 from langchain_hosted_rerank.run import RerankRun, RunManager
-from langchain_hosted_rerank.text import document_texts, mixed_texts
+from langchain_hosted_rerank.settings import DocumentSettings
+from langchain_hosted_rerank.text import Parts, document_texts, mixed_texts
 
 if TYPE_CHECKING:
     from langchain_hosted_rerank.retriever import RerankRetriever
 
 
-class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[Any, list[Document]]):
+class HostedRerank(DocumentSettings, BaseDocumentCompressor, RunnableSerializable[Any, list[Document]]):
     """Keeps the documents that answer a query best, by the scores of a hosted rerank API.
 
     Setup:
@@ -64,16 +64,6 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         repr=False,
         description="The API key; `None` reads the provider's environment variable, which a dump names, at each call.",
     )
-    document_to_text: Annotated[Callable[[Document], str] | None, WithJsonSchema({"type": "null"})] = Field(
-        default=None,
-        exclude=True,
-        description="Returns the text to send for a document; `None` sends its `page_content`. Dumps omit it.",
-    )
-    metadata_fields: list[str] | None = Field(
-        default=None, description="The metadata keys to send, as `name: value` lines before the `page_content`."
-    )
-    score_key: str = Field(default="relevance_score", description="The metadata key of the score.")
-    trace_documents: bool = Field(default=False, description="Whether the traced runs show the documents.")
 
     @property
     def InputType(self) -> Any:  # noqa: N802 - the name that Runnable gives it
@@ -109,7 +99,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
             documents: The candidates.
             query: The question; not blank.
             callbacks: The callbacks of the caller's run.
-            **overrides: `top_n`, `score_threshold`, `instruction` and `model` for this call, instead of the fields.
+            **overrides: `top_n`, `score_threshold`, `instruction`, `model` and `options` of this call.
 
         Returns:
             Copies of at most `top_n` documents, with the score in their metadata.
@@ -119,7 +109,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
             TypeError: An argument has the wrong type.
         """
         run = self._make_run(documents, self._document_texts(documents), query, overrides)
-        return ranked_documents(documents, self._rerank(run, {"callbacks": callbacks}), self.score_key)
+        return self._ranked(documents, self._rerank(run, {"callbacks": callbacks}))
 
     async def acompress_documents(
         self,
@@ -130,7 +120,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
     ) -> list[Document]:
         """Return the best documents, best first, as `compress_documents` does. Cancellation cancels the request."""
         run = self._make_run(documents, self._document_texts(documents), query, overrides)
-        return ranked_documents(documents, await self._arerank(run, {"callbacks": callbacks}), self.score_key)
+        return self._ranked(documents, await self._arerank(run, {"callbacks": callbacks}))
 
     def invoke(
         self,
@@ -155,7 +145,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         documents, query, given = parse_input(input)
         merged = cast("Overrides", {**given, **overrides})
         run = self._make_run(documents, self._document_texts(documents), query, merged)
-        return ranked_documents(documents, self._rerank(run, config), self.score_key)
+        return self._ranked(documents, self._rerank(run, config))
 
     async def ainvoke(
         self,
@@ -167,11 +157,11 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         documents, query, given = parse_input(input)
         merged = cast("Overrides", {**given, **overrides})
         run = self._make_run(documents, self._document_texts(documents), query, merged)
-        return ranked_documents(documents, await self._arerank(run, config), self.score_key)
+        return self._ranked(documents, await self._arerank(run, config))
 
     def rerank(
         self,
-        documents: Sequence[str | Document | Mapping[str, Any]],
+        documents: Sequence[str | Document | Mapping[str, Any] | list[Any]],
         query: str,
         *,
         rank_fields: Sequence[str] | None = None,
@@ -180,10 +170,10 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         """Return indexes and scores, best first, in the format of `CohereRerank.rerank`.
 
         Args:
-            documents: Texts, documents or mappings. A mapping is sent as JSON.
+            documents: Texts, documents, mappings of parts or fields, or lists of content blocks.
             query: The question; not blank.
             rank_fields: The keys of a mapping to send; `None` sends all.
-            **overrides: `top_n`, `score_threshold`, `instruction` and `model` for this call, instead of the fields.
+            **overrides: `top_n`, `score_threshold`, `instruction`, `model` and `options` of this call.
 
         Returns:
             `{"index": int, "relevance_score": float}` for each result; a blank document has the score `None`.
@@ -197,7 +187,7 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
 
     async def arerank(
         self,
-        documents: Sequence[str | Document | Mapping[str, Any]],
+        documents: Sequence[str | Document | Mapping[str, Any] | list[Any]],
         query: str,
         *,
         rank_fields: Sequence[str] | None = None,
@@ -221,7 +211,12 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
 
         return RerankRetriever(base_retriever=base_retriever, reranker=self, **settings)
 
-    def _make_run(self, documents: Sequence[Any], texts: Sequence[str], query: str, overrides: Overrides) -> RerankRun:
+    def _ranked(self, documents: Sequence[Document], response: RerankResponse) -> list[Document]:
+        return ranked_documents(documents, response, self.score_key, keep_extra=self.keep_extra)
+
+    def _make_run(
+        self, documents: Sequence[Any], texts: Sequence[Parts], query: str, overrides: Overrides
+    ) -> RerankRun:
         resolved = self._resolve_overrides(overrides)
         return RerankRun(documents, texts, query, resolved, self.reranker, self.trace_documents)
 
@@ -253,5 +248,5 @@ class HostedRerank(RerankSettings, BaseDocumentCompressor, RunnableSerializable[
         await self._acall_with_config(call, run.inputs, run.config(config, self.get_name()))
         return run.response
 
-    def _document_texts(self, documents: Sequence[Document]) -> list[str]:
-        return document_texts(documents, self.document_to_text, self.metadata_fields)
+    def _document_texts(self, documents: Sequence[Document]) -> list[Parts]:
+        return document_texts(documents, self.document_to_text, self.metadata_fields, self.image_key)

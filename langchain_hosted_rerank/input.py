@@ -40,6 +40,10 @@ State: TypeAlias = "RerankInput | Mapping[str, Any] | BaseModel | DataclassInsta
 """What `invoke` takes: the input as a mapping, or an object of pydantic or a dataclass with the same names."""
 
 
+_INPUT_OVERRIDES = [name for name in OVERRIDES if name in RerankInput.__annotations__]
+"""The parameters of a call that an input may hold; `options` is not one, because the state of a graph may have some."""
+
+
 class ParsedInput(NamedTuple):
     """An input with its parts as the reranker takes them."""
 
@@ -72,7 +76,7 @@ def parse_input(given: State) -> ParsedInput:
         )
     if missing := [key for key in ("query", "documents") if key not in values]:
         raise TypeError(f'input must have the keys "query" and "documents"; missing: {", ".join(missing)}')
-    overrides = cast("Overrides", {name: values[name] for name in OVERRIDES if name in values})
+    overrides = cast("Overrides", {name: values[name] for name in _INPUT_OVERRIDES if name in values})
     return ParsedInput(_to_documents(values["documents"]), _to_text(values["query"]), overrides)
 
 

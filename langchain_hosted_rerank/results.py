@@ -6,33 +6,42 @@ from typing import Any
 from langchain_core.documents import Document
 
 from hosted_rerank import RerankResponse
-from hosted_rerank.frameworks.settings import PASSTHROUGH_KEY
+from hosted_rerank.frameworks.settings import EXTRA_KEY, PASSAGE_KEY, PASSTHROUGH_KEY
+from hosted_rerank.response import PASSAGE
 
 
-def ranked_documents(documents: Sequence[Document], response: RerankResponse, score_key: str) -> list[Document]:
+def ranked_documents(
+    documents: Sequence[Document], response: RerankResponse, score_key: str, *, keep_extra: bool = False
+) -> list[Document]:
     """Return copies of the documents in their new order.
 
-    The metadata of a copy holds its score, or the name of the error if an outage left it unscored. The score and the
-    error of an earlier reranker under the same keys are removed, so that the scores of two rerankers never mix.
+    The metadata of a copy holds its score, or the name of the error if an outage left it unscored, and the place of the
+    best passage of a long document. What an earlier reranker left under the same keys is removed, so that the scores of
+    two rerankers never mix.
 
     Args:
         documents: The candidates, which stay unchanged.
         response: The response for these documents.
         score_key: The metadata key of the score.
+        keep_extra: Whether the metadata holds the other fields of the result too.
 
     Returns:
         One copy for each result. Its metadata is new, with the dicts, lists and sets in it; other values are the same.
     """
     copies: list[Document] = []
-    for index, score, error in response.results:
+    for index, score, error, extra in response.results:
         document = documents[index]
         metadata = _copy_dict(document.metadata)
-        metadata.pop(PASSTHROUGH_KEY, None)
-        metadata.pop(score_key, None)
+        for key in (PASSTHROUGH_KEY, PASSAGE_KEY, EXTRA_KEY, score_key):
+            metadata.pop(key, None)
         if error is not None:
             metadata[PASSTHROUGH_KEY] = error
         elif score is not None:
             metadata[score_key] = score
+        if passage := extra.get(PASSAGE):
+            metadata[PASSAGE_KEY] = passage
+        if keep_extra and extra:
+            metadata[EXTRA_KEY] = dict(extra)
         copies.append(document.model_copy(update={"metadata": metadata}))
     return copies
 
@@ -59,4 +68,4 @@ _COPIES: Mapping[type[Any], Callable[[Any], Any]] = {dict: _copy_dict, list: _co
 
 def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:
     """Return one `{"index": int, "relevance_score": float | None}` for each result, in the format of Cohere."""
-    return [{"index": index, "relevance_score": score} for index, score, _ in response.results]
+    return [{"index": index, "relevance_score": score} for index, score, *_ in response.results]

@@ -15,6 +15,7 @@ from hosted_rerank import Reranker, RerankResponse
 from hosted_rerank.frameworks.overrides import Overrides
 from langchain_hosted_rerank.openinference import RunManager, describe_request, describe_response, reranker_span
 from langchain_hosted_rerank.results import ranked_pairs
+from langchain_hosted_rerank.text import Parts
 
 __all__ = ["RerankRun", "RunManager"]
 
@@ -24,8 +25,8 @@ class RerankRun:
     """One rerank: what is asked, the response, and what a traced run shows of both."""
 
     documents: Sequence[Any] = field(repr=False)
-    texts: Sequence[str] = field(repr=False)
-    """One text for each document."""
+    texts: Sequence[Parts] = field(repr=False)
+    """One text for each document, or its parts."""
     query: str = field(repr=False)
     overrides: Overrides = field(repr=False)
     """The complete parameters of the call."""

@@ -1,10 +1,10 @@
 """The text to send for a document."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 from langchain_core.documents import Document
+from langchain_core.messages import HumanMessage
 
 from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_list
@@ -12,28 +12,71 @@ from hosted_rerank._validation import check_list
 _REMEDIES: Mapping[type[Any], str] = {str: "wrap them in Document(page_content=...), or call .rerank(texts, query)"}
 
 
+Parts: TypeAlias = str | Mapping[str, Any]
+"""What is sent for a document: a text, or parts by name."""
+
+
 def document_texts(
-    documents: Sequence[Document], to_text: Callable[[Document], str] | None, metadata_fields: Sequence[str] | None
-) -> list[str]:
+    documents: Sequence[Document],
+    to_text: Callable[[Document], Any] | None,
+    metadata_fields: Sequence[str] | None,
+    image_key: str | None = None,
+) -> list[Parts]:
     """Return the text to send for each document.
 
     Args:
         documents: The documents.
-        to_text: Returns the text of a document; `None` uses `page_content`.
+        to_text: Returns the text, the parts or the content blocks of a document; `None` uses `page_content`.
         metadata_fields: The metadata keys to put before `page_content`, as `name: value` lines.
+        image_key: The metadata key of an image; `None` for none.
 
     Returns:
-        One text for each document.
+        One text for each document, or its parts.
 
     Raises:
         TypeError: An item is not a `Document`.
     """
     check_list("documents", documents, Document, _REMEDIES)
     if to_text is not None:
-        return [to_text(document) for document in documents]
+        return [_to_parts(to_text(document)) for document in documents]
     if not metadata_fields:
-        return [document.page_content for document in documents]
-    return [_with_metadata(document, metadata_fields) for document in documents]
+        texts = [document.page_content for document in documents]
+    else:
+        texts = [_with_metadata(document, metadata_fields) for document in documents]
+    if image_key is None:
+        return [*texts]
+    return [_with_image(document, text, image_key) for document, text in zip(documents, texts, strict=True)]
+
+
+def _with_image(document: Document, text: str, image_key: str) -> Parts:
+    """Return a text, with the image that the metadata has: a URL, a data URI or a content block."""
+    image = document.metadata.get(image_key)
+    if image is None:
+        return text
+    given = _to_parts([image]) if isinstance(image, Mapping) else {"image": image}
+    return {**cast("Mapping[str, Any]", given), **({} if is_blank(text) else {"text": text})}
+
+
+def _to_parts(given: Any) -> Any:
+    """Return the parts of a list of LangChain's content blocks, and anything else as it is.
+
+    Raises:
+        ValueError: There are several images.
+    """
+    if not isinstance(given, list):
+        return given
+    content = cast("list[str | dict[Any, Any]]", given)
+    parts: dict[str, Any] = {}
+    texts: list[str] = []
+    for block in cast("list[dict[str, Any]]", HumanMessage(content=content).content_blocks):
+        kind = block["type"]
+        if kind == "text":
+            texts.append(block["text"])
+        elif kind in parts:
+            raise ValueError(f"a document has several content blocks of type {kind}: it may have one")
+        else:
+            parts[kind] = block.get("url") or f"data:{block.get('mime_type', '')};base64,{block.get('base64', '')}"
+    return {**parts, **({"text": "\n".join(texts)} if texts else {})}
 
 
 def _with_metadata(document: Document, fields: Sequence[str]) -> str:
@@ -44,31 +87,33 @@ def _with_metadata(document: Document, fields: Sequence[str]) -> str:
 
 
 def mixed_texts(
-    documents: Sequence[str | Document | Mapping[str, Any]],
-    texts_of_documents: Callable[[Sequence[Document]], list[str]],
+    documents: Sequence[str | Document | Mapping[str, Any] | list[Any]],
+    texts_of_documents: Callable[[Sequence[Document]], list[Parts]],
     rank_fields: Sequence[str] | None,
-) -> list[str]:
+) -> list[Parts]:
     """Return the text to send for each item of a mixed list.
 
     Args:
-        documents: Texts, documents or mappings.
+        documents: Texts, documents, mappings, or lists of content blocks.
         texts_of_documents: Returns the texts of documents.
         rank_fields: The keys of a mapping to send; `None` sends all.
 
     Returns:
-        One text for each item. The text of a mapping is JSON.
+        One text for each item, or its parts.
 
     Raises:
         TypeError: An item is not a text, a document or a mapping.
     """
     check_list("documents", documents, object)
-    texts: list[str] = []
+    texts: list[Parts] = []
     for document in documents:
         if isinstance(document, str):
             texts.append(document)
         elif isinstance(document, Mapping):
             names = document.keys() if rank_fields is None else [name for name in rank_fields if name in document]
-            texts.append(json.dumps({name: document[name] for name in names}, ensure_ascii=False, default=str))
+            texts.append({name: document[name] for name in names})
+        elif isinstance(document, list):
+            texts.append(_to_parts(document))
         else:
             texts.extend(texts_of_documents([document]))
     return texts

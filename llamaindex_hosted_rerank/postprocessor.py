@@ -5,19 +5,20 @@ import logging
 import pickle
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
 
 # As in `events`.
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined] # pyright: ignore[reportPrivateImportUsage]
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from hosted_rerank import InvalidRequestError, RerankResponse, RerankResult, Usage
 from hosted_rerank._text import is_blank
 from hosted_rerank.frameworks.overrides import Overrides, arerank_texts, rerank_texts
 from hosted_rerank.frameworks.settings import RerankSettings
 from hosted_rerank.providers.json_path import is_object
+from hosted_rerank.wire import Document
 from llamaindex_hosted_rerank.events import ReportedRerank, reported
 from llamaindex_hosted_rerank.nodes import Unscored, node_texts, ranked_nodes
 
@@ -52,7 +53,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
     metadata_mode: MetadataMode = Field(
         default=MetadataMode.EMBED, description="Selects the metadata to send with the text of a node."
     )
-    text_fn: Callable[[BaseNode], str] | None = Field(
+    text_fn: Annotated[Callable[[BaseNode], str] | None, WithJsonSchema({"type": "null"})] = Field(
         default=None,
         exclude=True,
         description="Returns the text to send for a node; `None` sends its content. Dumps omit it.",
@@ -96,7 +97,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
             nodes: The candidates.
             query_bundle: The question; its `query_str` is sent.
             query_str: The question as text, instead of `query_bundle`.
-            **overrides: `top_n`, `score_threshold`, `instruction` and `model` for this call, instead of the fields.
+            **overrides: `top_n`, `score_threshold`, `instruction`, `model` and `options` of this call.
 
         Returns:
             New `NodeWithScore` objects for at most `top_n` nodes. One that an outage left unscored is a `RerankedNode`,
@@ -144,12 +145,14 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
             rerank.response = await arerank_texts(rerank.reranker, rerank.query.query_str, texts, rerank.overrides)
         return rerank.ranked
 
-    def _texts(self, nodes: list[NodeWithScore]) -> list[str]:
-        return node_texts(nodes, self.text_fn, self.metadata_mode)
+    def _texts(self, nodes: list[NodeWithScore]) -> list[Document]:
+        parts = self.reranker.provider.dialect.document_parts
+        images = parts.takes("image", self.reranker.model)
+        return node_texts(nodes, self.text_fn, self.metadata_mode, images=images)
 
     @contextmanager
     def _rerank(
-        self, nodes: list[NodeWithScore], texts: list[str], query_bundle: QueryBundle | None, overrides: Overrides
+        self, nodes: list[NodeWithScore], texts: list[Document], query_bundle: QueryBundle | None, overrides: Overrides
     ) -> Generator[ReportedRerank]:
         """Report a rerank, and set its ranked nodes when the body has set its response."""
         if query_bundle is None:
@@ -166,7 +169,11 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
             else:
                 _warn_of_blank(texts)
             rerank.ranked = ranked_nodes(
-                nodes, rerank.response, unscored=self.unscored, keep_retrieval_score=self.keep_retrieval_score
+                nodes,
+                rerank.response,
+                unscored=self.unscored,
+                keep_retrieval_score=self.keep_retrieval_score,
+                keep_extra=self.keep_extra,
             )
 
     def __getstate__(self) -> dict[Any, Any]:
@@ -201,8 +208,8 @@ def _unranked(rerank: ReportedRerank, error: InvalidRequestError) -> RerankRespo
     )
 
 
-def _warn_of_blank(texts: list[str]) -> None:
-    if blank := sum(map(is_blank, texts)):
+def _warn_of_blank(texts: list[Document]) -> None:
+    if blank := sum(isinstance(text, str) and is_blank(text) for text in texts):
         logger.warning("%d of %d nodes have no text in this metadata_mode: they stay unscored", blank, len(texts))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("langchain_core")
 pytest.importorskip("llama_index.core")
-from hosted_rerank import Dialect, Provider, Reranker
+from hosted_rerank import PROVIDERS, Dialect, Provider, Reranker
 from hosted_rerank.cli.provider_table import markdown, models_markdown
 from hosted_rerank.providers.auth import KeyHeader
 from tests.hostile import HostileServer, reply
@@ -84,6 +84,15 @@ def test_table_of_providers_is_the_codes_own() -> None:
 def test_table_of_models_is_the_codes_own() -> None:
     """The table of models is `hosted-rerank providers --models`."""
     assert models_markdown() in README.with_name("docs").joinpath("providers.md").read_text("utf-8")
+
+
+def test_every_row_has_met_somebody_or_nobody() -> None:
+    """The list of third parties names each row once."""
+    page = README.with_name("docs").joinpath("providers.md").read_text("utf-8")
+    section = page.partition("## Whom the rows have met\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, flags=re.MULTILINE)
+    named = re.findall(r"`([a-z-]+)`", " ".join([*cells, section.rpartition("They are")[2]]))
+    assert sorted(named) == sorted(set(PROVIDERS) - {"local"})
 
 
 def test_row_of_the_contributors_guide_works() -> None:

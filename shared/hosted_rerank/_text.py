@@ -26,6 +26,9 @@ _INVISIBLE = frozenset(
 _INVISIBLE_STARTS = _INVISIBLE | {""}
 _start = itemgetter(slice(1))
 
+BYTES_PER_TOKEN = 3
+"""Estimates the tokens of a text, on the safe side: English has about 4 bytes per token, Chinese 3."""
+
 
 def is_blank(text: str) -> bool:
     """Returns whether a text shows nothing: it is empty, or all of it is white space or invisible."""

@@ -1,13 +1,15 @@
 """`Reranker`: what a caller sets, and one rerank with it, blocking or awaiting."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType
 from typing import Any, Literal, TypeAlias
 
 from hosted_rerank.call.call_options import MAX_CONCURRENCY, CallOptions
+from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.connected_endpoint import ConnectedEndpoint
 from hosted_rerank.call.drivers import adrive, drive
 from hosted_rerank.call.fallback_chain import FallbackChain, Stage
+from hosted_rerank.call.passages import check_long_documents
 from hosted_rerank.call.score_cache import Cache, check_cache
 from hosted_rerank.limits.endpoint_state import ENDPOINTS
 from hosted_rerank.limits.retry import RetryPolicy
@@ -19,7 +21,7 @@ from hosted_rerank.providers.setting_checks import Key
 from hosted_rerank.response import RerankResponse
 from hosted_rerank.transport.custom_client import AsyncHTTPClient, HTTPClient, check_way
 from hosted_rerank.transport.rate_limiter import RateLimiter
-from hosted_rerank.wire import Call
+from hosted_rerank.wire import Call, Document
 
 InstructionOverride: TypeAlias = str | EllipsisType | None
 """The instruction of one call: a text, `None` for none, or `...` for the reranker's own."""
@@ -30,9 +32,9 @@ class Reranker(ConnectedEndpoint):
 
     All rerankers and event loops of the process share connections, which open at the first call and stay open for the
     next ones. A reranker works in any thread and event loop, and after a fork. It can be copied and pickled; a pickle
-    omits the key, the cache, the rate limiter, custom clients, and what else may be secret: all headers but a few
-    harmless ones, params that the provider does not name, and `extra_body`. A copy that lacks one of these raises
-    `ConfigurationError` at its first request.
+    omits the key, the cache, the rate limiter, custom clients, `on_response`, and what else may be secret: all headers
+    but a few harmless ones, params that the provider does not name, and `extra_body`. A copy that lacks one of these
+    raises `ConfigurationError` at its first request.
 
     Args:
         provider: A name in `PROVIDERS` ("fireworks", "cohere", "vllm", "local", ...), or a `Provider` for another API.
@@ -56,8 +58,11 @@ class Reranker(ConnectedEndpoint):
             `hosted_rerank.call.score_cache`). A pair of query and document in it is not sent. Not for listwise models.
         on_error: "raise", or "passthrough": documents that an outage affects, or that are too long, come last, unscored
             and with the name of the error; an invalid request, a refused key and a cancellation always raise.
+        long_documents: "truncate" leaves a document that is longer than the model reads to the API, which cuts it;
+            "passages" sends it as overlapping passages, and its score is the best one's. Not for listwise models.
+        passage_chars: The largest number of characters of a passage; `None` for what the model of the call reads.
         fallbacks: The rerankers to call in turn in an outage or a long wait: `Reranker`s, or providers by name or as
-            `Provider`, which get this reranker's timeout, retries, rate limiter, clients, and harmless headers.
+            `Provider`, which get this reranker's timeout, retries, `long_documents`, limiter, clients, some headers.
         rate_limiter: LangChain's `BaseRateLimiter` or the like, acquired for each request, besides the learned rate.
         headers: Additional HTTP headers; they replace default headers of the same name.
         params: Query parameters of the URL (Nebius' `ai_project_id`), and values of names in braces in it (`region`).
@@ -66,6 +71,8 @@ class Reranker(ConnectedEndpoint):
         client: A custom `httpx.Client` (or httpx2's) for every blocking call of this reranker and fallbacks by name;
             it is never closed. If only `async_client` is given, a blocking call raises `ConfigurationError`.
         async_client: A custom `httpx.AsyncClient` (or httpx2's) for every awaiting call, in the same way.
+        on_response: Is called with the response of each call; for code that does not see it, as in a framework's
+            pipeline. Its exceptions are the call's.
 
     Raises:
         ValueError: A parameter has an invalid value. The message names it.
@@ -91,6 +98,8 @@ class Reranker(ConnectedEndpoint):
         dedupe: bool = True,
         cache: Cache | None = None,
         on_error: Literal["raise", "passthrough"] = "raise",
+        long_documents: Literal["truncate", "passages"] = "truncate",
+        passage_chars: int | None = None,
         fallbacks: Sequence["ProviderName | str | Provider | Reranker"] = (),
         rate_limiter: RateLimiter | None = None,
         headers: Mapping[str, str] | None = None,
@@ -99,6 +108,7 @@ class Reranker(ConnectedEndpoint):
         extra_body: Mapping[str, Any] | None = None,
         client: HTTPClient | None = None,
         async_client: AsyncHTTPClient | None = None,
+        on_response: Callable[[RerankResponse], object] | None = None,
     ) -> None:
         endpoint = Endpoint(
             provider=find_provider(provider),
@@ -116,10 +126,21 @@ class Reranker(ConnectedEndpoint):
         self._instruction = instruction
         retry = RetryPolicy(max_retries)
         self._call_options = CallOptions(
-            timeout, deadline, retry, batch_size, max_concurrency, max_document_chars, dedupe, on_error
+            timeout,
+            deadline,
+            retry,
+            batch_size,
+            max_concurrency,
+            max_document_chars,
+            dedupe,
+            on_error,
+            long_documents,
+            passage_chars,
         )
+        check_long_documents(endpoint, self._call_options)
         check_cache(cache)
         self._cache = cache
+        self._on_response = on_response
         super().__init__(endpoint, client, async_client, rate_limiter)
         self._fallbacks = tuple(map(self._make_fallback, fallbacks))
 
@@ -129,21 +150,24 @@ class Reranker(ConnectedEndpoint):
     def rerank(
         self,
         query: str,
-        documents: Sequence[str],
+        documents: Sequence[Document],
         *,
         top_n: int | None = None,
         instruction: InstructionOverride = ...,
         model: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> RerankResponse:
         """Ranks documents by how well they answer a query.
 
         Args:
             query: The query; not blank.
-            documents: The texts. Blank texts are never sent and come last, with `relevance_score=None`; if all texts
-                are blank, there is no request and no need for a key.
+            documents: The texts, or mappings of parts: `{"image": url, "text": caption}` where the API takes images,
+                and fields, which go as text where it takes no fields. Blank ones are never sent and come last, with
+                `relevance_score=None`; if all are blank, there is no request and no need for a key.
             top_n: The number of results to return; `None` for all.
             instruction: The instruction of this call, in place of the reranker's; `None` for none.
             model: The model of this call, in place of the reranker's; `None` for the reranker's. Fallbacks keep theirs.
+            options: Options of this call, such as Nebius' `user`, besides the reranker's. Fallbacks keep theirs.
 
         Returns:
             The results, best first, by index into `documents`, with usage and request ids.
@@ -152,37 +176,45 @@ class Reranker(ConnectedEndpoint):
             RerankError: The rerank failed; `hosted_rerank.errors` draws the tree of errors.
             TypeError: An argument has the wrong type.
         """
-        if model is not None:
-            return self._with_model(model).rerank(query, documents, top_n=top_n, instruction=instruction)
+        if model is not None or options:
+            return self._with(model, options).rerank(query, documents, top_n=top_n, instruction=instruction)
         call = self._make_call(query, documents, top_n, instruction)
         with observer_for(self._endpoint, call) as observer:
             chain = FallbackChain(call, self._list_stages("client"), self._cache, observer)
             for state, transport in chain:
                 with chain.falling_back():
                     drive(state, transport)
-                    return chain.answer(state)
+                    return self._answer(chain, state)
             raise chain.failures[-1]
 
     async def arerank(
         self,
         query: str,
-        documents: Sequence[str],
+        documents: Sequence[Document],
         *,
         top_n: int | None = None,
         instruction: InstructionOverride = ...,
         model: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> RerankResponse:
         """Ranks documents as `rerank` does, awaiting; cancelling it cancels the request on the wire."""
-        if model is not None:
-            return await self._with_model(model).arerank(query, documents, top_n=top_n, instruction=instruction)
+        if model is not None or options:
+            return await self._with(model, options).arerank(query, documents, top_n=top_n, instruction=instruction)
         call = self._make_call(query, documents, top_n, instruction)
         with observer_for(self._endpoint, call) as observer:
             chain = FallbackChain(call, self._list_stages("async_client"), self._cache, observer)
             for state, transport in chain:
                 with chain.falling_back():
                     await adrive(state, transport)
-                    return chain.answer(state)
+                    return self._answer(chain, state)
             raise chain.failures[-1]
+
+    def _answer(self, chain: FallbackChain, state: CallState) -> RerankResponse:
+        """Returns the response of a stage that has succeeded, and hands it to the caller's function."""
+        response = chain.answer(state)
+        if self._on_response is not None:
+            self._on_response(response)
+        return response
 
     def _make_fallback(self, fallback: "str | Provider | Reranker") -> "Reranker":
         """Returns a reranker for an item of `fallbacks`."""
@@ -194,6 +226,7 @@ class Reranker(ConnectedEndpoint):
             fallback,
             timeout=self._call_options.timeout,
             max_retries=self._call_options.retry.max_retries,
+            long_documents=self._call_options.long_documents,
             rate_limiter=self._rate_limiter,
             headers=harmless_headers(self._endpoint.headers),  # a key must not go to another host
             client=self._client,
@@ -201,7 +234,7 @@ class Reranker(ConnectedEndpoint):
         )
 
     def _make_call(
-        self, query: str, documents: Sequence[str], top_n: int | None, instruction: InstructionOverride
+        self, query: str, documents: Sequence[Document], top_n: int | None, instruction: InstructionOverride
     ) -> Call:
         effective = self._instruction if isinstance(instruction, EllipsisType) else instruction
         for fallback in self._fallbacks:
@@ -221,5 +254,5 @@ class Reranker(ConnectedEndpoint):
 
     def __getstate__(self) -> dict[str, Any]:
         endpoint = self._endpoint.without_private()
-        omitted = {"_endpoint": endpoint, "_client": None, "_async_client": None, "_cache": None, "_rate_limiter": None}
-        return self.__copy__().__dict__ | omitted
+        names = ("_client", "_async_client", "_cache", "_rate_limiter", "_on_response")
+        return self.__copy__().__dict__ | dict.fromkeys(names) | {"_endpoint": endpoint}

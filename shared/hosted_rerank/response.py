@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from hosted_rerank._table_rendering import Line, as_html, as_table
+from hosted_rerank._table_rendering import Line, as_html, as_table, as_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,6 +52,11 @@ def _add(a: int | None, b: int | None) -> int | None:
     return b if a is None else a if b is None else a + b
 
 
+_NO_EXTRA: Mapping[str, Any] = {}
+PASSAGE = "passage"
+"""The key in `RerankResult.extra` of the place of a long document's best passage."""
+
+
 class RerankResult(NamedTuple):
     """The score of one document; a tuple, because a call may return thousands of them.
 
@@ -60,11 +65,19 @@ class RerankResult(NamedTuple):
         relevance_score: The score, higher for more relevant documents; `RerankResponse.score_kind` is its scale. `None`
             for a blank document, which is never sent, and for one that an outage affected or that is too long.
         error: The class name of the error that kept the document from being scored, with `on_error="passthrough"`.
+        extra: The other fields of the result in the API's reply, such as an `embedding` or the `document`; empty for a
+            cached score. With `long_documents="passages"`, `{"passage": {"start": ..., "end": ...}}` is the place of
+            the best passage, in characters of the text. It may hold texts, so the repr omits it.
     """
 
     index: int  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride] - hides tuple.index
     relevance_score: float | None
     error: str | None = None
+    extra: Mapping[str, Any] = _NO_EXTRA
+
+    def __repr__(self) -> str:
+        error = f", error={self.error!r}" if self.error else ""
+        return f"RerankResult(index={self.index}, relevance_score={self.relevance_score}{error})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +85,7 @@ class RerankResponse:
     """The response of one `rerank` call.
 
     Args:
-        results: The results, best first; equal scores in the order of a sorted reply, else in input order; blank
+        results: The results, best first; equal scores of one sorted reply in its order, else in input order; blank
             documents last; at most `top_n`.
         usage: The usage of all requests, from the API's responses.
         model: The model that answered, from the API's response, or else the model of the request.
@@ -82,11 +95,14 @@ class RerankResponse:
         elapsed: Seconds from the call to the answer, waits included.
         score_kind: The scale of the scores in `results`.
         score_transform: The function that was applied to the API's scores.
-        sent: The number of documents that were sent, each counted once, without retries.
-        deduplicated: The number of documents that were not sent because they equal another one.
-        cached: The number of documents whose score was in the cache, or came from another call in flight.
+        sent: The number of documents, or passages of long ones, that were sent, each counted once, without retries.
+        deduplicated: The number of documents or passages that were not sent because they equal another one.
+        cached: The number of documents or passages whose score was in the cache, or came from another call in flight.
         error: The error that `on_error="passthrough"` handled, so that documents have no score; `None` for none.
         fallback_errors: The errors of the reranker and the fallbacks that failed before one answered, in order.
+        extra: The fields of the API's reply beside its results, as the API wrote them: its `id`, `usage`, warnings, the
+            tier that served. Of several requests, a field has the value of the last reply. They may hold texts, so the
+            repr omits them.
     """
 
     results: tuple[RerankResult, ...]
@@ -103,6 +119,7 @@ class RerankResponse:
     cached: int = 0
     error: "RerankError | None" = None
     fallback_errors: "tuple[RerankError, ...]" = ()
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     @property
     def summary(self) -> str:
@@ -124,6 +141,9 @@ class RerankResponse:
             Line(rank, result.index + 1, result.relevance_score, error=result.error)
             for rank, result in enumerate(self.results, 1)
         ]
+
+    def __str__(self) -> str:
+        return as_text(self._make_lines(), below=self.summary)
 
     def _repr_html_(self) -> str:
         return as_html(self._make_lines(), below=self.summary)

@@ -7,7 +7,7 @@ request flow turns outcomes into a `RerankResponse`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import NewType, Protocol, TypeAlias
+from typing import Any, NewType, Protocol, TypeAlias
 
 from hosted_rerank._version import __version__
 
@@ -26,6 +26,9 @@ TextIndex = NewType("TextIndex", int)
 RequestIndex = NewType("RequestIndex", int)
 """The position of a document in one request."""
 
+Document: TypeAlias = str | Mapping[str, Any]
+"""A document of a caller: a text, or parts by name, such as `{"image": url, "text": caption}` or other fields."""
+
 ENCODINGS = ("gzip", "deflate")
 """The accepted content encodings of a response. Others can expand a small response to any size in one step."""
 
@@ -35,7 +38,7 @@ class Call:
     """The arguments of one rerank."""
 
     query: str = field(repr=False)
-    documents: Sequence[str] = field(repr=False)
+    documents: Sequence[Document] = field(repr=False)
     top_n: int | None
     """The number of results to return; `None` for all."""
     instruction: str | None = field(repr=False)

@@ -9,7 +9,7 @@ import pytest
 
 from hosted_rerank import PROVIDERS, Dialect, ModelFacts, PaymentRequiredError, Provider
 from hosted_rerank.providers.auth import AwsSignature, KeyHeader
-from hosted_rerank.providers.dialect import Prompt
+from hosted_rerank.providers.prompt import Prompt
 from tests.adapters.fixtures import Asking, Rank
 from tests.hostile import HostileServer, reply
 

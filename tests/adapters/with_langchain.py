@@ -42,6 +42,10 @@ def error(document: Document) -> str | None:
     return document.metadata.get("rerank_error")
 
 
+def passage(document: Document) -> Any:
+    return document.metadata.get("rerank_passage")
+
+
 def metadata(document: Document) -> dict[str, Any]:
     return document.metadata
 
@@ -61,3 +65,7 @@ def load(dumped: str, key: str | None = None, *more: type) -> Any:
         valid_namespaces=["langchain_hosted_rerank", "tests"],
         allowed_objects=[HostedRerank, FireworksRerank, NebiusRerank, *more],
     )
+
+
+def extra(document: Document) -> dict[str, Any] | None:
+    return document.metadata.get("rerank_extra")

@@ -54,6 +54,10 @@ def error(node: NodeWithScore) -> str | None:
     return node.rerank_error if isinstance(node, RerankedNode) else None
 
 
+def passage(node: NodeWithScore) -> Any:
+    return node.rerank_passage if isinstance(node, RerankedNode) else None
+
+
 def metadata(node: NodeWithScore) -> dict[str, Any]:
     return node.node.metadata
 
@@ -72,3 +76,7 @@ def load(dumped: str, key: str | None = None) -> Any:
     loaded = kinds[data["class_name"]].from_dict(data)
     loaded.api_key = key
     return loaded
+
+
+def extra(node: NodeWithScore) -> dict[str, Any] | None:
+    return getattr(node, "extra", None)

@@ -47,6 +47,14 @@ def test_response_shows_itself() -> None:
     assert "acme m-1, 0.250 s, 1,234 tokens, 1 search unit, 2 requests" in page
 
 
+def test_no_more_text_than_is_shown() -> None:
+    """A notebook saves what an object prints and shows, so neither has more of a text than its beginning."""
+    shown = compare([f"{number} " + "x" * 10_000 for number in range(5)], response((1, 0.75), (3, 0.5)))
+    assert repr(shown) == str(shown)
+    assert len(repr(shown)) < 1_000
+    assert str(response((2, 0.75))).splitlines()[1] == "   1      3    ▲ 2  0.75"
+
+
 def test_comparison_escapes_what_a_document_holds() -> None:
     """A document's HTML is shown, and never runs."""
     shown = compare(TEXTS, response((1, 0.75), (3, 0.5)), title="<b>what?</b>")
@@ -118,10 +126,13 @@ def test_plots() -> None:
     before = [f"text {number} costs $5 and $6" for number in range(20)]
     axes: Any = plot_ranks(before, response((15, 0.9), (1, 0.8), (0, 0.1)), top=5)
     # Document 15 comes from below, 1 stays, 0 falls; 2, 3 and 4 are gone.
-    assert [line.get_linestyle() for line in axes.lines] == ["-", "--", "--", ":", ":", ":"]
+    moves = axes.lines[:6]
+    assert [line.get_linestyle() for line in moves] == ["-", "-", "--", ":", ":", ":"]
+    assert [tuple(line.get_ydata()) for line in moves] == [(6, 1), (2, 2), (1, 3), (3, 6), (4, 7), (5, 8)]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["rises", "falls", "stays", "left out"]
     texts = [text.get_text() for text in axes.texts]
-    assert texts.count("further down") == 1
-    assert any(text.startswith("0.90  text 15") for text in texts)
+    assert any(text.startswith("1  0.90  text 15") for text in texts)
+    assert any(text.startswith("text 15") and text.endswith("  16") for text in texts)
     axes.figure.canvas.draw()  # a $ in a text is no formula
     assert plot_ranks(compare(before, before[::-1])) is not axes
 

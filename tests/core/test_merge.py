@@ -84,11 +84,13 @@ def replace_top_n(todo: Plan, top_n: int) -> Plan:
 
 
 def test_ties_of_several_replies() -> None:
-    """Several replies have no common order: equal scores are in input order."""
-    todo = planned(documents=["a", "b", "c"])
-    first = BatchResult({TextIndex(2): 0.5, TextIndex(0): 0.5}, Usage(), None, None, 1)
-    second = BatchResult({TextIndex(1): 0.5}, Usage(), None, None, 1)
-    assert [result.index for result in joined(todo, first, second).results] == [0, 1, 2]
+    """Equal scores of each sorted reply stay in its order; between replies, whichever came first, in input order."""
+    todo = planned(documents=["a", "b", "c", "d", "e", "f", "g"])
+    first = BatchResult({TextIndex(2): 0.5, TextIndex(0): 0.5, TextIndex(1): 0.5}, Usage(), None, None, 1)
+    second = BatchResult({TextIndex(4): 0.9, TextIndex(5): 0.5, TextIndex(3): 0.5}, Usage(), None, None, 1)
+    unsorted = BatchResult({TextIndex(6): 0.5}, Usage(), None, None, 1)
+    for replies in ((first, second, unsorted), (unsorted, second, first)):
+        assert [result.index for result in joined(todo, *replies).results] == [4, 2, 0, 1, 5, 3, 6]
 
 
 @pytest.mark.parametrize(("top_n", "places"), [(None, [3, 1, 2, 0]), (1, [3]), (3, [3, 1, 2]), (4, [3, 1, 2, 0])])
@@ -138,8 +140,8 @@ def test_top_n_is_sent_only_if_asked_for() -> None:
 def test_answers_are_joined() -> None:
     """Of several answers the rankings are merged, the usage is summed and every request id is kept."""
     todo = planned(documents=["a", "b", "c"])
-    first = BatchResult([(0, 0.2), (2, 0.9)], Usage(5, None, {"units": 1}), None, "r-1", 2)
-    second = BatchResult([(1, 0.5)], Usage(7, 9, {"units": 2, "other": 0.5}), "m-9", None, 1)
+    first = BatchResult({TextIndex(0): 0.2, TextIndex(2): 0.9}, Usage(5, None, {"units": 1}), None, "r-1", 2)
+    second = BatchResult({TextIndex(1): 0.5}, Usage(7, 9, {"units": 2, "other": 0.5}), "m-9", None, 1)
     response = joined(todo, first, second, elapsed=1.5)
     assert [(result.index, result.relevance_score) for result in response.results] == [(2, 0.9), (1, 0.5), (0, 0.2)]
     assert response.usage == Usage(12, 9, {"units": 3, "other": 0.5})

@@ -53,7 +53,7 @@ def test_one_document_too_long_is_passed_over(
     server.play(behind_nginx())
     response = rerank(acme(on_error="passthrough"), documents=[LONG, *SHORT])
     assert [result.index for result in response.results[-2:]] == [1, 0]
-    assert response.results[-1] == (0, None, "RequestTooLargeError")
+    assert response.results[-1][:3] == (0, None, "RequestTooLargeError")
     assert [result.error for result in response.results[:-1]] == [None] * 99
     assert isinstance(response.error, RequestTooLargeError)
     assert any("documents[0] is too long by itself" in each.getMessage() for each in caplog.records)
@@ -85,7 +85,7 @@ def test_later_calls_are_not_cut_small(server: HostileServer, acme: Acme, rerank
     assert sizes(server) == [99]
     server.requests.clear()
     response = rerank(acme(on_error="passthrough"), documents=[*SHORT, LONG])
-    assert response.results[-1] == (99, None, "RequestTooLargeError")
+    assert response.results[-1][:3] == (99, None, "RequestTooLargeError")
     assert sizes(server) == [1, 99]
     server.requests.clear()
     with pytest.raises(RequestTooLargeError, match=r"documents\[99\] is too long"):

@@ -9,7 +9,7 @@ import pytest
 
 from hosted_rerank import PROVIDERS, Dialect, InvalidRequestError, MalformedResponseError, Provider, Reranker
 from hosted_rerank.call.request_encoding import BatchResult
-from hosted_rerank.providers.dialect import Prompt
+from hosted_rerank.providers.prompt import Prompt
 from hosted_rerank.response import RerankResponse
 from tests.byhand import ACME, answered, body_of, joined, planned, request_of, walk
 from tests.conftest import Acme, Rerank

@@ -25,6 +25,14 @@ KINDS = [HostedRerank, FireworksRerank, NebiusRerank]
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_json_schema(kind: type[HostedRerank]) -> None:
+    """`model_json_schema()` describes the fields, as servers and forms that are made from it need."""
+    properties = kind.model_json_schema()["properties"]
+    assert properties["top_n"]["anyOf"][0] == {"minimum": 1, "type": "integer"}
+    assert "id of the model" in properties["model"]["description"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_dict_and_json(kind: type[HostedRerank]) -> None:
     """A dump is plain JSON with the class's name, takes every field with it but the key, and makes an equal one."""
     reranker = kind(api_key=KEY, top_n=None, model="m-1", **OWN)
@@ -41,7 +49,8 @@ def test_dict_and_json(kind: type[HostedRerank]) -> None:
 def test_dump_is_complete() -> None:
     """Every field is in a dump, except those that are not to be or cannot be written down."""
     missing = FireworksRerank.model_fields.keys() - FireworksRerank().to_dict().keys()
-    assert missing == {"api_key", "client", "async_client", "cache", "rate_limiter", "callback_manager", "text_fn"}
+    objects = {"client", "async_client", "cache", "rate_limiter", "callback_manager", "text_fn", "on_response"}
+    assert missing == {"api_key"} | objects
 
 
 @pytest.mark.parametrize("serializer", [JsonSerializer(), JsonPickleSerializer()], ids=lambda s: type(s).__name__)

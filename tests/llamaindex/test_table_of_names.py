@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("llama_index.core")
 
+from hosted_rerank import PROVIDERS
 from llamaindex_hosted_rerank import HostedRerank
 
 PAGE = Path(__file__).parents[2] / "docs" / "other_rerankers_llamaindex.md"
@@ -23,7 +24,7 @@ def rows() -> list[tuple[str, str, str]]:
         if cells[1] == "the class":
             provider = "".join(re.findall(r'HostedRerank\("([a-z]+)"', cells[2])[:1]) or "fireworks"
         else:
-            found += [(provider, name, cells[2]) for name in re.findall(r"`([a-z_]+)`", cells[1])]
+            found += [(provider, name, cells[2]) for name in re.findall(r"`(\w+)`", cells[1])]
     return found
 
 
@@ -32,12 +33,20 @@ pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="the wheel's tests hav
 
 def test_same_names() -> None:
     """A name that the table calls the same is one of our fields, and the others are none."""
-    same = {name: ours == "the same" for _, name, ours in rows()}
+    same = {name: ours == "the same" for _, name, ours in rows() if name.islower()}
     assert len(same) > 30
     assert {name for name, is_same in same.items() if is_same} == same.keys() & HostedRerank.model_fields.keys()
 
 
-RENAMED = [row for row in rows() if row[2].startswith("`")]
+def test_same_variables() -> None:
+    """A variable that the table calls the same is one that the provider reads."""
+    same = [(provider, name) for provider, name, ours in rows() if name.isupper() and ours == "the same"]
+    assert ("jina", "JINAAI_API_KEY") in same
+    for provider, name in same:
+        assert name in PROVIDERS[provider].api_key_env, provider
+
+
+RENAMED = [row for row in rows() if row[1].islower() and row[2].startswith("`")]
 
 
 @pytest.mark.parametrize(("provider", "name", "ours"), RENAMED, ids=[f"{row[0]}-{row[1]}" for row in RENAMED])

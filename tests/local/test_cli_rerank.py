@@ -1,8 +1,10 @@
 """`hosted-rerank rerank`: files of each format in, a table or JSON lines out, exit statuses that scripts can use."""
 
 import json
+import socket
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +70,9 @@ def test_wrong_files(tmp_path: Path, content: str, options: list[str], says: str
 
 
 def test_missing_file() -> None:
+    """The message says which file, and no number of the system."""
     done = run(*ASK, "no/such/file")
-    assert done.exit_code == 1
-    assert "no/such/file" in done.stderr
+    assert (done.exit_code, done.stderr) == (1, "hosted-rerank: no/such/file: No such file or directory\n")
 
 
 def test_nothing_left(lines: str) -> None:
@@ -131,3 +133,51 @@ def test_help_reads_in_one_screen(command: str) -> None:
 def test_completion() -> None:
     """The shell's completion is there."""
     assert "--show-completion" in run("--help").stdout
+
+
+def test_names_of_the_shell(lines: str) -> None:
+    """A message names the options of the command, not the parameters of a function."""
+    done = run("rerank", "-q", QUERY, "--provider", "vllm", "--model", "m", "--base-url", "ftp://host", stdin=lines)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("hosted-rerank: --base-url must be an http or https URL")
+
+
+def test_no_key(lines: str) -> None:
+    """Without a key the variable to set is named, and nothing that a shell does not have."""
+    done = run("rerank", "-q", QUERY, "--provider", "cohere", stdin=lines)
+    assert done.exit_code == 77
+    assert done.stderr == "hosted-rerank: there is no API key for cohere: set CO_API_KEY or COHERE_API_KEY\n"
+
+
+def test_nobody_listens(lines: str) -> None:
+    """A refused connection may pass, and the message says what to look at."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"  # free again where the block ends
+    done = run("rerank", "-q", QUERY, "--provider", "vllm", "--model", "m", "--base-url", address, stdin=lines)
+    assert done.exit_code == 75
+    assert "connection refused: is the server running?" in done.stderr
+    assert f"the URL is {address}/v1/rerank" in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_flags(flag: str) -> None:
+    """Help has a short name."""
+    assert "Usage" in run("rerank", flag).stdout
+
+
+def test_version() -> None:
+    """`--version` prints the version of the package."""
+    assert run("--version").stdout == f"hosted-rerank {metadata.version('hosted-rerank')}\n"
+
+
+def test_closed_pipe(tmp_path: Path) -> None:
+    """A reader that has read enough ends the command without a word."""
+    file = tmp_path / "many.txt"
+    file.write_text("".join(f"line {number}{' of many' * 300}\n" for number in range(100)))
+    command = [sys.executable, "-m", "hosted_rerank.cli", *ASK, str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""

@@ -199,15 +199,15 @@ def test_interrupted_and_resumed(slow: str, tmp_path: Path, monkeypatch: pytest.
     """Ctrl-C keeps what is done, without a traceback; --resume asks for the rest, and the result is whole."""
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's `&` ignores Ctrl-C
-        "from hosted_rerank.providers import PROVIDERS; from dataclasses import replace; import sys\n"
-        f"PROVIDERS['here'] = replace(PROVIDERS['vllm'], name='here', url='{slow}/vllm/v1/rerank', default_model='m')\n"
         "from hosted_rerank.cli import main; main()"
     )
-    command = [sys.executable, "-c", code, "evaluate", "--provider", "here", "--output", str(tmp_path / "out")]
+    monkeypatch.setenv("TOGETHER_BASE_URL", f"{slow}/together")
+    monkeypatch.setenv("TOGETHER_API_KEY", "k")
+    command = [sys.executable, "-c", code, "evaluate", "--provider", "together", "--output", str(tmp_path / "out")]
     begun = subprocess.Popen(
         [*command, "--concurrency", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    file = tmp_path / "out" / "here.jsonl"
+    file = tmp_path / "out" / "together.jsonl"
     assert eventually(lambda: file.exists() and len(file.read_bytes().splitlines()) > 3, 60)
     begun.send_signal(signal.SIGINT)
     _, errors = begun.communicate(timeout=patience(30))
@@ -220,8 +220,8 @@ def test_interrupted_and_resumed(slow: str, tmp_path: Path, monkeypatch: pytest.
     report = json.loads(resumed.stdout)
     assert report["queries"] == 172
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "here.jsonl",
-        "here.run",
+        "together.jsonl",
+        "together.run",
         "report.json",
         "report.html",
     }
@@ -239,3 +239,23 @@ def test_missing_extra(run_python: Callable[..., "subprocess.CompletedProcess[st
         1,
         "hosted-rerank: an evaluation needs bm25s: pip install 'hosted-rerank[eval]'\n",
     )
+
+
+def test_joined_answers_are_long_documents() -> None:
+    """Answers that follow each other are one document, which is relevant for the question of each of them."""
+    single, joined = evaluation.load_faq_dataset(3), evaluation.load_faq_dataset(3, joined=5)
+    assert len(joined.documents) == -(-len(single.documents) // 5)
+    for query, grades in joined.judgements.items():
+        (document,) = grades
+        assert single.documents[query] in joined.documents[document]
+    with pytest.raises(ValueError, match="joined"):
+        evaluation.load_faq_dataset(joined=0)
+
+
+def test_command_evaluates_passages(folder: Path) -> None:
+    """`--long-documents passages` sends passages, and the report and the files have a name of their own."""
+    arguments = ["evaluate", "--data", str(folder), "--output", str(folder / "out"), "--json"]
+    done = CliRunner().invoke(commands, [*arguments, "--long-documents", "passages"])
+    assert done.exit_code == 0, done.output
+    assert "local by passages" in done.stdout
+    assert (folder / "out" / "local-by-passages.run").exists()

@@ -6,18 +6,22 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from hosted_rerank.local import MODEL as EMBEDDED
-from hosted_rerank.local.apis import MAX_BODY
+from hosted_rerank.local.apis import MAX_BODY, ApiRequest
+from hosted_rerank.local.conditions import Conditions, score_by_hash
 from hosted_rerank.local.fireworks import SERVERLESS
 from hosted_rerank.local.model import Model
 from hosted_rerank.local.nebius import MODEL
 from hosted_rerank.local.server import _listen, running
+from tests.bounded import patience
 
 QUERY = "What is Python?"
 DOCUMENTS = ["Cats purr.", "Python is a programming language.", ""]
@@ -164,3 +168,45 @@ def test_answers_are_not_held_back() -> None:
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        (b"", b""),
+        (b"POST /cohere/v2/rerank HTTP/1.1\r\nhost: localhost\r\n", b""),
+        (b"POST /cohere/v2/rerank HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{", b"HTTP/1.1 408 "),
+        (b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\nGET /hea", b"HTTP/1.1 200 "),
+    ],
+    ids=["nothing", "half a head", "half a body", "half of the second request"],
+)
+def test_a_half_sent_request_ends(sent: bytes, answered: bytes) -> None:
+    """A request that is not complete in time is answered by a 408, or its connection is closed."""
+    with (
+        running(conditions=Conditions(read_timeout=0.2, score=score_by_hash)) as url,
+        socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=patience(5)) as client,
+    ):
+        client.sendall(sent)
+        received = b"".join(iter(lambda: client.recv(4096), b""))
+    assert received.startswith(answered)
+    assert bool(received) == bool(answered)
+
+
+def test_an_instant_answer_to_many_documents_holds_nobody_up() -> None:
+    """Other requests are answered while a request with many documents is scored by its hash."""
+    arrived = threading.Event()
+
+    def on_request(request: ApiRequest) -> None:
+        if len(request.content) > 100_000:
+            arrived.set()
+
+    body = {"model": "m", "query": "q", "documents": ["x"] * 300_000, "top_n": 1}
+    with (
+        running(conditions=Conditions(score=score_by_hash, on_request=on_request)) as url,
+        ThreadPoolExecutor() as pool,
+    ):
+        large = pool.submit(httpx.post, f"{url}/cohere/v2/rerank", json=body, timeout=patience(30))
+        assert arrived.wait(patience(10))
+        assert httpx.get(f"{url}/health").status_code == 200
+        assert not large.done()
+        assert large.result().status_code == 200

@@ -1,18 +1,21 @@
 """The provider table on the command line, and the check of a provider."""
 
+import json
 from dataclasses import replace
 from datetime import date
+from io import StringIO
 from typing import Any
 
 import pytest
 from langchain_core.documents import Document
 from llama_index.core.schema import NodeWithScore, TextNode
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from hosted_rerank import PROVIDERS, Provider
 from hosted_rerank.cli.commands import commands
-from hosted_rerank.cli.provider_check import note_on_default
-from hosted_rerank.cli.provider_table import examples
+from hosted_rerank.cli.provider_check import check_provider, note_on_default
+from hosted_rerank.cli.provider_table import examples, terminal_table
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.url import url_param_names
 from tests.hostile import HostileServer, reply
@@ -42,6 +45,35 @@ def test_list_has_every_row() -> None:
         assert not row.default_model or row.default_model in line
         limit = row.facts(row.default_model).max_documents
         assert not limit or f"{limit:,}" in line
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_list_at_every_width(width: int) -> None:
+    """No line is longer than the terminal, and no name, variable or model is cut."""
+    console = Console(width=width, file=StringIO())
+    console.print(terminal_table(width))
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert "…" not in "".join(lines)
+    together = "".join("".join(lines).split())
+    for row in PROVIDERS.values():
+        assert f"\n{row.name} " in "\n" + "\n".join(lines)
+        assert row.default_model is None or width < 140 or row.default_model in together
+
+
+def test_list_as_json() -> None:
+    """A program gets every fact of every row."""
+    found = json.loads(run("providers", "--json").output)
+    assert list(found) == list(PROVIDERS)
+    assert found["cohere"]["key"] == "CO_API_KEY or COHERE_API_KEY"
+    assert list(json.loads(run("providers", "cohere", "--json").output)) == ["cohere"]
+
+
+def test_check_as_json() -> None:
+    """A program gets whether each provider works, and why not."""
+    result = run("check", "--provider", "cohere", "--json")
+    assert json.loads(result.output)["cohere"]["passed"] is False
+    assert result.exit_code == 77
 
 
 @each
@@ -101,11 +133,11 @@ def test_check_of_what_needs_no_key() -> None:
 
 
 def test_check_tries_all_that_have_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every provider with a key is tried, and one failure is the exit status."""
+    """Every provider with a key is tried, and the exit status is that of all failures."""
     monkeypatch.setenv("XINFERENCE_API_KEY", "sk-x")
     monkeypatch.setenv("SGLANG_API_KEY", "sk-s")
     result = run("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 75
     assert [line.partition(":")[0] for line in result.output.splitlines()] == ["xinference", "sglang"]
     assert "sk-" not in result.output
 
@@ -121,8 +153,8 @@ def test_check_tries_all_that_have_a_key(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_check_without_its_key(row: Provider) -> None:
     """A vendor without a key is an error that names the variables, and nothing is sent."""
     result = run("check", "--provider", row.name)
-    assert result.exit_code == 1
-    assert row.api_key_env[0] in result.output
+    assert result.exit_code == 77
+    assert f"set {row.api_key_env[0]}" in result.output
 
 
 @pytest.mark.parametrize("row", [row for row in PROVIDERS.values() if isinstance(row.auth, KeyHeader)])
@@ -138,19 +170,19 @@ def test_check_of_a_server(row: Provider, base_url: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "said", "exits"),
     [
-        ({"results": [{"index": 0, "relevance_score": 0.9}, {"index": 1, "relevance_score": 0.1}]}, "wrong document"),
-        ({"results": [{"index": 0, "relevance_score": 0.731}, {"index": 1, "relevance_score": 0.731}]}, "both"),
-        ({"results": []}, "came back"),
+        ({"results": [{"index": 0, "relevance_score": 0.9}, {"index": 1, "relevance_score": 0.1}]}, "wrong doc", 1),
+        ({"results": [{"index": 0, "relevance_score": 0.731}, {"index": 1, "relevance_score": 0.731}]}, "both", 1),
+        ({"results": []}, "came back", 75),
     ],
 )
-def test_check_looks_at_the_answer(body: Any, said: str) -> None:
+def test_check_looks_at_the_answer(body: Any, said: str, exits: int) -> None:
     """A server that answers nonsense does not pass for one that works."""
     with HostileServer() as server:
         server.play(reply(200, body))
         result = run("check", "--provider", "vllm", "--model", "m", "--base-url", server.url)
-    assert result.exit_code == 1
+    assert result.exit_code == exits
     assert said in result.output
 
 
@@ -177,13 +209,13 @@ def test_old_default_model_is_told(today: date, said: str) -> None:
     assert (not said) is (not note)
 
 
-def test_check_tells_of_an_old_default(base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The note comes with the result of a check, unless another model was checked."""
-    old = replace(PROVIDERS["cohere"], default_model_seen=date(2020, 1, 1))
-    monkeypatch.setitem(PROVIDERS, "cohere", old)  # type: ignore[arg-type] # a dict, though declared as a Mapping
-    checked = ("check", "--provider", "cohere", "--base-url", f"{base_url}/cohere")
-    assert "was last seen on 2020-01-01" in run(*checked).output
-    assert "last seen" not in run(*checked, "--model", "rerank-v5.0-pro").output
+def test_check_tells_of_an_old_default(base_url: str) -> None:
+    """The note comes with the result of a check, here of a user's own row, unless another model was checked."""
+    mine = replace(PROVIDERS["vllm"], name="mine", default_model="m-1", default_model_seen=date(2020, 1, 1))
+    checked = check_provider(mine, base_url=f"{base_url}/vllm")
+    assert checked.passed
+    assert "m-1 was last seen on 2020-01-01" in checked.message
+    assert "last seen" not in check_provider(mine, "m-2", f"{base_url}/vllm").message
 
 
 def test_models_are_listed() -> None:
@@ -197,6 +229,6 @@ def test_check_says_what_is_wrong_with_a_key() -> None:
     with HostileServer() as server:
         server.play(reply(401, {"message": "no such key"}))
         result = run("check", "--provider", "cohere", "--base-url", server.url)
-    assert result.exit_code == 1
+    assert result.exit_code == 77
     assert "CO_API_KEY" in result.output
     assert run("check", "--model", "m").exit_code == 2

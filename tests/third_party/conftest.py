@@ -1,7 +1,14 @@
-"""For tests with real clients of the vendors' APIs: the local server, texts, and the right answer."""
+"""For tests with real clients of the vendors' APIs: the local server, texts, and the right answer.
 
+Each folder here has an environment of its own, which `make test-third-party` makes.
+"""
+
+import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -9,6 +16,18 @@ pytest.importorskip("hosted_rerank.local.server", exc_type=ImportError)
 
 from hosted_rerank.local.model import load_model
 from hosted_rerank.local.server import running
+
+
+def imported(name: str) -> Any:
+    """A package of the environment; elsewhere than there, who needs it is skipped."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it deprecates is not ours to mend
+        return import_module(name) if os.environ.get("THIRD_PARTY") else pytest.importorskip(name)
+
+
+def reply_lacks(what: str) -> pytest.MarkDecorator:
+    """A test that the local server's reply fails, until it has what is named."""
+    return pytest.mark.xfail(reason=f"the local server's reply lacks {what}", strict=True)
 
 
 @dataclass(frozen=True)

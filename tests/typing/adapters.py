@@ -75,11 +75,11 @@ def langchain_users(documents: list[Document], base: BaseRetriever, message: Hum
 
 def langchain_refuses(reranker: lc.HostedRerank, documents: Sequence[Document]) -> None:
     """Mistakes that a type checker finds."""
-    reranker.compress_documents(documents, "q", topn=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
-    reranker.compress_documents(documents, "q", top_n="1")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    lc.HostedRerank(on_error="ignore")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    lc.HostedRerank(topn=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
-    lc.FireworksRerank(ai_project_id="p")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    reranker.compress_documents(documents, "q", topn=1)  # type: ignore[call-arg]
+    reranker.compress_documents(documents, "q", top_n="1")  # type: ignore[arg-type]
+    lc.HostedRerank(on_error="ignore")  # type: ignore[arg-type]
+    lc.HostedRerank(topn=1)  # type: ignore[call-arg]
+    lc.FireworksRerank(ai_project_id="p")  # type: ignore[call-arg]
 
 
 async def llamaindex(nodes: list[NodeWithScore], base: NodeRetriever) -> None:
@@ -102,10 +102,10 @@ async def llamaindex(nodes: list[NodeWithScore], base: NodeRetriever) -> None:
 
 def llamaindex_refuses(reranker: li.HostedRerank, nodes: list[NodeWithScore]) -> None:
     """Mistakes that a type checker finds."""
-    reranker.postprocess_nodes(nodes, query_str="q", topn=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
-    reranker.postprocess_nodes(nodes, query_str=1)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    li.HostedRerank(on_error="ignore")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    li.HostedRerank(topn=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    reranker.postprocess_nodes(nodes, query_str="q", topn=1)  # type: ignore[call-arg]
+    reranker.postprocess_nodes(nodes, query_str=1)  # type: ignore[arg-type]
+    li.HostedRerank(on_error="ignore")  # type: ignore[arg-type]
+    li.HostedRerank(topn=1)  # type: ignore[call-arg]
 
 
 def event(end: li.HostedReRankEndEvent) -> None:

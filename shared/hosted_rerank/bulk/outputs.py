@@ -27,7 +27,7 @@ def is_trec_id(value: Any) -> bool:
 
 def format_trec_lines(query_id: Any, document_ids: Sequence[Any], response: RerankResponse | None) -> Iterator[str]:
     """Yield the lines of a TREC run for the ranking of one query."""
-    for rank, (index, score, _) in enumerate(response.results if response else (), 1):
+    for rank, (index, score, *_) in enumerate(response.results if response else (), 1):
         value = float("-inf") if score is None else score
         yield f"{query_id} Q0 {document_ids[index]} {rank} {value!r} hosted-rerank\n"
 

@@ -1,13 +1,15 @@
 """Checks the arguments of a call, once for all rerankers that may answer it, and makes its texts valid Unicode."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from hosted_rerank._text import has_surrogates, is_blank, replace_surrogates
 from hosted_rerank._validation import check_count, check_list, check_sequence
 from hosted_rerank.errors import InvalidRequestError
+from hosted_rerank.providers.document_parts import Parts
 from hosted_rerank.wire import Call
 
 logger = logging.getLogger("hosted_rerank")
@@ -34,23 +36,40 @@ def check_arguments(call: Call) -> Call:
     check_sequence("documents", call.documents)
     if call.top_n is not None:
         check_count("top_n", call.top_n, least=1)
+    if not {*map(type, call.documents)} <= {str}:
+        call = replace(call, documents=_with_parts(call.documents))
+    documents = cast("Sequence[str]", call.documents)
+    valid = not has_surrogates(chain((query, call.instruction or ""), documents))
+    return call if valid else _with_valid_texts(call, documents)
+
+
+def _with_parts(documents: Sequence[Any]) -> Sequence[str]:
+    """Returns documents with `Parts` for each mapping; a mapping without content becomes a blank text."""
+    checked = [
+        _to_parts(cast("Mapping[str, Any]", each), index) if isinstance(each, Mapping) else each
+        for index, each in enumerate(documents)
+    ]
+    check_list("documents", checked, str)
+    return checked
+
+
+def _to_parts(document: Mapping[str, Any], index: int) -> str:
     try:
-        valid = not has_surrogates(chain((query, call.instruction or ""), call.documents))
-    except TypeError:
-        check_list("documents", call.documents, str)
-        raise
-    return call if valid else _with_valid_texts(call)
+        parts = Parts.of(document)
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise InvalidRequestError(f"documents[{index}] cannot be written as JSON: {problem}") from None
+    return "" if parts.is_blank else parts
 
 
-def _with_valid_texts(call: Call) -> Call:
+def _with_valid_texts(call: Call, texts: Sequence[str]) -> Call:
     """Returns a call without surrogates, and logs which texts had some."""
     names = [name for name in ("query", "instruction") if has_surrogates([getattr(call, name) or ""])]
-    wrong = [index for index, text in enumerate(call.documents) if has_surrogates([text])]
+    wrong = [index for index, text in enumerate(texts) if has_surrogates([text])]
     if wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         names.append(f"documents[{wrong[0]}]{more}")
     logger.warning("Surrogates are sent joined if they are a pair, else as U+FFFD: %s", ", ".join(names))
-    documents = list(call.documents)
+    documents = list(texts)
     for index in wrong:
         documents[index] = replace_surrogates(documents[index])
     instruction = None if call.instruction is None else replace_surrogates(call.instruction)

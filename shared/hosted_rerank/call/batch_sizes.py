@@ -13,14 +13,14 @@ from typing import TypeAlias
 
 import orjson
 
+from hosted_rerank._text import BYTES_PER_TOKEN
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.request_encoding import encode_body, not_json_error
 from hosted_rerank.errors import SizeRefusal, SizeUnit
 from hosted_rerank.limits.learned_sizes import SizeLimit
+from hosted_rerank.providers.document_parts import Parts
 from hosted_rerank.wire import TextIndex
 
-_BYTES_PER_TOKEN = 3
-"""Estimates the tokens of a text, on the safe side: English has about 4 bytes per token, Chinese 3."""
 _PAIR_BYTES = 8
 """Bytes that stand for the special tokens of a pair of query and document."""
 
@@ -65,8 +65,9 @@ class RequestSizes:
             if unit == "bytes":
                 size = self._measure_body()[1] + _json_bytes(text)
             else:
-                pair = (text, call.query, call.instruction or "")
-                size = (sum(map(_json_bytes, pair)) + _PAIR_BYTES) / _BYTES_PER_TOKEN
+                words = text.words if isinstance(text, Parts) else text
+                pair = (words, call.query, call.instruction or "")
+                size = (sum(map(_json_bytes, pair)) + _PAIR_BYTES) / BYTES_PER_TOKEN
             self._known[unit, index] = size
         return size
 

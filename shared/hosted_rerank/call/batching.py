@@ -10,8 +10,11 @@ from typing import cast
 
 from hosted_rerank._text import is_blank, may_have_blank
 from hosted_rerank.call.call_options import CallOptions
+from hosted_rerank.call.documents import prepare_documents
+from hosted_rerank.call.passages import Span, check_long_documents, cut_passages
 from hosted_rerank.errors import InvalidRequestError, SizeRefusal
 from hosted_rerank.limits.learned_sizes import SizeLimit
+from hosted_rerank.providers.document_parts import Parts
 from hosted_rerank.providers.endpoint import Endpoint
 from hosted_rerank.wire import Call, DocumentIndex, TextIndex
 
@@ -45,6 +48,8 @@ class Plan:
     """The other documents with the same text."""
     blanks: Sequence[DocumentIndex]
     """The blank documents, which are not sent."""
+    spans: Mapping[tuple[DocumentIndex, str], Span] = field(default_factory=dict[tuple[DocumentIndex, str], Span])
+    """The place of each text that is a passage of a document; empty if all documents are sent as they are."""
 
     @property
     def all_texts(self) -> Sequence[TextIndex]:
@@ -102,12 +107,11 @@ def plan(endpoint: Endpoint, call_options: CallOptions, call: Call) -> Plan:
         call: The arguments, which `check_arguments` has checked.
 
     Raises:
-        InvalidRequestError: The API cannot take the instruction.
+        InvalidRequestError: The API cannot take the instruction, or the model no passages.
     """
     endpoint.check_instruction(call.instruction)
-    documents, max_chars = call.documents, call_options.max_document_chars
-    if max_chars is not None:
-        documents = [text[:max_chars] for text in documents]
+    check_long_documents(endpoint, call_options)
+    documents = prepare_documents(endpoint, cast("Sequence[str]", call.documents), call_options.max_document_chars)
     texts: Sequence[str] = documents if isinstance(documents, list) else list(documents)
     document_indices = cast("Sequence[DocumentIndex]", range(len(texts)))
     blanks: Sequence[DocumentIndex] = ()
@@ -115,11 +119,35 @@ def plan(endpoint: Endpoint, call_options: CallOptions, call: Call) -> Plan:
         blanks = [DocumentIndex(index) for index, text in enumerate(texts) if is_blank(text)]
         document_indices = [DocumentIndex(index) for index, text in enumerate(texts) if not is_blank(text)]
         texts = [texts[index] for index in document_indices]
+    spans: dict[tuple[DocumentIndex, str], Span] = {}
+    if call_options.long_documents == "passages":
+        texts, document_indices, spans = _expand(endpoint, call_options, call, texts, document_indices)
     distinct = set(texts) if call_options.dedupe else None
     copies: dict[TextIndex, list[DocumentIndex]] = {}
     if distinct is not None and len(distinct) < len(texts):
         texts, document_indices, copies = _unique(texts, document_indices)
-    return Plan(endpoint, call_options, call, texts, document_indices, copies, blanks)
+    return Plan(endpoint, call_options, call, texts, document_indices, copies, blanks, spans)
+
+
+def _expand(
+    endpoint: Endpoint,
+    options: CallOptions,
+    call: Call,
+    texts: Sequence[str],
+    document_indices: Sequence[DocumentIndex],
+) -> tuple[Sequence[str], Sequence[DocumentIndex], dict[tuple[DocumentIndex, str], Span]]:
+    """Returns texts with passages in place of long ones, the document of each, and where in it a passage stands."""
+    expanded: list[str] = []
+    documents: list[DocumentIndex] = []
+    spans: dict[tuple[DocumentIndex, str], Span] = {}
+    for document, text in zip(document_indices, texts, strict=True):
+        passages: dict[str, Span] = {}
+        for span in cut_passages(endpoint, options, call, text) if not isinstance(text, Parts) else ():
+            passages.setdefault(text[slice(*span)], span)
+        spans |= {(document, passage): span for passage, span in passages.items()}
+        expanded += passages or [text]
+        documents += [document] * (len(passages) or 1)
+    return (expanded, documents, spans) if spans else (texts, document_indices, spans)
 
 
 def _unique(

@@ -35,6 +35,10 @@ class CallOptions:
     """Whether equal documents are sent once."""
     on_error: Literal["raise", "passthrough"] = "raise"
     """Whether an outage raises its error, or leaves the affected documents unscored, with the name of the error."""
+    long_documents: Literal["truncate", "passages"] = "truncate"
+    """Whether the API cuts a document that is too long for the model, or its passages are scored."""
+    passage_chars: int | None = None
+    """Maximum characters of a passage; `None` for what the model reads."""
 
     def __post_init__(self) -> None:
         for name, value in (("timeout", self.timeout), ("deadline", self.deadline)):
@@ -46,13 +50,15 @@ class CallOptions:
                 raise ValueError(f"{name} must be a positive, finite number of seconds, not {value}")
         check_count("max_retries", self.retry.max_retries, least=0)
         check_count("max_concurrency", self.max_concurrency, least=1)
-        for name in ("batch_size", "max_document_chars"):
+        for name in ("batch_size", "max_document_chars", "passage_chars"):
             if (value := getattr(self, name)) is not None:
                 check_count(name, value, least=1)
         if not isinstance(self.dedupe, bool):
             raise TypeError(f"dedupe must be a bool, not {type(self.dedupe).__name__}")
         if self.on_error not in ("raise", "passthrough"):
             raise ValueError(f"on_error must be 'raise' or 'passthrough', not {self.on_error!r}")
+        if self.long_documents not in ("truncate", "passages"):
+            raise ValueError(f"long_documents must be 'truncate' or 'passages', not {self.long_documents!r}")
 
     def time_left(self, elapsed: float) -> float:
         """Returns the seconds until the deadline, infinite without one; 0 if less than a millisecond is left."""

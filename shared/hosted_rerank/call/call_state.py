@@ -132,7 +132,9 @@ class CallState:
         """Returns the exchange that carries a batch."""
         top_n, dialect = self.plan.top_n, self.plan.endpoint.provider.dialect
         sent_top_n = (
-            min(top_n, len(batch.text_indices)) if top_n and dialect.top_n and self._score_cache is None else None
+            min(top_n, len(batch.text_indices))
+            if top_n and dialect.top_n and self._score_cache is None and not self.plan.spans  # the best passages may
+            else None  # all be of one document
         )
         return Exchange(
             *(self.plan, batch, sent_top_n, self._state, self._key, self.started),

@@ -1,5 +1,6 @@
 """The endpoint of one reranker and the transport to it, which all copies of the reranker open for themselves."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -83,11 +84,13 @@ class ConnectedEndpoint(ContextManagerMixin):
         copied.__dict__ = {name: value for name, value in self.__dict__.items() if name != "_transport"}
         return copied
 
-    def _with_model(self, model: str) -> Self:
-        """Returns this object for another model of the same API; it uses the same transport."""
+    def _with(self, model: str | None, options: Mapping[str, Any] | None) -> Self:
+        """Returns this object for another model or with more options of the same API; it uses the same transport."""
         self._connect()
+        own = self._endpoint
+        endpoint = replace(own, model=model or own.model, options={**own.options, **(options or {})})
         other = object.__new__(type(self))
-        other.__dict__ = self.__dict__ | {"_endpoint": replace(self._endpoint, model=model)}
+        other.__dict__ = self.__dict__ | {"_endpoint": endpoint}
         return other
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

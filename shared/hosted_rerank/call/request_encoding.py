@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.error_mapping import Sensitive, malformed_error, request_id
 from hosted_rerank.errors import InvalidRequestError, MalformedResponseError, RerankError
 from hosted_rerank.limits.classification import error_in_success
-from hosted_rerank.providers.dialect import Ranking, usage_of
+from hosted_rerank.providers.document_parts import Parts
 from hosted_rerank.providers.provider import Provider
+from hosted_rerank.providers.ranking import Ranking, usage_of
 from hosted_rerank.response import Usage
-from hosted_rerank.wire import Request, RequestIndex, Response, TextIndex
+from hosted_rerank.wire import Request, Response, TextIndex
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,12 @@ class BatchResult:
     attempts: int
     error: RerankError | None = None
     """Why texts of the batch have no score; `None` if the ranking is complete."""
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    """The fields of the last page beside its results."""
+    result_extras: Mapping[TextIndex, Mapping[str, Any]] = field(
+        default_factory=dict[TextIndex, Mapping[str, Any]], repr=False
+    )
+    """The other fields of the results, by text."""
 
 
 def batch_texts(plan: Plan, batch: Batch) -> Sequence[str]:
@@ -40,6 +49,8 @@ def sensitive(plan: Plan, batch: Batch, key: str | None) -> Sensitive:
     """Returns the secrets and texts of a batch's request."""
     call = plan.call
     texts = [call.query, call.instruction or "", *batch_texts(plan, batch)]
+    given = (call.documents[plan.document_indices[text]] for text in batch.text_indices)
+    texts += [part for document in given if isinstance(document, Parts) for part in document.strings()]
     return Sensitive(plan.endpoint.secrets(key), texts)
 
 
@@ -137,8 +148,7 @@ def batch_result(
 ) -> BatchResult:
     """Returns the result of a batch, whose scores are in the last page."""
     ranking, text_indices = pages[-1], batch.text_indices
-    everything = len(text_indices) == len(plan.texts)  # then a text has the same number in the request
-    scores = cast("Mapping[RequestIndex, float]", ranking.scores)
+    extras = {index: extra for page in pages for index, extra in page.result_extras.items()}
     usage = ranking.usage if len(pages) == 1 else sum((page.usage for page in pages), Usage())
     secrets = Sensitive(plan.endpoint.secrets(key), ())
     error = None
@@ -147,15 +157,20 @@ def batch_result(
         error = malformed_error(problem, response, plan.endpoint, sensitive(plan, batch, key))
         error.attempts = attempts
     return BatchResult(
-        cast("Mapping[TextIndex, float]", scores)
-        if everything
-        else {text_indices[index]: score for index, score in scores.items()},
+        _by_text(ranking.scores, text_indices),
         usage,
         ranking.model,
         request_id(response, plan.endpoint, secrets) or ranking.id,
         attempts,
         error,
+        ranking.extra,
+        _by_text(extras, text_indices),
     )
+
+
+def _by_text(values: Mapping[int, _Value], text_indices: Sequence[TextIndex]) -> Mapping[TextIndex, _Value]:
+    """Returns the values of the documents of a request by text."""
+    return {text_indices[index]: value for index, value in values.items()}
 
 
 def _header_usage(provider: Provider, response: Response) -> Usage | None:

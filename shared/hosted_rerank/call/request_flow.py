@@ -22,7 +22,7 @@ from hosted_rerank.limits.endpoint_state import EndpointState
 from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.retry_state import RetryState, hold
 from hosted_rerank.observability.events import NULL_OBSERVER, CallObserver
-from hosted_rerank.providers.dialect import Ranking
+from hosted_rerank.providers.ranking import Ranking
 from hosted_rerank.wire import Outcome, Request, Response, TransportFailure
 
 QUEUE_CHECK_INTERVAL = 10.0

@@ -3,8 +3,8 @@
 A cache maps a key to a score. The key of a query and a text is the hexadecimal BLAKE2b (20 bytes) of a JSON array, in
 UTF-8 and without spaces: the provider's name, the API's URL, the model, the instruction, the other fields of the
 request as an object with sorted names, the query and the text, in this order. The score is the API's own, before any
-`score_transform`. Of two calls that miss the same key at once, the first one is the leader and requests the score; the
-other one is a follower and waits for it.
+`score_transform`. A document of parts is an object in place of the text. Of two calls that miss the same key at once,
+the first one is the leader and requests the score; the other one is a follower and waits for it.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ import orjson
 
 from hosted_rerank.call.batching import Plan
 from hosted_rerank.call.request_encoding import not_json_error
+from hosted_rerank.providers.document_parts import Parts
 from hosted_rerank.wire import TextIndex
 
 logger = logging.getLogger("hosted_rerank")
@@ -62,7 +63,7 @@ def cache_keys(plan: Plan) -> list[str]:
         start = hashlib.blake2b(orjson.dumps(common, option=orjson.OPT_SORT_KEYS)[:-1] + b",", digest_size=20)
         for text in plan.texts:
             key = start.copy()
-            key.update(orjson.dumps(text) + b"]")
+            key.update(orjson.dumps(text.parts if isinstance(text, Parts) else text) + b"]")
             keys.append(key.hexdigest())
     except TypeError:  # orjson's own error is one
         raise not_json_error(endpoint.provider.name) from None

@@ -1,27 +1,67 @@
-"""The typer application of `hosted-rerank`, its errors and its exit statuses.
+"""The typer application of `hosted-rerank`, what its commands share, its errors and its exit statuses.
 
 A command imports its modules when it runs, so that `--help` is fast and a missing extra is an error of one line.
 """
 
+import os
+import re
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from typing import NoReturn
+from importlib.metadata import version
+from typing import Annotated, NoReturn, TypeAlias
 
 import typer
 
-from hosted_rerank.errors import AVAILABILITY_ERRORS, AuthenticationError, PermissionDeniedError, RerankError
-from hosted_rerank.providers import Provider, find_provider
+from hosted_rerank.errors import AuthenticationError, PermissionDeniedError, RerankError
+from hosted_rerank.providers import PROVIDERS, Provider, find_provider
 
 EXIT_FAILED, EXIT_NO_RESULTS, EXIT_FAILED_ROWS, EXIT_UNAVAILABLE, EXIT_DENIED = 1, 3, 65, 75, 77
-"""Exit statuses: failure; no results; some rows failed; the API is unavailable; the API refuses the key. 2 is a wrong
-command line. Statuses from 64 on are those of sysexits.h."""
+"""Exit statuses: failure; no results; some rows failed; what may pass, so that it is worth to try again; there is no
+API key, or the API refuses it. 2 is a wrong command line. Statuses from 64 on are those of sysexits.h."""
+EXIT_INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
+OPTIONS = ("model", "base_url", "instruction", "top_n")
+"""The parameters of the library that commands have as options of the same name."""
 
 commands = typer.Typer(
-    help="Call hosted rerank APIs from the command line. --provider local runs a model without key and network.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
+    no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
 )
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        typer.echo(f"hosted-rerank {version('hosted-rerank')}")
+        raise typer.Exit
+
+
+@commands.callback()
+def options_of_all(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Call hosted rerank APIs from the command line. --provider local runs a model without key and network."""
+
+
+def complete_provider(incomplete: str) -> Iterable[str]:
+    """Returns the names of providers that begin as the incomplete word does, for completion in a shell."""
+    return [name for name in PROVIDERS if name.startswith(incomplete)]
+
+
+ProviderOption: TypeAlias = Annotated[
+    str,
+    typer.Option(help="The provider to call; `hosted-rerank providers` lists them.", autocompletion=complete_provider),
+]
+ModelOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="The id of the model, in place of the provider's default.")
+]
+BaseUrlOption: TypeAlias = Annotated[str | None, typer.Option(help="Another URL of the same API.")]
+InstructionOption: TypeAlias = Annotated[
+    str | None, typer.Option(help='What "relevant" means, for models that take an instruction.')
+]
 
 
 def parse_provider(name: str) -> Provider:
@@ -36,22 +76,44 @@ def parse_provider(name: str) -> Provider:
         raise typer.BadParameter(str(error)) from None
 
 
+def check_key(provider: Provider, base_url: str | None) -> None:
+    """Checks that there is a key for the provider's own host.
+
+    Raises:
+        AuthenticationError: There is none. The message names the variables to set.
+    """
+    keys, own = provider.api_key_env, (base_url, *map(os.environ.get, provider.base_url_env))
+    if keys and not any(own) and not any(map(os.environ.get, keys)):
+        message = f"there is no API key for {provider.name}: set {' or '.join(keys)}"
+        raise AuthenticationError(message, provider=provider.name)
+
+
 @contextmanager
-def report_errors() -> Generator[None]:
-    """Turns an error of the API, a missing extra or a wrong file into one line on stderr, and ends the command."""
+def report_errors(after_interrupt: str = "") -> Generator[None]:
+    """Turns an error of the API, a missing extra or a wrong file into one line on stderr, and ends the command.
+
+    Args:
+        after_interrupt: How to go on after Ctrl-C.
+    """
     try:
         yield
     except RerankError as error:
-        fail(str(error), _exit_status(error))
-    except (ImportError, ValueError, OSError) as error:
+        fail(str(error), exit_status(error))
+    except BrokenPipeError:  # typer ends the command without a word
+        raise
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+    except (ImportError, ValueError) as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        fail(f"interrupted{after_interrupt and ': '}{after_interrupt}", EXIT_INTERRUPTED)
 
 
-def _exit_status(error: RerankError) -> int:
+def exit_status(error: RerankError) -> int:
     """Returns the exit status for an error."""
     if isinstance(error, (AuthenticationError, PermissionDeniedError)):
         return EXIT_DENIED
-    return EXIT_UNAVAILABLE if isinstance(error, AVAILABILITY_ERRORS) else EXIT_FAILED
+    return EXIT_UNAVAILABLE if isinstance(error, ConnectionError) else EXIT_FAILED
 
 
 def fail(reason: str, status: int = EXIT_FAILED) -> NoReturn:
@@ -61,5 +123,13 @@ def fail(reason: str, status: int = EXIT_FAILED) -> NoReturn:
         reason: The error message.
         status: The exit status.
     """
-    print(f"hosted-rerank: {' '.join(reason.split())}", file=sys.stderr)
+    print(f"hosted-rerank: {name_options(' '.join(reason.split()))}", file=sys.stderr)
     raise typer.Exit(status)
+
+
+def name_options(message: str) -> str:
+    """Returns a message of the library in which parameters are called as the options are: `--base-url`."""
+    for name in OPTIONS:
+        sign = "=?" if "_" in name else "="  # "model" alone may be a word of the message
+        message = re.sub(rf"\b{name}{sign}(?!\w)", f"--{name.replace('_', '-')}", message)
+    return message

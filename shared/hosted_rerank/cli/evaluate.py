@@ -4,7 +4,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -32,6 +32,10 @@ def evaluate(
     split: Annotated[str, typer.Option(help="The split; its judgements are qrels/SPLIT.tsv.")] = "test",
     qrels: Annotated[Path | None, typer.Option(help="A file of judgements instead, BEIR's or TREC's.")] = None,
     run: Annotated[Path | None, typer.Option(help="A TREC run as the first stage; default: BM25.")] = None,
+    joined: Annotated[int, typer.Option(min=1, help="Answers of the FAQ in one document; more make it long.")] = 1,
+    long_documents: Annotated[
+        Literal["truncate", "passages"], typer.Option(help="Whether long documents go as passages.")
+    ] = "truncate",
     candidates: Annotated[int, typer.Option(min=1, help="Maximum documents to rerank for each query.")] = 100,
     k: Annotated[int, typer.Option(min=1, help="Cutoff rank of nDCG, MRR and recall.")] = 10,
     concurrency: Annotated[int, typer.Option(min=1, help="Maximum queries in flight.")] = 8,
@@ -51,12 +55,12 @@ def evaluate(
         from hosted_rerank import evaluation  # noqa: PLC0415 - heavy, and an extra
 
         if data is None:
-            dataset = evaluation.load_faq_dataset(candidates)
+            dataset = evaluation.load_faq_dataset(candidates, joined=joined)
         else:
             dataset = evaluation.load_dataset(data, split=split, qrels=qrels, run=run, candidates=candidates)
         if output is not None:
             output.mkdir(parents=True, exist_ok=resume)
-        done = [_evaluate(console, dataset, row, model, concurrency, output) for row, model in chosen]
+        done = [_evaluate(console, dataset, row, model, concurrency, output, long_documents) for row, model in chosen]
         report = evaluation.Report(dataset, done, k)
         if output is not None:
             (output / "report.json").write_text(report.json(), encoding="utf-8")
@@ -70,14 +74,23 @@ def evaluate(
 
 
 def _evaluate(
-    console: Console, dataset: "Dataset", row: "Provider", model: str | None, concurrency: int, output: Path | None
+    console: Console,
+    dataset: "Dataset",
+    row: "Provider",
+    model: str | None,
+    concurrency: int,
+    output: Path | None,
+    long_documents: Literal["truncate", "passages"],
 ) -> "Evaluation":
     from hosted_rerank.evaluation import evaluate as run  # noqa: PLC0415 - heavy, and an extra
     from hosted_rerank.reranker import Reranker  # noqa: PLC0415 - quick help
 
-    name = " ".join(filter(None, (row.name, model)))
+    name = " ".join(filter(None, (row.name, model, "by passages" if long_documents == "passages" else "")))
     stem = None if output is None else output / "".join(c if c.isalnum() or c in "-._" else "-" for c in name)
-    with Reranker(row, model) as reranker, _progress(console, name, len(dataset.queries)) as (bar, task):
+    with (
+        Reranker(row, model, long_documents=long_documents) as reranker,
+        _progress(console, name, len(dataset.queries)) as (bar, task),
+    ):
         checkpoint = None if stem is None else stem.with_name(stem.name + ".jsonl")
         done = run(
             reranker,

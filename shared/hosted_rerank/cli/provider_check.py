@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from hosted_rerank.cli.app import check_key
 from hosted_rerank.errors import RerankError
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.reranker import Reranker
@@ -23,10 +24,12 @@ class CheckResult:
     Args:
         passed: Whether the provider works.
         message: A description, with the remedy if it does not work.
+        error: The error of the rerank, if it failed.
     """
 
     passed: bool
     message: str
+    error: Exception | None = None
 
 
 def providers_with_key() -> Sequence[Provider]:
@@ -69,10 +72,11 @@ def note_on_default(provider: Provider, today: date) -> str:
 
 def _check(provider: Provider, model: str | None, base_url: str | None) -> CheckResult:
     try:
+        check_key(provider, base_url)
         with Reranker(provider, model, base_url=base_url, max_retries=0) as reranker:
             response = reranker.rerank(QUERY, DOCUMENTS)
     except (RerankError, ImportError, ValueError) as error:
-        return CheckResult(passed=False, message=str(error))
+        return CheckResult(passed=False, message=str(error), error=error)
     return _check_response(response)
 
 

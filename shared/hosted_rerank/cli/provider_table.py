@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from rich.markup import escape
+from rich.table import Table
+
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.dialect import OptionType
@@ -10,6 +13,10 @@ from hosted_rerank.providers.url import url_param_names
 
 COLUMNS = ("name", "key", "documents", "instruction", "scores", "default model")
 MODEL_COLUMNS = ("models", "at", "listwise", "documents", "tokens of a request", "tokens of a document", "scores")
+WIDE = 130
+"""Characters of a line that has room for all columns of the table."""
+NARROW_COLUMNS = (0, 1, 5)
+"""The columns of a narrow table: name, key and default model."""
 SCORES = {"unit": "0 to 1", "logit": "logit", "unknown": "the model's"}
 
 
@@ -24,6 +31,23 @@ def cells(provider: Provider) -> tuple[str, ...]:
         SCORES[known.score_kind or "unknown"],
         provider.default_model or ("choose one" if provider.needs_model else "the server's"),
     )
+
+
+def terminal_table(width: int) -> Table:
+    """Returns the table for a terminal: all columns where they have room, else the most important ones.
+
+    Args:
+        width: The characters of a line.
+    """
+    columns = range(len(COLUMNS)) if width >= WIDE else NARROW_COLUMNS
+    caption = None if width >= WIDE else "`hosted-rerank providers NAME` shows the rest."
+    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
+    for column in columns:
+        table.add_column(COLUMNS[column], no_wrap=column == 0, overflow="fold")
+    for provider in PROVIDERS.values():
+        line = cells(provider)
+        table.add_row(*(escape(line[column]) for column in columns))
+    return table
 
 
 def model_cells(facts: ModelFacts) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The commands `hosted-rerank providers` and `hosted-rerank check`."""
 
+import json
 import sys
 from typing import Annotated
 
@@ -8,15 +9,29 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from hosted_rerank.cli.app import commands, fail, parse_provider
+from hosted_rerank.cli.app import (
+    EXIT_FAILED,
+    BaseUrlOption,
+    ModelOption,
+    commands,
+    complete_provider,
+    exit_status,
+    fail,
+    name_options,
+    parse_provider,
+)
+from hosted_rerank.errors import RerankError
 from hosted_rerank.providers import PROVIDERS
 
 
 @commands.command()
 def providers(
-    name: Annotated[str | None, typer.Argument(help="Show everything about this provider.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Show everything about this provider.", autocompletion=complete_provider)
+    ] = None,
     *,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all that is known as JSON.")] = False,
     models: Annotated[bool, typer.Option("--models", help="Print what is known of models, as Markdown.")] = False,
 ) -> None:
     """List the rerank APIs, or describe one, with an example for each framework."""
@@ -26,15 +41,12 @@ def providers(
         typer.echo(provider_table.models_markdown() if models else provider_table.markdown(), nl=False)
         return
     console = Console(width=None if sys.stdout.isatty() else 200)  # a pipe gets whole lines
+    if as_json:
+        shown = PROVIDERS.values() if name is None else [parse_provider(name)]
+        typer.echo(json.dumps({each.name: dict(provider_table.facts(each)) for each in shown}, ensure_ascii=False))
+        return
     if name is None:
-        table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
-        for title in provider_table.COLUMNS:
-            table.add_column(title, no_wrap=True)
-        for provider in PROVIDERS.values():
-            table.add_row(*map(escape, provider_table.cells(provider)))
-        Console(width=max(console.width, 140)).print(
-            table
-        )  # a narrow terminal wraps the lines, which is better than cut names
+        console.print(provider_table.terminal_table(console.width))
         return
     provider = parse_provider(name)
     table = Table("", Column(overflow="fold"), box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -48,12 +60,18 @@ def providers(
 @commands.command()
 def check(
     provider: Annotated[
-        str | None, typer.Option(help="The provider to check; all whose key is set by default.")
+        str | None,
+        typer.Option(help="The provider to check; all whose key is set by default.", autocompletion=complete_provider),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="The id of the model, in place of the default.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="Another URL of the same API.")] = None,
+    model: ModelOption = None,
+    base_url: BaseUrlOption = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Check that keys are set, APIs answer, and two documents come back in the right order."""
+    """Check that keys are set, APIs answer, and two documents come back in the right order.
+
+    Exit status: 0 if all work; 75 if each that does not is unavailable for now, 77 if each lacks a valid key; else 1.
+    """
     from hosted_rerank.cli.provider_check import check_provider, providers_with_key  # noqa: PLC0415 - imports the core
 
     if provider is None and (model or base_url):
@@ -64,10 +82,13 @@ def check(
             "no API key is set in the environment: set FIREWORKS_API_KEY, NEBIUS_API_KEY or another one"
             " (`hosted-rerank providers` lists them), or check --provider local, which needs no key"
         )
-    failed = False
-    for each in checked:
-        result = check_provider(each, model, base_url)
-        failed |= not result.passed
-        typer.echo(f"{each.name}: {result.message}", err=not result.passed)
-    if failed:
-        raise typer.Exit(1)
+    results = {each.name: check_provider(each, model, base_url) for each in checked}
+    if as_json:
+        typer.echo(json.dumps({n: {"passed": r.passed, "message": r.message} for n, r in results.items()}))
+    else:
+        for name, result in results.items():
+            typer.echo(f"{name}: {name_options(result.message)}", err=not result.passed)
+    errors = [result.error for result in results.values() if not result.passed]
+    statuses = {exit_status(error) if isinstance(error, RerankError) else EXIT_FAILED for error in errors}
+    if statuses:
+        raise typer.Exit(statuses.pop() if len(statuses) == 1 else EXIT_FAILED)

@@ -10,7 +10,18 @@ from typing import Annotated, Any
 import typer
 
 from hosted_rerank._text import is_blank
-from hosted_rerank.cli.app import EXIT_NO_RESULTS, commands, fail, parse_provider, report_errors
+from hosted_rerank.cli.app import (
+    EXIT_NO_RESULTS,
+    BaseUrlOption,
+    InstructionOption,
+    ModelOption,
+    ProviderOption,
+    check_key,
+    commands,
+    fail,
+    parse_provider,
+    report_errors,
+)
 from hosted_rerank.providers.json_path import is_object
 
 FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
@@ -23,32 +34,31 @@ def rerank(
         "-"
     ),
     query: Annotated[str, typer.Option("--query", "-q", help="The query.")] = ...,  # type: ignore[assignment]  # typer's way to say that it is required
-    provider: Annotated[
-        str, typer.Option(help="The provider to call; `hosted-rerank providers` lists them.")
-    ] = "fireworks",
-    model: Annotated[str | None, typer.Option(help="The id of the model, in place of the default.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="Another URL of the same API.")] = None,
+    provider: ProviderOption = "fireworks",
+    model: ModelOption = None,
+    base_url: BaseUrlOption = None,
     top_n: Annotated[int | None, typer.Option(min=1, help="The number of documents to show.")] = None,
     threshold: Annotated[float | None, typer.Option(help="The lowest score to show.")] = None,
-    instruction: Annotated[
-        str | None, typer.Option(help='What "relevant" means, for models that take an instruction.')
-    ] = None,
+    instruction: InstructionOption = None,
     format: Annotated[str | None, typer.Option(help="text, jsonl or csv; by default the file's suffix.")] = None,  # noqa: A002 - the option's name
     field: Annotated[str, typer.Option(help="The field of the text, in JSON objects and CSV rows.")] = "text",
 ) -> None:
     """Rerank the lines of a file, best first: a table on a terminal, JSON lines in a pipe.
 
     Exit status: 0 for success, 1 for an error, 2 for a wrong command line, 3 if no document is left, 75 if the API is
-    unavailable, 77 if the API refuses the key.
+    unavailable for now, 77 if there is no key or the API refuses it.
     """
     kind = format or FORMATS.get(file.suffix.lower(), "text")
     if kind not in ("text", "jsonl", "csv"):
         raise typer.BadParameter("it must be text, jsonl or csv.", param_hint="--format")
     chosen = parse_provider(provider)
+    if str(file) == "-" and sys.stdin.isatty():
+        print("Type the documents, one on each line; end with Ctrl-D.", file=sys.stderr)
     with report_errors():
         from hosted_rerank.display.compare import compare  # noqa: PLC0415 - for a fast --help
         from hosted_rerank.reranker import Reranker  # noqa: PLC0415 - as above
 
+        check_key(chosen, base_url)
         records = list(_read(file, kind))
         texts = [_get_text(record, field, place) for place, record in enumerate(records, 1)]
         with Reranker(chosen, model, base_url=base_url, instruction=instruction) as reranker:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
-    """A ranking with the previous rank of each document. Notebooks and rich show a table, `str` returns lines."""
+    """A ranking with the previous rank of each document, shown as a table with the beginnings of texts."""
 
     lines: tuple[Line, ...]
     """The documents, in their new order."""
@@ -32,7 +32,7 @@ class Comparison:
     def __rich__(self) -> "Table":
         return as_table(self.lines, self.title, self.below)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return as_text(self.lines, self.title, self.below)
 
 

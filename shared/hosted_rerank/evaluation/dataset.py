@@ -38,23 +38,32 @@ class Dataset:
     candidates: Mapping[str, Sequence[str]]
 
 
-def load_faq_dataset(candidates: int = DEFAULT_CANDIDATES) -> Dataset:
+def load_faq_dataset(candidates: int = DEFAULT_CANDIDATES, *, joined: int = 1) -> Dataset:
     """Return the Python FAQ as a dataset: 172 questions, each with one relevant answer. BM25 is the first stage.
 
     Args:
         candidates: The maximum number of candidates of each query.
+        joined: How many answers that follow each other in the FAQ are one document, to evaluate long documents.
 
     Returns:
         The dataset.
+
+    Raises:
+        ValueError: A number is less than 1.
     """
+    check_count("joined", joined, least=1)
     faq = load_faq()
-    documents = dict(zip(faq.ids, faq.answers, strict=True))
+    place = {name: faq.ids[number - number % joined] for number, name in enumerate(faq.ids)}
+    parts: dict[str, list[str]] = {}
+    for name, answer in zip(faq.ids, faq.answers, strict=True):
+        parts.setdefault(place[name], []).append(answer)
+    documents = {name: "\n\n".join(answers) for name, answers in parts.items()}
     queries = dict(zip(faq.ids, faq.questions, strict=True))
     return Dataset(
-        "python-faq",
+        "python-faq" if joined == 1 else f"python-faq-joined-{joined}",
         queries,
         documents,
-        {name: {name: 1} for name in faq.ids},
+        {name: {place[name]: 1} for name in faq.ids},
         _search_bm25(queries, documents, candidates),
     )
 

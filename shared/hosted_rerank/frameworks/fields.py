@@ -1,6 +1,6 @@
 """The pydantic fields that `HostedRerank` has in both frameworks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -28,6 +28,7 @@ from hosted_rerank.frameworks.serialization import (
 from hosted_rerank.providers import Provider, ProviderName
 from hosted_rerank.providers.endpoint import ScoreTransformChoice
 from hosted_rerank.reranker import Reranker
+from hosted_rerank.response import RerankResponse
 
 
 def _hide(key: SecretStr | str | None) -> SecretStr | None:
@@ -156,6 +157,19 @@ class RerankFields(BaseModel):
             "wrong request, a 401, a 403 and a cancellation always raise."
         ),
     )
+    long_documents: Literal["truncate", "passages"] = Field(
+        default="truncate",
+        description=(
+            'A document that is longer than the model reads. "truncate" leaves it to the API, which cuts it. '
+            '"passages" sends it as overlapping passages; its score is the best one\'s, and `rerank_passage` has the '
+            "place of that passage in the text that was sent, in the metadata of a document and beside a node "
+            "(`RerankedNode`). Not for listwise models."
+        ),
+    )
+    passage_chars: Integer | None = Field(
+        default=None,
+        description="The largest number of characters of a passage; `None` uses what the model of the call reads.",
+    )
     fallbacks: Annotated[list[Fallback], PlainSerializer(serialize_fallbacks)] | None = Field(
         default=None,
         description=(
@@ -207,6 +221,23 @@ class RerankFields(BaseModel):
         repr=False,
         description=(
             "A custom `httpx.AsyncClient` for async calls; it is never closed here. Pickles and dumps omit it."
+        ),
+    )
+
+    on_response: Annotated[Callable[[RerankResponse], Any] | None, WithJsonSchema({"type": "null"})] = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description=(
+            "Is called with the `hosted_rerank.RerankResponse` of each call: scores, usage, request ids, and what else "
+            "the API says (`extra`). Pickles and dumps omit it."
+        ),
+    )
+    keep_extra: bool = Field(
+        default=False,
+        description=(
+            "Whether a document keeps the other fields of its result in the API's reply (`relevant_spans`, an "
+            "`embedding`): in its metadata as `rerank_extra`, or beside a node as `RerankedNode.extra`."
         ),
     )
 

@@ -1,13 +1,14 @@
 """The parameters of one call, which take precedence over the fields."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from hosted_rerank.frameworks.numbers import to_count, to_number
 from hosted_rerank.frameworks.other_names import remedy_for
 from hosted_rerank.reranker import Reranker
 from hosted_rerank.response import RerankResponse
+from hosted_rerank.wire import Document
 
 
 class Overrides(TypedDict, total=False):
@@ -21,17 +22,20 @@ class Overrides(TypedDict, total=False):
     """What "relevant" means in this call; `None` sends no instruction."""
     model: str | None
     """The model of this call; `None` uses the model of the reranker. Fallbacks keep theirs."""
+    options: Mapping[str, Any]
+    """Options of this call, such as Nebius' `user`, besides those of the reranker. Fallbacks keep theirs."""
 
 
 OVERRIDES = tuple(Overrides.__annotations__)
 """The names of the parameters of a call."""
 
 
-def check_overrides(overrides: Overrides) -> Overrides:
+def check_overrides(overrides: Overrides, options: Collection[str] = ()) -> Overrides:
     """Return the parameters of a call, with numbers as int and float.
 
     Args:
         overrides: The parameters of the call.
+        options: The options of the provider's API.
 
     Raises:
         TypeError: A parameter is unknown, or its value has the wrong type.
@@ -39,7 +43,7 @@ def check_overrides(overrides: Overrides) -> Overrides:
     """
     for name in overrides:
         if name not in OVERRIDES:
-            remedy = remedy_for(name, OVERRIDES)
+            remedy = remedy_for(name, OVERRIDES, options)
             hint = f" ({remedy})" if remedy else ""
             raise TypeError(f"unknown argument: {name}{hint}; a call takes only {', '.join(OVERRIDES)}")
     checked: Overrides = {**overrides}
@@ -50,13 +54,13 @@ def check_overrides(overrides: Overrides) -> Overrides:
     return checked
 
 
-def rerank_texts(reranker: Reranker, query: str, texts: Sequence[str], overrides: Overrides) -> RerankResponse:
+def rerank_texts(reranker: Reranker, query: str, texts: Sequence[Document], overrides: Overrides) -> RerankResponse:
     """Rerank texts with the parameters of one call.
 
     Args:
         reranker: Sends the requests.
         query: The question.
-        texts: One text for each document.
+        texts: One text for each document, or its parts.
         overrides: The complete parameters of the call, as `RerankSettings` resolves them.
 
     Returns:
@@ -69,7 +73,9 @@ def rerank_texts(reranker: Reranker, query: str, texts: Sequence[str], overrides
     return _apply_score_threshold(reranker.rerank(_check_query(query), texts, **_core_arguments(overrides)), overrides)
 
 
-async def arerank_texts(reranker: Reranker, query: str, texts: Sequence[str], overrides: Overrides) -> RerankResponse:
+async def arerank_texts(
+    reranker: Reranker, query: str, texts: Sequence[Document], overrides: Overrides
+) -> RerankResponse:
     """Rerank texts with the parameters of one call, as `rerank_texts` does, without blocking the event loop."""
     response = await reranker.arerank(_check_query(query), texts, **_core_arguments(overrides))
     return _apply_score_threshold(response, overrides)
@@ -81,6 +87,7 @@ class _CoreArguments(TypedDict, total=False):
     top_n: int | None
     instruction: str | None
     model: str | None
+    options: Mapping[str, Any] | None
 
 
 def _core_arguments(overrides: Overrides) -> _CoreArguments:
@@ -88,6 +95,7 @@ def _core_arguments(overrides: Overrides) -> _CoreArguments:
         "top_n": overrides.get("top_n"),
         "instruction": overrides.get("instruction"),
         "model": overrides.get("model"),
+        "options": overrides.get("options"),
     }
 
 

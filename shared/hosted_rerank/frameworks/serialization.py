@@ -8,10 +8,12 @@ from typing import Any
 from hosted_rerank import errors
 from hosted_rerank.providers import PROVIDERS, Provider, find_provider
 from hosted_rerank.providers.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
-from hosted_rerank.providers.dialect import Dialect, Prompt
+from hosted_rerank.providers.dialect import Dialect
+from hosted_rerank.providers.document_parts import DocumentParts
 from hosted_rerank.providers.json_path import is_object
 from hosted_rerank.providers.models import ModelFacts
 from hosted_rerank.providers.private_settings import omit_private, omit_private_query
+from hosted_rerank.providers.prompt import Prompt
 from hosted_rerank.reranker import Reranker
 
 PRIVATE_FIELDS = ("headers", "params", "extra_body", "base_url")
@@ -85,6 +87,8 @@ def _deserialize_row(dumped: dict[str, Any]) -> Provider:
     kinds = dialect["options"].items()
     dialect["options"] = {name: _OPTION_TYPES[v] if isinstance(v, str) else tuple(v) for name, v in kinds}
     dialect["prompt"] = dialect["prompt"] and Prompt(**dialect["prompt"])
+    parts: dict[str, Any] = dialect["document_parts"]
+    dialect["document_parts"] = DocumentParts(**(_with_tuples(parts, "names") if parts["names"] is not None else parts))
     row: dict[str, Any] = {**dumped, "dialect": Dialect(**_with_tuples(dialect, "usage"))}
     auth: dict[str, Any] = dict(dumped["auth"])
     row["auth"] = _AUTH_CLASSES[auth.pop("kind")](**auth)

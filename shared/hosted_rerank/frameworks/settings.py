@@ -24,11 +24,20 @@ from hosted_rerank.reranker import Reranker
 PASSTHROUGH_KEY = "rerank_error"
 """Metadata key of a document that `on_error="passthrough"` returns unscored; the value is the name of the error."""
 
+PASSAGE_KEY = "rerank_passage"
+"""Metadata key of a long document: the place of its best passage, `{"start": ..., "end": ...}` in characters."""
+EXTRA_KEY = "rerank_extra"
+"""Metadata key of the other fields of a document's result, with `keep_extra=True`."""
+
 _RERANKER_FIELDS = (
     *("provider", "model", "api_key", "base_url", "instruction", "instruction_in_query", "score_transform", "timeout"),
     *("deadline", "max_retries", "batch_size", "max_concurrency", "max_document_chars", "dedupe", "cache", "on_error"),
+    *("long_documents", "passage_chars"),
     *("fallbacks", "rate_limiter", "headers", "params", "options", "extra_body", "client", "async_client"),
+    "on_response",
 )
+
+_NOT_PICKLED = ("api_key", "client", "async_client", "cache", "rate_limiter", "on_response")
 
 
 @dataclass(frozen=True)
@@ -116,9 +125,14 @@ class RerankSettings(ContextManagerMixin, RerankFields):
         defaults: Overrides = {
             "top_n": self.top_n,
             "score_threshold": self.score_threshold,
-            "instruction": self.instruction,
+            "instruction": self._own_instruction,
         }
-        return {**defaults, **check_overrides(overrides)} if overrides else defaults
+        return {**defaults, **check_overrides(overrides, _options(self.provider))} if overrides else defaults
+
+    @property
+    def _own_instruction(self) -> str | None:
+        """Return the instruction of calls that have none of their own."""
+        return self.instruction
 
     def _public_values(self) -> dict[str, Any]:
         """Return the fields in which a value may be secret, without such values."""
@@ -144,13 +158,14 @@ class RerankSettings(ContextManagerMixin, RerankFields):
             self.async_client,
             self.cache,
             self.rate_limiter,
+            self.on_response,
             getattr(self, "callback_manager", None),
         )
         memo |= {id(thing): thing for thing in shared}  # a copy of the reranker keeps these objects
         return super().__deepcopy__(memo)
 
     def __getstate__(self) -> dict[Any, Any]:
-        without: dict[str, Any] = dict.fromkeys(("api_key", "client", "async_client", "cache", "rate_limiter"))
+        without: dict[str, Any] = dict.fromkeys(_NOT_PICKLED)
         without |= self._public_values()
         bare = self.model_copy(update=without)  # LlamaIndex's __getstate__ deletes attributes of its object
         bare._cached_reranker = _NO_RERANKER  # noqa: SLF001 - an attribute of this class; its reranker holds the key
@@ -184,6 +199,22 @@ class NebiusSettings(RerankSettings):
 
 
 class FireworksSettings(RerankSettings):
-    """The fields for Fireworks: those of `RerankSettings`."""
+    """The fields for Fireworks."""
 
     only_provider = "fireworks"
+
+    task: str | None = Field(default=None, description="The name that Fireworks gives to `instruction`.")
+    return_documents: bool = Field(
+        default=False, description="Whether a reply repeats the documents, in the `extra` of each result."
+    )
+
+    @property
+    def _own_instruction(self) -> str | None:
+        return self.task if self.instruction is None else self.instruction
+
+    def _reranker_settings(self) -> dict[str, Any]:
+        if self.task is not None and self.instruction is not None:
+            raise ValueError("task and instruction are both given: they are one field of the request, pass one of them")
+        settings = super()._reranker_settings() | {"instruction": self._own_instruction}
+        given = {"return_documents": True} if self.return_documents else {}
+        return settings | {"options": (self.options or {}) | given}

@@ -46,11 +46,18 @@ class ApiResponse:
     body: object
     """The JSON value of the body."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    content: bytes = field(init=False, repr=False)
+    """The body as JSON."""
 
-    @property
-    def content(self) -> bytes:
-        """The body as JSON."""
-        return orjson.dumps(self.body)
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "content", orjson.dumps(self.body))
+        except TypeError:  # orjson's own error is one
+            raise TooDeepError from None
+
+
+class TooDeepError(Exception):
+    """A response repeats values of the request that are nested too deeply for JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Api:
     rerank: Callable[[ApiRequest, ScoreFunction], ApiResponse]
     """Returns the response to a rerank, with a valid or an invalid body."""
     refuse: Callable[[int, ApiRequest], ApiResponse]
-    """Returns the response with a status of 401, 404, 405, 413, 503 or another error."""
+    """Returns the response with a status of 400, 401, 403, 404, 405, 413, 503 or another error."""
     key: KeyHeader | None = KeyHeader()
     """The header of the key; `None` if the API takes signatures, which the local server does not check."""
     models_path: str | None = None
@@ -80,6 +87,13 @@ def respond(api: Api, request: ApiRequest, score: ScoreFunction, api_key: str | 
         score: The function that scores documents.
         api_key: The key that the request must have; `None` for no check.
     """
+    try:
+        return _respond(api, request, score, api_key)
+    except (TooDeepError, RecursionError):
+        return api.refuse(400, request)
+
+
+def _respond(api: Api, request: ApiRequest, score: ScoreFunction, api_key: str | None) -> ApiResponse:
     match = api.path.fullmatch(request.path)
     if match is None and request.path != api.models_path:
         return api.refuse(404, request)

@@ -136,6 +136,8 @@ class Conditions:
     """The largest random addition to `latency`, in seconds."""
     limit: RateLimit | None = None
     """The rate limit; requests above it get a 429 with `Retry-After`."""
+    read_timeout: float = 30.0
+    """The seconds within which a request must be complete; later it gets a 408, or its connection is closed."""
     max_documents: int | None = None
     """The largest number of documents in a request; a request with more gets a 413."""
     faults: Mapping[Fault, float] = field(default_factory=dict[Fault, float])

@@ -24,8 +24,11 @@ MODELS = re.compile(
 """The pattern of the ids that Fireworks may know; it depends on the account which of them exist."""
 
 _REFUSALS = {
+    400: ("INVALID_ARGUMENT", "Request body is nested too deeply"),
     401: ("UNAUTHORIZED", "The API key you provided is invalid."),
+    403: ("FORBIDDEN", "Forbidden"),
     404: ("NOT_FOUND", "Path not found"),
+    408: ("TIMEOUT", "Request was not complete in time"),
     405: ("METHOD_NOT_ALLOWED", "Method not allowed"),
     413: ("PAYLOAD_TOO_LARGE", "Request body too large"),
     503: ("UNAVAILABLE", "Service Overloaded"),

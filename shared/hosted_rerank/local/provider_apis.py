@@ -1,13 +1,12 @@
 """The server's side of every provider's API, from the paths in its `Dialect`.
 
-It reads the fields that a client writes, and writes the fields that a client reads. So the local server speaks a new
-API as soon as its `Provider` exists. It refuses a field that the dialect does not have, unless the API ignores such
-fields.
+It reads the fields that a client writes, and writes the fields that the API has (`reply_shapes`), or, for a new API,
+those that a client reads. So the local server speaks a new API as soon as its `Provider` exists. It refuses a field
+that the dialect does not have, unless the API ignores such fields.
 """
 
 import math
 import re
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,10 +16,13 @@ from urllib.parse import urlsplit
 
 from hosted_rerank.local.apis import Api, ApiRequest, ApiResponse, ScoreFunction, rank
 from hosted_rerank.local.model import Scores
+from hosted_rerank.local.reply_shape import ABSENT, Answered, ReplyShape
+from hosted_rerank.local.reply_shapes import shape_of
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
-from hosted_rerank.providers.dialect import Dialect, Prompt
-from hosted_rerank.providers.json_path import at, is_array, is_object, parse, put
+from hosted_rerank.providers.document_parts import MEDIA, TEXT_ONLY, DocumentParts
+from hosted_rerank.providers.json_path import at, copy_with, is_array, is_object, parse, put
+from hosted_rerank.providers.prompt import Prompt
 from hosted_rerank.providers.servers import LLAMACPP, VLLM
 from hosted_rerank.providers.vendors import COHERE
 
@@ -43,8 +45,10 @@ UNKNOWN_FIELD: Mapping[str, tuple[int, str]] = {
 }
 """The status and the message with which an API refuses an unknown field, if they differ from the usual ones."""
 
-RETURNS_PLAIN_TEXT = ("infinity", "voyage")
-"""The providers that repeat a document as a string; others repeat it as an object with the text."""
+IGNORED_FIELDS: Mapping[str, Sequence[str]] = {"cohere": ("return_documents",)}
+"""Fields that an API takes and ignores: older SDKs and litellm 1.100 send this one to Cohere's second version."""
+_NOT_TEXT = ("type", *MEDIA)
+"""Fields of a document that are not read as text."""
 
 
 def make_apis() -> Mapping[str, Sequence[Api]]:
@@ -86,7 +90,9 @@ class _RerankRequest:
     query: str
     documents: Sequence[str]
     top_n: int | None
-    return_documents: bool
+    body: Mapping[str, Any]
+    items: Sequence[Any]
+    """The documents as they are in the body."""
 
 
 def _rerank(provider: Provider, http_request: ApiRequest, score: ScoreFunction) -> ApiResponse:
@@ -101,6 +107,8 @@ def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
     body, is_json = parse(http_request.content)
     if not is_json or not is_object(body):
         raise _InvalidError("the body is not a JSON object")
+    ignored = {*IGNORED_FIELDS.get(provider.name, ())} - provider.dialect.options.keys()
+    body = {name: value for name, value in body.items() if name not in ignored}
     _refuse_unknown(provider, body)
     model = (
         http_request.path_params.get("model")
@@ -111,23 +119,30 @@ def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
     top_n = _get_optional(body, provider.dialect.top_n, int)
     if top_n is not None and top_n < 1:
         raise _InvalidError(f"{provider.dialect.top_n} must be at least 1")
-    return _RerankRequest(model, *_get_texts(provider.dialect, body), top_n, at(body, "return_documents") is True)
+    query, documents = _get_texts(provider, body)
+    return _RerankRequest(model, query, documents, top_n, body, at(body, provider.dialect.documents))
 
 
 def _refuse_unknown(provider: Provider, body: Mapping[str, Any]) -> None:
     dialect = provider.dialect
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
-    known = {path for path in (*own, *dialect.static_fields, *dialect.options) if path is not None}
+    beside = dialect.document_parts.beside.values()
+    taken = (*shape_of(provider.name, dialect).takes, dialect.document_count)
+    known = {path for path in (*own, *beside, *dialect.static_fields, *dialect.options, *taken) if path is not None}
     unknown = [path for path in _list_paths(body, known) if path and path not in known]
     if unknown and not dialect.allows_extra_fields:
         status, message = UNKNOWN_FIELD.get(provider.name, (400, "unknown fields: {}"))
         raise _InvalidError(message.format(", ".join(unknown)), status)
 
 
+_DEEPEST_PATH = 8
+"""The dots in the longest path of a field in an error."""
+
+
 def _list_paths(value: Any, known: set[str], path: str = "") -> Iterator[str]:
     """Yields the paths in a value; a known path ends there, whatever is below it."""
     children = value.items() if is_object(value) else enumerate(value) if is_array(value) else ()
-    if path in known or not children:
+    if path in known or not children or path.count(".") == _DEEPEST_PATH:
         yield path
         return
     for name, child in children:
@@ -141,26 +156,44 @@ def _get_optional(body: Mapping[str, Any], path: str | None, kind: type) -> Any:
     return value
 
 
-def _get_texts(dialect: Dialect, body: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _get_texts(provider: Provider, body: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Returns the query and the documents of a request."""
+    dialect = provider.dialect
     items = at(body, dialect.documents)
     if not is_array(items) or not items:
         raise _InvalidError(f"{dialect.documents} must be a list that is not empty")
-    texts = [_get_text(dialect, item) for item in items]
+    texts = [_get_text(provider, item, at(body, "rank_fields")) for item in items]
     if dialect.prompt is not None:
         pairs = [_parse_prompt(dialect.prompt, text) for text in texts]
         return pairs[0][0], [document for _, document in pairs]
-    query = at(body, dialect.query or "")
+    in_pairs = dialect.document_query is not None
+    query = at(items[0], dialect.document_query or "") if in_pairs else at(body, dialect.query or "")
     if not isinstance(query, str):
-        raise _InvalidError(f"{dialect.query} must be a string")
+        raise _InvalidError(f"{dialect.query or 'the query of a pair'} must be a string")
     return query, texts
 
 
-def _get_text(dialect: Dialect, item: Any) -> str:
-    text = item if isinstance(item, str) and not dialect.document else at(item, dialect.document or "text")
-    if not isinstance(text, str):
+def _get_text(provider: Provider, item: Any, rank_fields: Any) -> str:
+    dialect = provider.dialect
+    if isinstance(item, str) and not dialect.document:
+        return item
+    if is_object(item) and is_array(rank_fields) and (found := [item[name] for name in rank_fields if name in item]):
+        return "\n".join(map(str, found))
+    if isinstance(text := at(item, dialect.document or "text"), str):
+        return text
+    words = _get_text_of_parts(dialect.document_parts, at(item, dialect.document_parts.path))
+    if words is None:
         raise _InvalidError(f"an item of {dialect.documents} has no text")
-    return text
+    return words
+
+
+def _get_text_of_parts(parts: DocumentParts, value: Any) -> str | None:
+    """Returns the texts in a document of parts, as the embedded model sees no image; `None` if it is none."""
+    blocks = value if is_array(value) and parts.content_blocks else [value]
+    texts = (text for block in blocks if is_object(block) for name, text in block.items() if name not in _NOT_TEXT)
+    if parts == TEXT_ONLY or not all(map(is_object, blocks)):
+        return None
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _parse_prompt(prompt: Prompt, text: str) -> tuple[str, str]:
@@ -173,50 +206,41 @@ def _parse_prompt(prompt: Prompt, text: str) -> tuple[str, str]:
 
 
 def _make_response(provider: Provider, request: _RerankRequest, scores: Scores) -> ApiResponse:
-    dialect = provider.dialect
-    body: dict[str, Any] = {}
+    dialect, shape = provider.dialect, shape_of(provider.name, provider.dialect)
     order = rank(scores)[: request.top_n] if dialect.index is not None else list(enumerate(scores.relevance))
-    results = [_make_result(provider, request.model, index, relevance) for index, relevance in order]
-    if request.return_documents:
-        for result, (index, _) in zip(results, order, strict=True):
-            text = request.documents[index]
-            result["document"] = text if provider.name in RETURNS_PLAIN_TEXT else {"text": text}
+    results = [_make_result(provider, shape, request, index, relevance) for index, relevance in order]
     headers = {header: str(scores.tokens) for header in provider.usage_headers}
     if not dialect.results:
         return ApiResponse(200, results, headers)
-    put(body, dialect.id, uuid.uuid4().hex)
-    put(body, dialect.served_model, request.model)
-    for path in dialect.usage:
-        put(body, path, _make_count(path, scores))
+    body: dict[str, Any] = {}
+    answered = Answered(request.body, request.model, request.query, scores)
+    for path, value in shape.body.items():
+        if (found := value(answered) if callable(value) else value) is not ABSENT:
+            put(body, path, found)
     put(body, dialect.results, results)
     return ApiResponse(200, body, headers)
 
 
-def _make_result(provider: Provider, model: str, index: int, relevance: float) -> Any:
+def _make_result(provider: Provider, shape: ReplyShape, request: _RerankRequest, index: int, relevance: float) -> Any:
     dialect = provider.dialect
     if not dialect.score:
         return relevance
-    result: dict[str, Any] = {}
+    item, text = request.items[index], request.documents[index]
+    result = None if shape.echo is None else shape.echo.repeat(request.body, item, text)
+    for path, value in shape.result.items():
+        result = copy_with(result, path, value)
     if dialect.index is not None:
-        put(result, dialect.index, index if dialect.document_id is None else str(index))
+        own_id = None if dialect.document_id is None else at(item, dialect.document_id)
+        result = copy_with(result, dialect.index, index if own_id is None else own_id)
     if dialect.prompt is not None:  # the probabilities of "no" and "yes"
-        put(result, dialect.score.rpartition(".")[0], [1 - relevance, relevance])
-    else:
-        put(result, dialect.score, _to_logit(relevance) if provider.facts(model).score_kind == "logit" else relevance)
-    return result
+        return copy_with(result, dialect.score.rpartition(".")[0], [1 - relevance, relevance])
+    logit = provider.facts(request.model).score_kind == "logit"
+    return copy_with(result, dialect.score, _to_logit(relevance) if logit else relevance)
 
 
 def _to_logit(relevance: float) -> float:
     clipped = min(max(relevance, 1e-12), 1 - 1e-12)
     return math.log(clipped / (1 - clipped))
-
-
-def _make_count(path: str, scores: Scores) -> Any:
-    """Returns the count, or the object of counts, at a path of `Dialect.usage`."""
-    name = path.rpartition(".")[2]
-    if name.endswith("units"):
-        return 1
-    return scores.tokens if name.endswith(("_tokens", "_bytes", "_count")) else scores.usage
 
 
 def _refuse(provider: Provider, status: int, _http_request: ApiRequest) -> ApiResponse:

@@ -8,7 +8,6 @@ disconnects.
 
 import asyncio
 import socket
-import struct
 import threading
 import time
 import uuid
@@ -27,26 +26,32 @@ try:
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
     from starlette.types import Receive, Scope, Send
-    from uvicorn.protocols.http.h11_impl import H11Protocol
 except ModuleNotFoundError as missing:
     raise ImportError(f"the local server needs {missing.name}: {INSTALL}", name=missing.name) from missing
 
 from hosted_rerank.local.apis import MAX_BODY, Api, ApiRequest, ApiResponse, respond
 from hosted_rerank.local.conditions import Conditions, TooManyDocuments, score_by_hash
+from hosted_rerank.local.connections import Protocol, break_connection
 from hosted_rerank.local.fireworks import FIREWORKS
 from hosted_rerank.local.model import Scores, ScoringCancelled, load_model
 from hosted_rerank.local.nebius import NEBIUS
 from hosted_rerank.local.provider_apis import make_apis
+from hosted_rerank.local.visitors import is_foreign
+
+_QUICK = 1 << 16
+"""The largest body in bytes that is answered by a hash in the event loop; a larger one could hold others up."""
 
 
-def app(api_key: str | None = None, conditions: Conditions | None = None) -> Starlette:
+def app(api_key: str | None = None, conditions: Conditions | None = None, host: str | None = None) -> Starlette:
     """Returns the ASGI application.
 
     Args:
         api_key: The key that requests must have; `None` for no check. APIs that take signatures check nothing.
         conditions: Latency, rate limit and faults; `None` for none.
+        host: The address that the server listens on. A request whose `Host` or `Origin` is another name is refused, so
+            that no web page can call the server (DNS rebinding); `None` for no check.
     """
-    apis = Apis(conditions or Conditions(), api_key)
+    apis = Apis(conditions or Conditions(), api_key, host)
     return Starlette(routes=[Route("/health", _health), Route("/{path:path}", apis)])
 
 
@@ -72,7 +77,10 @@ def serve(
     """
     with _listen(host, port) as listener:
         print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)} (as others below /<provider>)", flush=True)
-        config = _make_config(app(api_key, conditions), access_log=log_requests, timeout_graceful_shutdown=5)
+        conditions = conditions or Conditions()
+        config = _make_config(
+            app(api_key, conditions, host), conditions, access_log=log_requests, timeout_graceful_shutdown=5
+        )
         with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has closed everything
             uvicorn.Server(config).run(sockets=[listener])
 
@@ -89,7 +97,10 @@ def running(api_key: str | None = None, conditions: Conditions | None = None) ->
         The URL of the server.
     """
     with _listen("127.0.0.1", 0) as listener:
-        config = _make_config(app(api_key, conditions), log_config=None, timeout_graceful_shutdown=1)
+        conditions = conditions or Conditions()
+        config = _make_config(
+            app(api_key, conditions, "127.0.0.1"), conditions, log_config=None, timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), name="hosted-rerank server", daemon=True)
         thread.start()
@@ -103,7 +114,8 @@ def running(api_key: str | None = None, conditions: Conditions | None = None) ->
 class Apis:
     """The ASGI endpoint of all APIs: reads a request, calls `respond` in a thread and sends the response."""
 
-    def __init__(self, conditions: Conditions, api_key: str | None) -> None:
+    def __init__(self, conditions: Conditions, api_key: str | None, host: str | None = None) -> None:
+        self._host = host
         self._conditions = conditions
         self._api_key = api_key
         self._model = load_model() if conditions.score is None else None
@@ -111,16 +123,24 @@ class Apis:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if self._host is not None and is_foreign(request.headers, self._host, (scope.get("server") or ("",))[0]):
+            return await JSONResponse({"error": {"message": "foreign Host or Origin"}}, 403)(scope, receive, send)
         try:
-            api_request = ApiRequest(request.method, request.url.path, dict(request.headers), await _read_body(request))
+            async with asyncio.timeout(self._conditions.read_timeout):
+                body = await _read_body(request)
         except ClientDisconnect:
-            return
+            return None
+        except TimeoutError:
+            late = JSONResponse({"error": {"message": "incomplete request"}}, 408, {"connection": "close"})
+            return await late(scope, receive, send)
+        api_request = ApiRequest(request.method, request.url.path, dict(request.headers), body)
         if self._conditions.on_request is not None:
             self._conditions.on_request(api_request)
         response = await self._answer(scope, request, api_request)
         if response is not None:
             headers = {"x-request-id": uuid.uuid4().hex, **response.headers}
             await Response(response.content, response.status, headers, "application/json")(scope, receive, send)
+        return None
 
     async def _answer(self, scope: Scope, request: Request, api_request: ApiRequest) -> ApiResponse | None:
         """Returns the response; `None` if the client is gone or there is nothing to send."""
@@ -133,13 +153,13 @@ class Apis:
                 refusal, headers={**refusal.headers, **({"retry-after": f"{retry_after:g}"} if retry_after else {})}
             )
         if fault == "reset":
-            await _break(scope["transport"])
+            await break_connection(scope["transport"])
             return None
         response = await self._rank(api, request, api_request)
         if (wait := started + conditions.draw_latency() - time.monotonic()) > 0:
             await asyncio.sleep(wait)
         if response is not None and fault == "truncated":
-            await _break(scope["transport"], response.content)
+            await break_connection(scope["transport"], response.content)
             return None
         return response
 
@@ -148,7 +168,7 @@ class Apis:
         watcher = asyncio.create_task(_watch(request, gone))
         try:
             score = partial(self._checked, gone.is_set)
-            if self._conditions.score is score_by_hash:
+            if self._conditions.score is score_by_hash and len(api_request.content) <= _QUICK:
                 return respond(api, api_request, score, self._api_key)
             return await asyncio.to_thread(respond, api, api_request, score, self._api_key)
         except TooManyDocuments:
@@ -177,34 +197,9 @@ class Apis:
         return (FIREWORKS if api_request.path.startswith("/inference/") else NEBIUS), api_request
 
 
-class _Protocol(H11Protocol):
-    """uvicorn's protocol that gives the application the connection of each request, to break it."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        served: Any = self.app
-
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            await served({**scope, "transport": self.transport}, receive, send)
-
-        self.app = app
-
-
-def _make_config(served: Starlette, **settings: Any) -> uvicorn.Config:
-    return uvicorn.Config(served, lifespan="off", ws="none", http=_Protocol, **settings)
-
-
-async def _break(transport: asyncio.Transport, content: bytes | None = None) -> None:
-    """Breaks a connection: with an RST, or in the middle of a response with `content`."""
-    if content is None:
-        linger = struct.pack("ii", 1, 0)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        transport.abort()
-    else:
-        head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
-        transport.write(head.encode() + content[: len(content) // 2])
-        transport.close()
-    await asyncio.sleep(0.01)  # so that the server notices
+def _make_config(served: Starlette, conditions: Conditions, **settings: Any) -> uvicorn.Config:
+    protocol: Any = partial(Protocol, read_timeout=conditions.read_timeout)  # uvicorn calls it
+    return uvicorn.Config(served, lifespan="off", ws="none", http=protocol, **settings)
 
 
 async def _read_body(request: Request) -> bytes:

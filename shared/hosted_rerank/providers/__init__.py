@@ -1,24 +1,31 @@
 """The rerank APIs that are known by name, each a `Provider`.
 
 `provider` defines `Provider`. The providers are in `fireworks_and_nebius`, `vendors` (companies that sell rerankers of
-their own), `hosts` (platforms and gateways that serve models of others), `clouds` (where reranking is one service of
-many) and `servers` (servers that users run); `models` has what is known of models, wherever they run. A new API of the
-usual kind is one `Provider` in one of these files and one file in `tests/samples/`; no other code names it.
+their own), `hosts` (platforms and gateways that serve models of others), `clouds` and `amazon_and_oracle` (where
+reranking is one service of many), `servers` and `pair_servers` (servers that users run); `models` has what is known of
+models, wherever they run. A new API of the usual kind is one `Provider` in one of these files and one file in
+`tests/samples/`; no other code names it.
 """
 
 from collections.abc import Mapping
 
 from hosted_rerank._validation import closest, quote_start
+from hosted_rerank.providers.amazon_and_oracle import AMAZON_AND_ORACLE
 from hosted_rerank.providers.clouds import CLOUDS
 from hosted_rerank.providers.fireworks_and_nebius import FIREWORKS_AND_NEBIUS
 from hosted_rerank.providers.hosts import HOSTS
+from hosted_rerank.providers.pair_servers import PAIR_SERVERS
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.provider_name import ProviderName
 from hosted_rerank.providers.servers import SERVERS
 from hosted_rerank.providers.vendors import VENDORS
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.name: provider for provider in (*FIREWORKS_AND_NEBIUS, *VENDORS, *HOSTS, *CLOUDS, *SERVERS)
+    provider.name: provider
+    for provider in (
+        *(*FIREWORKS_AND_NEBIUS, *VENDORS, *HOSTS, *CLOUDS, *AMAZON_AND_ORACLE),
+        *(*PAIR_SERVERS, *SERVERS),
+    )
 }
 """The known providers by name."""
 

@@ -134,6 +134,28 @@ class AwsSignature:
 
 
 @dataclass(frozen=True, slots=True)
+class OciSignature:
+    """Oracle's HTTP signature; oci reads the API key of the user's configuration file and signs."""
+
+    needs: ClassVar[tuple[str, str]] = ("oci", "oracle")
+    takes_key: ClassVar[bool] = False
+
+    def headers(self, request: Request, key: str | None, url_params: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - as every Signer
+        exceptions = _import_library("oci.exceptions", self.needs)
+        requests = _import_library("requests", self.needs)
+        content_type = {"content-type": request.headers["content-type"]}
+        signed: Any = requests.Request("POST", request.url, content_type, data=request.content).prepare()
+        try:
+            _load_oci_signer(_read_environment("OCI"))(signed)
+        except (exceptions.ClientError, OSError, ValueError) as error:  # no file, no such profile, no private key
+            raise AuthenticationError(
+                f"there are no Oracle credentials ({type(error).__name__}): run `oci setup config`, or set"
+                " OCI_CONFIG_FILE to a configuration file"
+            ) from None
+        return {name: signed.headers[name] for name in ("authorization", "date", "x-content-sha256")}
+
+
+@dataclass(frozen=True, slots=True)
 class IbmToken:
     """An IAM token for an API key of IBM Cloud; ibm-cloud-sdk-core gets and renews it.
 
@@ -195,6 +217,13 @@ def _load_google_credentials(scope: str, _environment: tuple[tuple[str, str], ..
 @lru_cache(maxsize=8)
 def _open_aws_session(_environment: tuple[tuple[str, str], ...]) -> Any:
     return import_module("botocore.session").Session()
+
+
+@lru_cache(maxsize=8)
+def _load_oci_signer(environment: tuple[tuple[str, str], ...]) -> Any:
+    profile = dict(environment).get("OCI_CLI_PROFILE", "DEFAULT")
+    config = import_module("oci.config").from_file(profile_name=profile)
+    return import_module("oci.signer").Signer.from_config(config)
 
 
 @lru_cache(maxsize=64)

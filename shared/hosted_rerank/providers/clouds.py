@@ -6,12 +6,11 @@
 from dataclasses import replace
 from datetime import date
 
-from hosted_rerank.errors import RateLimitError, ServerError
-from hosted_rerank.providers.auth import AwsSignature, GoogleCredentials, IbmToken, KeyHeader
+from hosted_rerank.providers.auth import GoogleCredentials, IbmToken, KeyHeader
 from hosted_rerank.providers.dialect import NO_ECHO, Dialect
+from hosted_rerank.providers.document_parts import DocumentParts
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.size_errors import (
-    BEDROCK_SIZE_ERRORS,
     DASHSCOPE_SIZE_ERRORS,
     GOOGLE_SIZE_ERRORS,
     SERVER_SIZE_ERRORS,
@@ -43,6 +42,7 @@ NVIDIA = Provider(
         query="query.text",
         documents="passages",
         document="text",
+        document_parts=DocumentParts(names=("text", "image"), models="vl|nemotron-3"),
         top_n=None,
         options={"truncate": ("NONE", "END")},
         results="rankings",
@@ -85,6 +85,7 @@ DASHSCOPE_NATIVE = replace(
     dialect=Dialect(
         query="input.query",
         documents="input.documents",
+        document_parts=DocumentParts(names=("text", "image", "video"), models="vl", single=True),
         top_n="parameters.top_n",
         instruction="parameters.instruct",
         static_fields={"parameters.return_documents": False},
@@ -162,6 +163,7 @@ VERTEX = Provider(
         documents="records",
         document="content",
         document_id="id",
+        document_parts=DocumentParts(names=("text", "title", "content"), text="content"),
         top_n="topN",
         static_fields={"ignoreRecordDetailsInResponse": True},
         options={"userLabels": dict},
@@ -183,38 +185,5 @@ VERTEX = Provider(
     max_documents=200,
 )
 
-BEDROCK = Provider(
-    name="bedrock",
-    url="https://bedrock-agent-runtime.{region}.amazonaws.com/rerank",
-    dialect=Dialect(
-        model="rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.modelArn",
-        query="queries.0.textQuery.text",
-        documents="sources",
-        document="inlineDocumentSource.textDocument.text",
-        document_fields={"type": "INLINE", "inlineDocumentSource.type": "TEXT"},
-        top_n="rerankingConfiguration.bedrockRerankingConfiguration.numberOfResults",
-        always_send_top_n=True,
-        static_fields={"queries.0.type": "TEXT", "rerankingConfiguration.type": "BEDROCK_RERANKING_MODEL"},
-        options={
-            "rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.additionalModelRequestFields": dict
-        },
-        score="relevanceScore",
-        error="message",
-        next_page="nextToken",
-    ),
-    default_model="arn:aws:bedrock:{region}::foundation-model/cohere.rerank-v3-5:0",
-    default_model_seen=date(2026, 11, 27),
-    default_model_source="https://docs.aws.amazon.com/bedrock/latest/userguide/model-card-cohere-rerank-3-5.md",
-    other_models=("arn:aws:bedrock:{region}::foundation-model/amazon.rerank-v1:0",),
-    docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent-runtime_Rerank.html",
-    auth=AwsSignature(),
-    settings_env={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
-    request_id_headers=("x-amzn-requestid",),
-    errors={"ServiceQuotaExceededException": RateLimitError, "DependencyFailedException": ServerError},  # 400, 424
-    size_errors={**SERVER_SIZE_ERRORS, **BEDROCK_SIZE_ERRORS},
-    score_kind="unit",
-    max_documents=1000,
-)
-
-CLOUDS = (AZURE, NVIDIA, DASHSCOPE, DASHSCOPE_NATIVE, CLOUDFLARE, SCALEWAY, WATSONX, VERTEX, BEDROCK)
+CLOUDS = (AZURE, NVIDIA, DASHSCOPE, DASHSCOPE_NATIVE, CLOUDFLARE, SCALEWAY, WATSONX, VERTEX)
 """The providers of this file."""

@@ -5,14 +5,26 @@ A path in a request is dotted where the API nests (`query="query.text"`), and a 
 `results=""` is for an API whose response body is an array. `None` means that the API has no such field.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import orjson
 
 from hosted_rerank.errors import MalformedResponseError
-from hosted_rerank.providers.json_path import at, copy_with, explain_not_json, is_array, is_object, parse, put
+from hosted_rerank.providers.document_parts import TEXT_ONLY, DocumentParts, Parts
+from hosted_rerank.providers.json_path import (
+    at,
+    copy_with,
+    explain_not_json,
+    is_array,
+    is_object,
+    parse,
+    put,
+    without,
+)
+from hosted_rerank.providers.prompt import Prompt
+from hosted_rerank.providers.ranking import Ranking, result_extras, usage_of
 from hosted_rerank.providers.score_decoding import decode_scores
 from hosted_rerank.response import Usage
 
@@ -21,41 +33,6 @@ OptionType: TypeAlias = type | tuple[str, ...]
 
 NO_ECHO = {"return_documents": False}
 """The field that keeps most APIs from repeating the documents in a response."""
-
-PROMPT_TOKENS = ("prompt_tokens", "input_tokens", "input_token_count")
-"""The names that APIs give to the count of the tokens that they read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """The content of one response: scores by position in the request's documents, usage, model and id."""
-
-    scores: Mapping[int, float]
-    usage: Usage
-    model: str | None
-    id: str | None
-    next_page: str | None = None
-    """The token for a request of the next page, from an API that answers in pages."""
-    incomplete: str | None = None
-    """The number of results and of those that were requested, in words; `None` if the ranking is complete."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A prompt template, for a reranker that is called as a language model with one prompt for each document.
-
-    Args:
-        template: The prompt, with `{instruction}`, `{query}` and `{document}`.
-        instruction: The instruction of calls that have none.
-    """
-
-    template: str
-    instruction: str
-
-    def write(self, query: str, document: str, instruction: str | None) -> str:
-        """Returns the prompt; a control token in a text (`<|im_end|>`) is split, because it could end the prompt."""
-        texts = {"query": query, "document": document, "instruction": instruction or self.instruction}
-        return self.template.format_map({name: text.replace("<|", "< |") for name, text in texts.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +47,7 @@ class Dialect:
         document_fields: Other fields of each document, by path.
         document_query: The path of the query in a document, for an API of pairs: "0" if a pair is `[query, text]`.
         document_id: The path, in a document, of an id that the request chooses; a result repeats the id at `index`.
+        document_parts: What the API takes of documents of several parts, such as images and fields.
         document_count: The path of the number of documents in a request.
         prompt: The prompt template of an API that takes prompts in place of documents.
         top_n: The path of the number of results in a request.
@@ -77,6 +55,7 @@ class Dialect:
         instruction: The path of the instruction in a request.
         static_fields: Fields of every request, by path, such as the one that keeps the API from repeating documents.
         options: The optional fields that a caller may set, by path, each with its type.
+        refused_options: Fields that the API has and that are refused here, by path, each with the reason.
         allows_extra_fields: Whether the API ignores unknown fields, so that a caller may pass any as `extra_body`.
         results: The path of the list of results in a response.
         index: The path of the document's position in a result; `None` if results are in the order of the documents.
@@ -97,6 +76,7 @@ class Dialect:
     document_fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     document_query: str | None = None
     document_id: str | None = None
+    document_parts: DocumentParts = TEXT_ONLY
     document_count: str | None = None
     prompt: Prompt | None = None
     top_n: str | None = "top_n"
@@ -104,6 +84,7 @@ class Dialect:
     instruction: str | None = None
     static_fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     options: Mapping[str, OptionType] = field(default_factory=dict[str, OptionType])
+    refused_options: Mapping[str, str] = field(default_factory=dict[str, str])
     allows_extra_fields: bool = False
     results: str = "results"
     index: str | None = "index"
@@ -151,6 +132,7 @@ class Dialect:
             (self.documents, self._encode_documents(query, documents, instruction)),
             (self.top_n, len(documents) if top_n is None and self.always_send_top_n else top_n),
             (self.instruction, instruction),
+            *self._parts_beside(documents),
         )
         for path, value in (*self.static_fields.items(), *call_fields, *options.items()):
             if path is not None and value is not None:
@@ -161,22 +143,28 @@ class Dialect:
         """Returns the documents in the format of the API."""
         if self.prompt is not None:
             return [self.prompt.write(query, text, instruction) for text in documents]
-        if not self.document:
+        if not self.document and Parts not in {*map(type, documents)}:
             return documents
         return [self._encode_document(query, place, text) for place, text in enumerate(documents)]
 
     def _encode_document(self, query: str, place: int, text: str) -> Any:
-        """Returns a document that is an object or a pair."""
+        """Returns a document that is an object or a pair, or has parts."""
+        own: tuple[str, Any] = (self.document, text)
+        fields = self.document_fields
+        if isinstance(text, Parts):
+            own, fields = (self.document_parts.path, self.document_parts.encode(text.parts)), self.document_parts.fields
         item: Any = None
-        for path, value in (
-            *self.document_fields.items(),
-            (self.document_id, str(place)),
-            (self.document_query, query),
-            (self.document, text),
-        ):
+        for path, value in (own, *fields.items(), (self.document_id, str(place)), (self.document_query, query)):
             if path is not None:
                 item = copy_with(item, path, value)
         return item
+
+    def _parts_beside(self, documents: Sequence[str]) -> Iterator[tuple[str, list[Any]]]:
+        """Yields the lists of parts that stand beside the documents, by path."""
+        for name, path in self.document_parts.beside.items():
+            values = [text.parts.get(name, "") if isinstance(text, Parts) else "" for text in documents]
+            if any(values):
+                yield path, values
 
     def next_page_request(self, content: bytes, page: str) -> bytes:
         """Returns the body of the request for the next page.
@@ -227,7 +215,11 @@ class Dialect:
         if incomplete and self.index is None:  # nobody knows which documents the scores belong to
             raise MalformedResponseError(incomplete)
         model, response_id = _text_or_none(at(body, self.served_model)), _text_or_none(at(body, self.id))
-        return Ranking(scores, self._decode_usage(body), model, response_id, next_page, incomplete)
+        return Ranking(
+            *(scores, self._decode_usage(body), model, response_id, next_page, incomplete),
+            extra=without(body, self.results) if is_object(body) else {},
+            result_extras=result_extras(results, list(scores)[len(earlier or ()) :], self.index, self.score),
+        )
 
     def _decode_usage(self, body: Any) -> Usage:
         """Returns the counts in a response; it leaves out values that are not numbers, and never fails."""
@@ -236,23 +228,6 @@ class Dialect:
             value = at(body, path)
             counts |= value if is_object(value) else {path.rpartition(".")[2]: value}
         return usage_of(counts)
-
-
-def usage_of(counts: Mapping[str, Any]) -> Usage:
-    """Returns the usage in a provider's counts.
-
-    Args:
-        counts: Counts by the provider's names; values that are not numbers are left out.
-    """
-    units = {name: _whole(count) for name, count in counts.items() if type(count) in (int, float)}
-    prompts = [units.pop(name) for name in PROMPT_TOKENS if type(units.get(name)) is int]
-    total = units.pop("total_tokens") if type(units.get("total_tokens")) is int else None
-    return Usage(prompts[0] if prompts else None, total, units)
-
-
-def _whole(count: float) -> Any:
-    """Returns a count that an API writes as 12.0 as the int that it is."""
-    return int(count) if isinstance(count, float) and count.is_integer() else count
 
 
 def _text_or_none(value: Any) -> str | None:

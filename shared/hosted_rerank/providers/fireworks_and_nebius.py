@@ -7,13 +7,16 @@ from dataclasses import replace
 from datetime import date
 
 from hosted_rerank.errors import PaymentRequiredError
-from hosted_rerank.providers.dialect import NO_ECHO, Dialect, Prompt
+from hosted_rerank.providers.dialect import NO_ECHO, Dialect
+from hosted_rerank.providers.prompt import Prompt
 from hosted_rerank.providers.provider import Provider
 
 FIREWORKS = Provider(
     name="fireworks",
     url="https://api.fireworks.ai/inference/v1/rerank",
-    dialect=Dialect(instruction="task", static_fields=NO_ECHO, results="data"),  # its schema refuses unknown fields
+    dialect=Dialect(  # its schema refuses unknown fields
+        instruction="task", static_fields=NO_ECHO, options={"return_documents": bool}, results="data"
+    ),
     default_model="accounts/fireworks/models/qwen3-reranker-8b",
     default_model_seen=date(2026, 11, 27),
     default_model_source="https://api.fireworks.ai/v1/serverless/models",

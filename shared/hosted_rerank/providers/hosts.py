@@ -8,6 +8,7 @@ from datetime import date
 
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.dialect import NO_ECHO, Dialect
+from hosted_rerank.providers.document_parts import DocumentParts
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.servers import TEI
 from hosted_rerank.providers.size_errors import GATEWAY_SIZE_ERRORS
@@ -16,7 +17,9 @@ from hosted_rerank.providers.vendors import COHERE
 TOGETHER = Provider(
     name="together",
     url="https://api.together.ai/v1/rerank",
-    dialect=Dialect(static_fields=NO_ECHO),  # its schema refuses unknown fields
+    dialect=Dialect(  # its schema refuses unknown fields
+        document_parts=DocumentParts(names=None), static_fields=NO_ECHO, options={"rank_fields": list}
+    ),
     default_model="mixedbread-ai/Mxbai-Rerank-Large-V2",
     default_model_seen=date(2026, 11, 23),
     docs="https://docs.together.ai/reference/rerank",
@@ -28,7 +31,10 @@ TOGETHER = Provider(
 OPENROUTER = Provider(
     name="openrouter",
     url="https://openrouter.ai/api/v1/rerank",
-    dialect=Dialect(options={"provider": dict, "session_id": str, "user": str, "trace": dict}),
+    dialect=Dialect(
+        document_parts=DocumentParts(names=("text", "image")),
+        options={"provider": dict, "session_id": str, "user": str, "trace": dict},
+    ),
     default_model="cohere/rerank-5-fast",
     default_model_seen=date(2026, 11, 27),
     default_model_source="https://docs.cohere.com/docs/cohere-on-openrouter",
@@ -112,6 +118,7 @@ DEEPINFRA = Provider(
         top_n=None,
         instruction="instruction",
         options={"service_tier": ("default", "priority")},
+        refused_options={"webhook": "the scores would go to the webhook, and the reply would have none"},
         results="scores",
         index=None,
         score="",

@@ -100,3 +100,16 @@ def copy_with(existing: Any, path: str, value: Any) -> Any:
         return items
     fields: dict[str, Any] = {**existing} if is_object(existing) else {}
     return fields | {step: copy_with(fields.get(step), rest, value)}
+
+
+def without(body: dict[str, Any], path: str) -> dict[str, Any]:
+    """Returns a copy of an object without the value at a path; other values are the same.
+
+    Args:
+        body: The object, which stays as it is.
+        path: The path, through objects.
+    """
+    step, _, rest = path.partition(".")
+    others = {name: value for name, value in body.items() if name != step}
+    inner = body.get(step)
+    return others | {step: without(inner, rest)} if rest and is_object(inner) else others

@@ -58,6 +58,7 @@ class Provider:
         max_bytes: The number of bytes that the body of a request may have; `None` if the docs state none.
         max_tokens: The number of tokens that a request may have, with the query counted once for each document, if the
             facts of the model state none; `None` if the docs state none.
+        max_document_tokens: The number of tokens that the API reads of a document if no option states another one.
         allow_http: Whether the key may be sent over plain http to a host that is neither this machine nor private.
         max_response_bytes: The largest response body, in bytes after decompression; a longer one is an error.
 
@@ -93,6 +94,7 @@ class Provider:
     max_documents: int | None = None
     max_bytes: int | None = None
     max_tokens: int | None = None
+    max_document_tokens: int | None = None
     allow_http: bool = False
     max_response_bytes: int = 64 << 20
 

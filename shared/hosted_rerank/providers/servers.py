@@ -11,13 +11,18 @@ from hosted_rerank.errors import InvalidRequestError
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.clouds import NVIDIA
 from hosted_rerank.providers.dialect import NO_ECHO, Dialect
+from hosted_rerank.providers.document_parts import DocumentParts
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.size_errors import GATEWAY_SIZE_ERRORS
+
+_VLLM_PARTS = DocumentParts(names=("text", "image", "video"), content_blocks=True, path="content")
+"""Qwen3-VL-Reranker and jina-reranker-m0 take images; SGLang takes the content blocks themselves."""
 
 VLLM = Provider(
     name="vllm",
     url="http://localhost:8000/v1/rerank",
     dialect=Dialect(
+        document_parts=_VLLM_PARTS,
         instruction="instruction",
         options={
             "truncate_prompt_tokens": int,
@@ -47,6 +52,7 @@ VLLM_SCORE = replace(
     dialect=Dialect(
         query="text_1",
         documents="text_2",
+        document_parts=_VLLM_PARTS,
         top_n=None,
         options={
             "truncate_prompt_tokens": int,
@@ -121,6 +127,7 @@ SGLANG = Provider(
     url="http://localhost:30000/v1/rerank",
     dialect=Dialect(
         model=None,
+        document_parts=replace(_VLLM_PARTS, path=""),
         instruction="instruct",
         static_fields=NO_ECHO,
         allows_extra_fields=True,

@@ -75,6 +75,8 @@ def check_options(options: Mapping[str, Any], provider: Provider) -> None:
     """Raises `ValueError` or `TypeError` for options that the provider does not list, or with other values."""
     known = provider.dialect.options
     for name, value in options.items():
+        if reason := provider.dialect.refused_options.get(name):
+            raise ValueError(f"options: {name} of the {provider.name} API cannot be used here: {reason}")
         if name not in known:
             fields = f"it takes {', '.join(known)}" if known else "it takes no options"
             extra = "; pass a field that is not listed as extra_body" if provider.dialect.allows_extra_fields else ""

@@ -8,6 +8,7 @@ from datetime import date
 from hosted_rerank.errors import PaymentRequiredError
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.dialect import NO_ECHO, Dialect
+from hosted_rerank.providers.document_parts import DocumentParts
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.size_errors import (
     COHERE_SIZE_ERRORS,
@@ -19,6 +20,7 @@ COHERE = Provider(
     name="cohere",
     url="https://api.cohere.com/v2/rerank",
     dialect=Dialect(
+        document_parts=DocumentParts(as_text="yaml"),  # as its docs advise, and its class for LangChain sends
         options={"max_tokens_per_doc": int, "priority": int, "relevant_spans": dict},  # it refuses unknown fields
         usage=("meta.billed_units.search_units", "meta.tokens.input_tokens"),
         error="message",
@@ -33,12 +35,14 @@ COHERE = Provider(
     size_errors={**SERVER_SIZE_ERRORS, **COHERE_SIZE_ERRORS},
     score_kind="unit",
     max_documents=1000,
+    max_document_tokens=4096,  # the default of max_tokens_per_doc
 )
 
 JINA = Provider(
     name="jina",
     url="https://api.jina.ai/v1/rerank",
     dialect=Dialect(
+        document_parts=DocumentParts(names=("text", "image"), models="m0", single=True),
         static_fields=NO_ECHO,
         options={"truncation": bool, "max_doc_length": int, "return_embeddings": bool},
         usage=("usage.total_tokens",),
@@ -82,9 +86,10 @@ MIXEDBREAD = Provider(
     url="https://api.mixedbread.com/v1/reranking",
     dialect=Dialect(
         documents="input",
+        document_parts=DocumentParts(names=None),
         top_n="top_k",
         static_fields={"return_input": False},
-        options={"rewrite_query": bool},
+        options={"rewrite_query": bool, "rank_fields": list},
         results="data",
         score="score",
     ),
@@ -116,8 +121,13 @@ PINECONE = Provider(
     url="https://api.pinecone.io/rerank",
     dialect=Dialect(
         document="text",
+        document_parts=DocumentParts(names=None),
         static_fields=NO_ECHO,
-        options={"parameters.truncate": ("END", "NONE"), "parameters.max_tokens_per_doc": int},
+        options={
+            "rank_fields": list,
+            "parameters.truncate": ("END", "NONE"),
+            "parameters.max_tokens_per_doc": int,
+        },
         results="data",
         score="score",
         usage=("usage.rerank_units",),
@@ -138,7 +148,11 @@ PINECONE = Provider(
 CONTEXTUAL = Provider(
     name="contextual",
     url="https://api.contextual.ai/v1/rerank",
-    dialect=Dialect(instruction="instruction", error="message"),
+    dialect=Dialect(
+        document_parts=DocumentParts(names=("text", "metadata"), beside={"metadata": "metadata"}),
+        instruction="instruction",
+        error="message",
+    ),
     default_model="ctxl-rerank-v2-instruct-multilingual",
     default_model_seen=date(2026, 11, 23),
     other_models=("ctxl-rerank-v2-instruct-multilingual-mini", "ctxl-rerank-v1-instruct"),

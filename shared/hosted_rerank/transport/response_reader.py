@@ -71,16 +71,18 @@ class ResponseReader:
             # Status 0 and no new connection: the server closed the kept one before it saw the request.
             dead = self.reused_connection and not self._status and not kind.startswith("Connect")
             reason = f"{kind}: {error}" if str(error) else kind
-            full = _is_out_of_descriptors(error)
+            if _has_cause(error, errno.ECONNREFUSED):
+                reason = "connection refused: is the server running?"
+            full = _has_cause(error, errno.EMFILE, errno.ENFILE)
             self._failure = TransportFailure(reason, now, dead_connection=dead, no_descriptors=full)
         return self.outcome()
 
 
-def _is_out_of_descriptors(error: BaseException | None) -> bool:
-    """Returns whether an error, one of its causes or one of its group is that there are too many open files."""
+def _has_cause(error: BaseException | None, *numbers: int) -> bool:
+    """Returns whether an error, one of its causes or one of its group has one of the error numbers of the system."""
     if error is None:
         return False
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+    if isinstance(error, OSError) and error.errno in numbers:
         return True
     members: tuple[BaseException, ...] = error.exceptions if isinstance(error, BaseExceptionGroup) else ()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - of any type
-    return any(_is_out_of_descriptors(each) for each in (error.__cause__ or error.__context__, *members))
+    return any(_has_cause(each, *numbers) for each in (error.__cause__ or error.__context__, *members))

@@ -19,9 +19,13 @@ from tests.hostile import HostileServer, reply
 
 TEXTS = ["The moon pulls.", "Bread rises."]
 BEDROCK = replace(PROVIDERS["bedrock"], url="http://bedrock.{region}.example/rerank", allow_http=True)
+SAGEMAKER = replace(
+    PROVIDERS["sagemaker"], url="http://sagemaker.{region}.example/endpoints/{model}/invocations", allow_http=True
+)
 VERTEX = replace(PROVIDERS["vertex"], url="http://vertex.example/v1/{project}:rank", allow_http=True)
 ANSWERS = {
     "bedrock": {"results": [{"index": 0, "relevanceScore": 0.9}, {"index": 1, "relevanceScore": 0.1}]},
+    "sagemaker": {"results": [{"index": 0, "relevance_score": 0.9}, {"index": 1, "relevance_score": 0.1}]},
     "vertex": {"records": [{"id": "0", "score": 0.9}, {"id": "1"}]},
     "watsonx": {"results": [{"index": 0, "score": 2.0}, {"index": 1, "score": -2.0}]},
 }

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.core.signed.conftest import BEDROCK
+from tests.core.signed.conftest import BEDROCK, SAGEMAKER
 from tests.hostile import HostileServer, Seen, reply
 
 pytest.importorskip("botocore")
 
 
-def signature(seen: Seen, secret: str) -> str:
+def signature(seen: Seen, secret: str, signed_for: str = "bedrock") -> str:
     """AWS Signature Version 4 of a request as it arrived, worked out by hand."""
     fields = dict(part.strip().split("=", 1) for part in seen.headers["authorization"].partition(" ")[2].split(","))
     names = fields["SignedHeaders"].split(";")
@@ -31,7 +31,7 @@ def signature(seen: Seen, secret: str) -> str:
     for part in (date, region, service, end, to_sign):
         last = hmac.new(key, part.encode(), hashlib.sha256)
         key = last.digest()
-    assert (region, service) == ("eu-west-1", "bedrock")
+    assert (region, service) == ("eu-west-1", signed_for)
     return f"{fields['Signature']}" if last.hexdigest() == fields["Signature"] else "wrong"
 
 
@@ -47,6 +47,18 @@ def test_aws_signature_is_right(
     assert seen.target == "http://bedrock.eu-west-1.example/rerank"
     arn = seen.body["rerankingConfiguration"]["bedrockRerankingConfiguration"]["modelConfiguration"]["modelArn"]
     assert arn.startswith("arn:aws:bedrock:eu-west-1::")
+
+
+def test_sagemaker_has_its_own_service(
+    ask: Callable[..., Any], server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request to a SageMaker endpoint is signed for SageMaker."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
+    ask(SAGEMAKER, model="my-endpoint")
+    (seen,) = server.requests
+    assert signature(seen, "a-secret", "sagemaker") != "wrong"
+    assert seen.target == "http://sagemaker.eu-west-1.example/endpoints/my-endpoint/invocations"
 
 
 def test_aws_credentials_are_renewed(
