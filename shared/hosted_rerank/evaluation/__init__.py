@@ -29,6 +29,7 @@ try:
     from hosted_rerank.evaluation.report import Report
     from hosted_rerank.evaluation.rows import ReportRow
     from hosted_rerank.evaluation.run import aevaluate, evaluate
+    from hosted_rerank.evaluation.settings import describe_settings
     from hosted_rerank.evaluation.threshold import Threshold, find_threshold
 except ModuleNotFoundError as missing:
     raise ImportError(
@@ -52,6 +53,7 @@ __all__ = [
     "aevaluate",
     "append_rest",
     "compare_all",
+    "describe_settings",
     "evaluate",
     "find_threshold",
     "list_depths",

@@ -77,7 +77,7 @@ def _randomise(differences: Sequence[float]) -> float:
         return 1.0
     found = cast(Any, scipy.stats).permutation_test(
         (np.array(differences),),
-        lambda values, axis: np.mean(values, axis=axis),
+        np.mean,
         permutation_type="samples",
         vectorized=True,
         n_resamples=RESAMPLES,

@@ -50,14 +50,10 @@ def read_judgements(path: Path) -> dict[str, dict[str, int]]:
         cells = _split_judgement(line, commas=path.suffix.lower() == ".csv")
         if place == 1 and cells[-1].lower() in HEADINGS:
             continue
-        try:
-            query, *_, document, score = cells if len(cells) in (3, 4) else [""]
-            grade = float(score)
-        except ValueError:
-            grade = math.nan
+        grade = _read_number(cells[-1]) if len(cells) in (3, 4) else math.nan
         if not grade.is_integer():
             raise ValueError(f"{path}, line {place}: not a judgement (query, document, whole number)")
-        judgements.setdefault(query, {})[document] = int(grade)
+        judgements.setdefault(cells[0], {})[cells[-2]] = int(grade)
     return judgements
 
 
@@ -77,14 +73,12 @@ def read_run(path: Path) -> dict[str, list[str]]:
     scores: dict[str, dict[str, float]] = {}
     for place, line in _read_lines(path):
         cells = line.split("\t")
-        try:
-            query, _, document, _, score, *_ = cells if len(cells) == RUN_COLUMNS else line.split()
-            value = float(score)
-        except ValueError:
-            value = math.nan
+        if len(cells) != RUN_COLUMNS:
+            cells = line.split()
+        value = _read_number(cells[4]) if len(cells) >= RUN_COLUMNS - 1 else math.nan
         if math.isnan(value):
             raise ValueError(f"{path}, line {place}: not a line of a TREC run (query Q0 document rank score tag)")
-        scores.setdefault(query.strip(), {})[document.strip()] = value
+        scores.setdefault(cells[0].strip(), {})[cells[2].strip()] = value
     return {
         query: sorted(found, key=lambda document: (found[document], document), reverse=True)
         for query, found in scores.items()
@@ -95,6 +89,14 @@ def _split_judgement(line: str, *, commas: bool) -> list[str]:
     if commas:
         return [cell.strip() for cell in next(csv.reader([line]))]
     return [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
+
+
+def _read_number(text: str) -> float:
+    """Return the number that a text says; not a number for another text."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, str]]:

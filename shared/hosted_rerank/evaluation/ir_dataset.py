@@ -1,5 +1,6 @@
 """Datasets of the package ir_datasets (https://ir-datasets.com)."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,11 @@ def load_ir_dataset(
         The queries that have a judgement and a text, with all documents. `dropped` counts what has no match.
 
     Raises:
-        ImportError: ir_datasets is not installed.
+        ModuleNotFoundError: ir_datasets is not installed.
         ValueError: ir_datasets has no queries, documents and judgements of this name, or nothing in the run matches.
     """
-    import ir_datasets  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs] - few need it, and it ships no types
-
     try:
-        source: Any = ir_datasets.load(name)
+        source: Any = import_module("ir_datasets").load(name)
     except KeyError:
         raise ValueError(f"ir_datasets has no dataset {name!r}") from None
     if not (source.has_docs() and source.has_queries() and source.has_qrels()):

@@ -37,7 +37,7 @@ def show_report(report: Results, console: Console, width: int) -> Iterator[Rende
     yield Text(f"{about['dataset']}: {about['queries']:,} queries, {about['documents']:,} documents", style="bold")
     yield from _lay_out(report.rows, report.k, console, width)
     yield from map(Text, (explain_columns(report.k), *describe_what(about), ""))
-    yield from map(Text, filter(None, map(describe_failures, report.evaluations)))
+    yield from (Text(says) for evaluation in report.evaluations if (says := describe_failures(evaluation)))
     yield from (Text(describe_comparison(each, report.k)) for each in report.comparisons)
     for curve in report.curves:
         yield Text("")

@@ -109,7 +109,8 @@ def _try_on_splits(scores: Mapping[str, tuple[list[float], list[float]]]) -> tup
     kept: list[float] = []
     let_through: list[float] = []
     for _ in range(SPLITS):
-        order = [names[number] for number in generator.permutation(len(names))]
+        numbers: list[int] = generator.permutation(len(names)).tolist()
+        order = [names[number] for number in numbers]
         chosen, _unused = _gather(scores, order[: len(order) // 2])
         relevant, others = _gather(scores, order[len(order) // 2 :])
         if len(chosen) and len(relevant) and len(others):
