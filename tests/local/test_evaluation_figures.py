@@ -27,16 +27,16 @@ SETS = {
     "ties": {"levels": 2},
     "all tied": {"levels": 1},
     "gaps": {"fail": 0.3, "unscored": 0.4, "levels": 3},
-    "odd ids": {"id": 'the "№ {}" of\tß\u2003', "levels": 4},
+    "odd ids": {"form": 'the "№ {}" of\tß\u2003', "levels": 4},
     "deep": {"count": 150, "levels": 20},
 }
 
 
-def make_set(*, id: str = "{}", levels: int = 9, fail: float = 0.0, unscored: float = 0.0, count: int = 30) -> Any:
+def make_set(*, form: str = "{}", levels: int = 9, fail: float = 0.0, unscored: float = 0.0, count: int = 30) -> Any:
     """A dataset, and an evaluation with few different scores, failures and documents without a score."""
     chance = random.Random(levels)
-    names = [id.format(number) for number in range(count)]
-    queries = [id.format(f"q{number}") for number in range(12)]
+    names = [form.format(number) for number in range(count)]
+    queries = [form.format(f"q{number}") for number in range(12)]
     judgements = {q: {name: chance.choice((0, 0, 1, 3)) for name in chance.sample(names, 9)} for q in queries}
     dataset = make_dataset(judgements, {q: chance.sample(names, count) for q in queries})
     scores = {

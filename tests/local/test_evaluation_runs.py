@@ -1,5 +1,6 @@
 """An evaluation's run: nothing is asked twice, failures are counted apart, and files are of one evaluation."""
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -104,7 +105,7 @@ def test_other_candidates_are_another_evaluation(acme: Acme, data: Any, tmp_path
         evaluation.evaluate(acme(), data, top_n=2, checkpoint=tmp_path / "kept.jsonl")
 
 
-def test_options_are_part_of_the_settings(data: Any, tmp_path: Path) -> None:
+def test_options_are_part_of_the_settings() -> None:
     """Options of the request are what answers depend on."""
     settings = [
         evaluation.describe_settings(Reranker("nebius", "m", options=o)) for o in ({}, {"service_tier": "flex"})
@@ -131,7 +132,7 @@ def test_ties_are_written_in_the_order_that_was_judged() -> None:
     lines = [line.split() for line in done.trec_run() if line.startswith("q1")]
     assert [line[2] for line in lines] == ["b", "a", "c", "d", "e"]
     scores = [float(line[4]) for line in lines]
-    assert all(float(f"{one:.9g}") > two for one, two in zip(scores, scores[1:], strict=False))
+    assert all(float(f"{one:.9g}") > two for one, two in itertools.pairwise(scores))
     assert scores[0] == 0.5
     assert math.isclose(scores[-1], 0.5, rel_tol=1e-5)
     assert evaluation.Report(data, [done]).rows[1].ties == 1

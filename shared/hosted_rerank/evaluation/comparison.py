@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import scipy.stats  # pyright: ignore[reportMissingTypeStubs] - ships no types
 
-from hosted_rerank.evaluation.measures import average
+from hosted_rerank.evaluation.measures import VALUES_AT_ONCE, average
 
 RESAMPLES = 9_999
 SIGNIFICANT = 0.05
@@ -81,7 +81,7 @@ def _randomise(differences: Sequence[float]) -> float:
         permutation_type="samples",
         vectorized=True,
         n_resamples=RESAMPLES,
-        batch=100,
+        batch=max(1, VALUES_AT_ONCE // len(differences)),
         random_state=np.random.default_rng(0),  # equal rankings give equal p
     )
     return float(found.pvalue)

@@ -10,6 +10,8 @@ from ir_measures import AP, RR, Judged, Qrel, R, ScoredDoc, nDCG
 
 BOOTSTRAP_SAMPLES = 10_000
 """The number of bootstrap samples."""
+VALUES_AT_ONCE = 500_000
+"""How many values of samples are in memory at once."""
 
 
 def measure_names(k: int) -> tuple[str, ...]:
@@ -92,7 +94,10 @@ def bound_mean(values: Sequence[float]) -> tuple[float, float]:
     """
     numbers = np.array(values)
     generator = np.random.default_rng(0)  # equal rankings give equal intervals
-    means = [generator.choice(numbers, len(numbers)).mean() for _ in range(BOOTSTRAP_SAMPLES)]
+    block = min(BOOTSTRAP_SAMPLES, max(1, VALUES_AT_ONCE // len(numbers)))
+    means: list[float] = []
+    while len(means) < BOOTSTRAP_SAMPLES:
+        means.extend(generator.choice(numbers, (block, len(numbers))).mean(axis=1).tolist())
     low, high = np.percentile(means, (2.5, 97.5))
     return float(low), float(high)
 

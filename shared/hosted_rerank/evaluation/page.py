@@ -85,7 +85,7 @@ def _write_reranker(
     threshold = results.thresholds[evaluation.name]
     differences = {query: value - results.before[main][query] for query, value in after[main].items()}
     scores = split_scores(evaluation).values()
-    relevant, others = ([score for sides in scores for score in sides[side]] for side in (0, 1))
+    relevant, others = ([score for sides in scores for score in sides[side].tolist()] for side in (0, 1))
     yield f"<h2>{html.escape(evaluation.name)}</h2><div class=plots>"
     yield plot_gains(list(differences.values()), f"{main} against the first stage")
     yield plot_latencies(evaluation.times)

@@ -23,6 +23,8 @@ from hosted_rerank.evaluation.sentences import (
 
 NAME_WIDTH = 12
 """The smallest width of a column with the name of a system."""
+UNBOUNDED = 10_000
+"""Columns of a terminal that any table fits."""
 
 
 def show_report(report: Results, console: Console, width: int) -> Iterator[RenderableType]:
@@ -59,7 +61,8 @@ def _lay_out(rows: Sequence[ReportRow], k: int, console: Console, width: int) ->
         wide.add_column(heading, justify="right", no_wrap=True)
     for row, each in zip(rows, cells, strict=True):
         wide.add_row(Text(row.name), *(each[heading] for heading in shown))
-    if Measurement.get(console, console.options, wide).maximum <= width:
+    anything = console.options.update(max_width=UNBOUNDED)  # else the measure is at most the console's width
+    if Measurement.get(console, anything, wide).maximum <= width:
         yield wide
         return
     most = max(1, (width - max(map(len, shown)) - 4) // (NAME_WIDTH + 3))

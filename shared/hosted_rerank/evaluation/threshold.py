@@ -21,6 +21,8 @@ SPLITS = 200
 """The number of splits of the queries for an interval."""
 
 Scores: TypeAlias = "NDArray[np.float64]"
+Sides: TypeAlias = tuple[Scores, Scores]
+"""The scores of relevant and of other candidates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +58,20 @@ class Threshold:
     doubt: str = ""
 
 
-def split_scores(evaluation: Evaluation) -> dict[str, tuple[list[float], list[float]]]:
+def split_scores(evaluation: Evaluation) -> dict[str, Sides]:
     """Return the scores of the relevant candidates and of the other ones, by query id.
 
     Args:
         evaluation: The evaluation.
     """
-    scores: dict[str, tuple[list[float], list[float]]] = {}
+    scores: dict[str, Sides] = {}
     for query, outcome in evaluation.answered.items():
         grades = evaluation.dataset.judgements.get(query, {})
         sides: tuple[list[float], list[float]] = ([], [])
         for document, score in zip(outcome.ranking, outcome.scores, strict=True):
             if score is not None:
                 sides[grades.get(document, 0) <= 0].append(score)
-        scores[query] = sides
+        scores[query] = np.array(sides[0], dtype=float), np.array(sides[1], dtype=float)
     return scores
 
 
@@ -103,7 +105,7 @@ def _choose(relevant: Scores) -> float:
     return float(Context(prec=4, rounding=ROUND_FLOOR).create_decimal_from_float(score))
 
 
-def _try_on_splits(scores: Mapping[str, tuple[list[float], list[float]]]) -> tuple[Interval, Interval]:
+def _try_on_splits(scores: Mapping[str, Sides]) -> tuple[Interval, Interval]:
     """Choose the threshold on one half of the queries and apply it to the other half, many times."""
     generator, names = np.random.default_rng(0), list(scores)
     kept: list[float] = []
@@ -129,6 +131,7 @@ def _share(scores: Scores, threshold: float) -> float:
     return float(np.mean(scores >= threshold))
 
 
-def _gather(scores: Mapping[str, tuple[list[float], list[float]]], queries: Sequence[str]) -> tuple[Scores, Scores]:
-    relevant = [score for query in queries for score in scores[query][0]]
-    return np.array(relevant), np.array([score for query in queries for score in scores[query][1]])
+def _gather(scores: Mapping[str, Sides], queries: Sequence[str]) -> Sides:
+    """Return the scores of the relevant and of the other candidates of some queries."""
+    relevant, others = ([scores[query][side] for query in queries] for side in (0, 1))
+    return np.concatenate([*relevant, np.empty(0)]), np.concatenate([*others, np.empty(0)])
