@@ -103,7 +103,7 @@ def test_options_reach_the_request(server: HostileServer, vllm: list[str], folde
     more = ["--max-document-chars", "5", "--top-n", "2", "--option", "truncate_prompt_tokens=9"]
     done = run("--data", str(folder), *vllm, *more, "--json")
     assert done.exit_code == 0, done.output
-    sent = json.loads(server.requests[0].body)
+    sent = server.requests[0].body
     assert (sent["top_n"], sent["truncate_prompt_tokens"]) == (2, 9)
     assert {len(document) for document in sent["documents"]} == {5}
     report = json.loads(done.stdout)

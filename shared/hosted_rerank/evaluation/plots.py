@@ -60,7 +60,8 @@ def plot_scores(relevant: Sequence[float], others: Sequence[float], threshold: f
         axes.axvline(threshold, color="#333", linestyle="--", linewidth=1.2, label=f"threshold {threshold:g}")
     axes.set_xlabel("score")
     axes.set_ylabel("% of the documents of each kind")
-    axes.legend(frameon=False, fontsize=8)
+    if relevant or others:
+        axes.legend(frameon=False, fontsize=8)
     return _render_svg(figure)
 
 
