@@ -19,6 +19,8 @@ from tests.local.evaluation_data import make_dataset, make_evaluation
 
 evaluation = pytest.importorskip("hosted_rerank.evaluation", exc_type=ImportError)
 
+OPEN = Dialect(instruction="task", allows_extra_fields=True)
+
 
 def test_concurrency_changes_nothing() -> None:
     """The rankings and scores are the same one by one and all at once, in the dataset's order."""
@@ -84,7 +86,7 @@ def test_a_cut_line_is_asked_again(server: HostileServer, acme: Acme, data: Any,
         (
             {
                 "extra_body": {"secret": "s3cr3t"},
-                "row": {"dialect": Dialect(instruction="task", allows_extra_fields=True)},
+                "row": {"dialect": OPEN},
             },
             "extra_body is None there",
         ),
