@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from hosted_rerank.local.faq import Faq, load_faq
 from hosted_rerank.local.model import Model, load_model
 from hosted_rerank.local.server import running
 from tests.bounded import patience
+from tests.local.evaluation_data import write_folder
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +65,15 @@ def run_python(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str
         )
 
     return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small dataset in BEIR's layout."""
+    return write_folder(tmp_path)
+
+
+@pytest.fixture
+def data(folder: Path) -> Any:
+    """The small dataset, with candidates by BM25."""
+    return pytest.importorskip("hosted_rerank.evaluation", exc_type=ImportError).load_dataset(folder)

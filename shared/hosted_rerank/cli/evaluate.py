@@ -1,113 +1,160 @@
 """`hosted-rerank evaluate`."""
 
+import json
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
-from hosted_rerank.cli.app import EXIT_UNAVAILABLE, commands, parse_provider, report_errors
+from hosted_rerank import errors
+from hosted_rerank.cli.app import (
+    EXIT_FAILED,
+    EXIT_UNAVAILABLE,
+    BaseUrlOption,
+    InstructionOption,
+    check_key,
+    commands,
+    complete_provider,
+    report_errors,
+)
+from hosted_rerank.cli.evaluation_runs import Runner, System, write_files
 
 if TYPE_CHECKING:
-    from hosted_rerank.evaluation import Dataset, Evaluation
-    from hosted_rerank.providers import Provider
+    from hosted_rerank.evaluation import Price
+
+IR_DATASETS = "ir_datasets:"
+"""The prefix of the name of a dataset of ir_datasets."""
 
 
 @commands.command()
 def evaluate(
-    data: Annotated[Path | None, typer.Option(help="A folder in BEIR's layout; default: the Python FAQ.")] = None,
-    provider: Annotated[list[str], typer.Option(help="NAME or NAME=MODEL; repeat it to compare several.")] = ["local"],  # noqa: B006 - typer copies it
+    data: Annotated[
+        str | None, typer.Option(help="A folder in BEIR's layout, or ir_datasets:NAME; default: the Python FAQ.")
+    ] = None,
+    provider: Annotated[
+        list[str],
+        typer.Option(help="NAME or NAME=MODEL; repeat it to compare several.", autocompletion=complete_provider),
+    ] = ["local"],  # noqa: B006 - typer copies it
     split: Annotated[str, typer.Option(help="The split; its judgements are qrels/SPLIT.tsv.")] = "test",
     qrels: Annotated[Path | None, typer.Option(help="A file of judgements instead, BEIR's or TREC's.")] = None,
     run: Annotated[Path | None, typer.Option(help="A TREC run as the first stage; default: BM25.")] = None,
     joined: Annotated[int, typer.Option(min=1, help="Answers of the FAQ in one document; more make it long.")] = 1,
+    ignore_identical_ids: Annotated[
+        bool, typer.Option("--ignore-identical-ids", help="Leave out a document with the id of the query.")
+    ] = False,
+    base_url: BaseUrlOption = None,
+    instruction: InstructionOption = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=JSON: a field of the request that the provider lists; repeatable.")
+    ] = None,
+    top_n: Annotated[int | None, typer.Option(min=1, help="Documents to ask for; default: all candidates.")] = None,
+    max_document_chars: Annotated[int | None, typer.Option(min=1, help="Characters of a document to send.")] = None,
     long_documents: Annotated[
         Literal["truncate", "passages"], typer.Option(help="Whether long documents go as passages.")
     ] = "truncate",
     candidates: Annotated[int, typer.Option(min=1, help="Maximum documents to rerank for each query.")] = 100,
-    k: Annotated[int, typer.Option(min=1, help="Cutoff rank of nDCG, MRR and recall.")] = 10,
+    depths: Annotated[
+        str, typer.Option(help="Candidates of the curve, as 10,20,50; a listwise model is asked for each.")
+    ] = "",
+    chars: Annotated[str, typer.Option(help="Characters of a document, as 500,1000: a pass for each.")] = "",
+    price: Annotated[list[str] | None, typer.Option(help="[PROVIDER=]0.05/Mtokens or 2/Ksearches; repeatable.")] = None,
+    k: Annotated[int, typer.Option(min=1, help="Cutoff rank of nDCG, MRR, recall and judged.")] = 10,
     concurrency: Annotated[int, typer.Option(min=1, help="Maximum queries in flight.")] = 8,
-    output: Annotated[Path | None, typer.Option(help="Folder for outcomes, runs, report.json, report.html.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for outcomes, runs, and the report.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the output folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON, not as a table.")] = False,
 ) -> None:
     """Evaluate rerankers on labelled queries: quality, latency and tokens, compared with the first stage.
 
-    Exit status 75: some queries failed. Another run with --resume sends them again.
+    Exit status: 0 for success, 1 for an error, 2 for a wrong command line, 75 if queries failed for what may pass (run
+    it again with --resume), 77 if there is no key or the API refuses it.
     """
     if resume and output is None:
         raise typer.BadParameter("--resume requires --output: pass the folder to continue from.", param_hint="--resume")
-    chosen = [(parse_provider(name), model or None) for name, _, model in (each.partition("=") for each in provider)]
-    console = Console(stderr=True)
-    with report_errors():
+    if base_url is not None and len(provider) > 1:
+        raise typer.BadParameter("it is of one API: pass one --provider.", param_hint="--base-url")
+    settings = {
+        "base_url": base_url,
+        "instruction": instruction,
+        "options": dict(map(_parse_option, option or ())),
+        "max_document_chars": max_document_chars,
+        "long_documents": long_documents,
+    }
+    systems = [System.parse(each, settings) for each in provider]
+    console, lengths, cuts = Console(stderr=True), _parse_numbers(chars, "--chars"), _parse_numbers(depths, "--depths")
+    with report_errors("run it again with --resume" if output else ""):
         from hosted_rerank import evaluation  # noqa: PLC0415 - heavy, and an extra
 
+        prices = _parse_prices(price or (), systems)
+        for system in systems:
+            check_key(system.row, base_url)
+        _prepare(output, resume=resume)
+        limits: dict[str, Any] = {"candidates": candidates, "ignore_identical_ids": ignore_identical_ids}
         if data is None:
             dataset = evaluation.load_faq_dataset(candidates, joined=joined)
+        elif data.startswith(IR_DATASETS):
+            dataset = evaluation.load_ir_dataset(data.removeprefix(IR_DATASETS), run=run, **limits)
         else:
-            dataset = evaluation.load_dataset(data, split=split, qrels=qrels, run=run, candidates=candidates)
+            dataset = evaluation.load_dataset(data, split=split, qrels=qrels, run=run, **limits)
+        runner = Runner(console, dataset, concurrency, output, top_n)
+        done = [runner.evaluate(system) for system in systems]
+        sweeps = [
+            sweep
+            for system, each in zip(systems, done, strict=True)
+            for sweep in (*runner.sweep_depths(system, each, cuts), *runner.sweep_chars(system, each, lengths))
+        ]
+        report = evaluation.Report(dataset, done, k, sweeps=sweeps, prices=prices, depths=cuts)
         if output is not None:
-            output.mkdir(parents=True, exist_ok=resume)
-        done = [_evaluate(console, dataset, row, model, concurrency, output, long_documents) for row, model in chosen]
-        report = evaluation.Report(dataset, done, k)
-        if output is not None:
-            (output / "report.json").write_text(report.json(), encoding="utf-8")
-            (output / "report.html").write_text(report.html(), encoding="utf-8")
+            write_files(output, {"report.json": [report.json()], "report.html": [report.html()]})
+            write_files(
+                output, {"by-query.csv": [report.csv()], "first-stage.run": evaluation.write_candidates(dataset)}
+            )
+            write_files(output, {"judgements.qrels": evaluation.write_judgements(dataset)})
     if json:
         typer.echo(report.json())
     else:
-        Console(width=None if sys.stdout.isatty() else 200).print(report.table())
-    if any(row.failures for row in report.rows):
-        raise typer.Exit(EXIT_UNAVAILABLE)
+        Console(width=None if sys.stdout.isatty() else 200).print(report)
+    failures = {name for row in report.rows for name in row.failures}
+    if failures:
+        pass_by = all(issubclass(getattr(errors, name), ConnectionError) for name in failures)
+        raise typer.Exit(EXIT_UNAVAILABLE if pass_by else EXIT_FAILED)
 
 
-def _evaluate(
-    console: Console,
-    dataset: "Dataset",
-    row: "Provider",
-    model: str | None,
-    concurrency: int,
-    output: Path | None,
-    long_documents: Literal["truncate", "passages"],
-) -> "Evaluation":
-    from hosted_rerank.evaluation import evaluate as run  # noqa: PLC0415 - heavy, and an extra
-    from hosted_rerank.reranker import Reranker  # noqa: PLC0415 - quick help
-
-    name = " ".join(filter(None, (row.name, model, "by passages" if long_documents == "passages" else "")))
-    stem = None if output is None else output / "".join(c if c.isalnum() or c in "-._" else "-" for c in name)
-    with (
-        Reranker(row, model, long_documents=long_documents) as reranker,
-        _progress(console, name, len(dataset.queries)) as (bar, task),
-    ):
-        checkpoint = None if stem is None else stem.with_name(stem.name + ".jsonl")
-        done = run(
-            reranker,
-            dataset,
-            name=name,
-            concurrency=concurrency,
-            checkpoint=checkpoint,
-            on_progress=lambda _: bar.advance(task),
-        )
-    if stem is not None:
-        stem.with_name(stem.name + ".run").write_text("".join(done.trec_run()), encoding="utf-8")
-    return done
+def _parse_option(given: str) -> tuple[str, Any]:
+    name, _, value = given.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is not NAME=JSON, such as priority=1.", param_hint="--option") from None
 
 
-@contextmanager
-def _progress(console: Console, name: str, total: int) -> Generator[tuple[Progress, TaskID]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    speed = (TaskProgressColumn(show_speed=True), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, *speed, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield bar, bar.add_task(name, total=total)
+def _parse_numbers(given: str, name: str) -> list[int]:
+    numbers = given.replace(",", " ").split()
+    if not all(number.isdecimal() and int(number) for number in numbers):
+        raise typer.BadParameter(f"{given!r} is not numbers such as 100,200.", param_hint=name)
+    return sorted({int(number) for number in numbers})
+
+
+def _parse_prices(given: Iterable[str], systems: Sequence[System]) -> "dict[str, Price]":
+    """Returns the prices by the name of the evaluation; a price without a provider is of all."""
+    from hosted_rerank.evaluation import Price  # noqa: PLC0415 - heavy, and an extra
+
+    prices: dict[str, Price] = {}
+    for each in given:
+        name, _, amount = each.rpartition("=")
+        those = [system for system in systems if name in ("", system.row.name, system.given)]
+        if not those:
+            raise ValueError(f"--price is of {name!r}, which is not evaluated: pass a --provider")
+        prices |= {system.name: Price.parse(amount) for system in those}
+    return prices
+
+
+def _prepare(output: Path | None, *, resume: bool) -> None:
+    if output is None:
+        return
+    if not resume and output.exists():
+        raise ValueError(f"{output} exists: pass --resume to continue from it, or another folder")
+    output.mkdir(parents=True, exist_ok=True)

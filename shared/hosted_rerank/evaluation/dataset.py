@@ -1,18 +1,18 @@
 """Datasets for an evaluation: queries, documents, judgements, and the candidates of a first stage.
 
-Three sources are supported: a folder in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/<split>.tsv`), TREC run
-and qrels files (https://trec.nist.gov/data.html), and the Python FAQ that is part of this package.
+They are read from a folder in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/<split>.tsv`), from TREC run and
+qrels files (https://trec.nist.gov/data.html), or are the Python FAQ of this package. `ir_dataset` has another source.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_count
 from hosted_rerank.evaluation.bm25 import Bm25
+from hosted_rerank.evaluation.files import read_jsonl, read_judgements, read_run
 from hosted_rerank.local.faq import load_faq
 
 DEFAULT_CANDIDATES = 100
@@ -29,6 +29,8 @@ class Dataset:
         documents: The texts of the documents by id.
         judgements: The relevance grades by query id and document id. 0 and missing documents count as irrelevant.
         candidates: The ids of the documents that the first stage found for each query, best first.
+        first_stage: The name of the first stage.
+        dropped: How many rows of the files found no match, by what they are.
     """
 
     name: str
@@ -36,6 +38,21 @@ class Dataset:
     documents: Mapping[str, str]
     judgements: Mapping[str, Mapping[str, int]]
     candidates: Mapping[str, Sequence[str]]
+    first_stage: str = "BM25"
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def depth(self) -> int:
+        """The largest number of candidates of a query."""
+        return max(map(len, self.candidates.values()), default=0)
+
+    def cut(self, depth: int) -> "Dataset":
+        """Return the dataset with the best candidates only.
+
+        Args:
+            depth: The maximum number of candidates of each query.
+        """
+        return replace(self, candidates={query: found[:depth] for query, found in self.candidates.items()})
 
 
 def load_faq_dataset(candidates: int = DEFAULT_CANDIDATES, *, joined: int = 1) -> Dataset:
@@ -64,7 +81,7 @@ def load_faq_dataset(candidates: int = DEFAULT_CANDIDATES, *, joined: int = 1) -
         queries,
         documents,
         {name: {place[name]: 1} for name in faq.ids},
-        _search_bm25(queries, documents, candidates),
+        _search_bm25(queries, documents, candidates, drop_identical=False),
     )
 
 
@@ -75,6 +92,7 @@ def load_dataset(
     qrels: Path | str | None = None,
     run: Path | str | None = None,
     candidates: int = DEFAULT_CANDIDATES,
+    ignore_identical_ids: bool = False,
 ) -> Dataset:
     """Return a dataset in BEIR's layout (https://github.com/beir-cellar/beir).
 
@@ -84,85 +102,118 @@ def load_dataset(
         qrels: A file of judgements to use instead, in BEIR's or TREC's format.
         run: A TREC run file to use as the first stage; `None` for BM25 over the corpus.
         candidates: The maximum number of candidates of each query.
+        ignore_identical_ids: Whether a document with the id of the query is no candidate, as BEIR has it for datasets
+            whose queries are documents.
 
     Returns:
-        The queries that have a judgement and a text, with the whole corpus.
+        The queries that have a judgement and a text, with the whole corpus. `dropped` counts what has no match.
 
     Raises:
-        ValueError: A file has another format, or `candidates` is less than 1. The message names the file and the line.
+        ValueError: A file has another format, nothing in it matches the other files, or `candidates` is less than 1.
+            The message names the file.
         OSError: A file cannot be read.
     """
-    check_count("candidates", candidates, least=1)
     folder = Path(folder)
-    documents = {name: _join_title_and_text(row) for name, row in _read_jsonl(folder / "corpus.jsonl")}
-    judgements = _read_judgements(Path(qrels) if qrels else folder / "qrels" / f"{split}.tsv")
-    texts = {name: str(row.get("text", "")) for name, row in _read_jsonl(folder / "queries.jsonl")}
-    queries = {name: text for name, text in texts.items() if name in judgements and not is_blank(text)}
+    corpus, texts = (list(read_jsonl(folder / name)) for name in ("corpus.jsonl", "queries.jsonl"))
+    return join_rows(
+        folder.resolve().name,
+        ((name, str(row.get("text") or "")) for name, row in texts),
+        ((name, _join_title_and_text(row)) for name, row in corpus),
+        read_judgements(Path(qrels) if qrels else folder / "qrels" / f"{split}.tsv"),
+        None if run is None else Path(run),
+        candidates,
+        ignore_identical_ids,
+    )
+
+
+def join_rows(
+    name: str,
+    query_rows: Iterable[tuple[str, str]],
+    document_rows: Iterable[tuple[str, str]],
+    judgements: Mapping[str, Mapping[str, int]],
+    run: Path | None,
+    count: int,
+    ignore_identical_ids: bool,  # noqa: FBT001 - all have a place
+) -> Dataset:
+    """Return a dataset of the rows that match each other, with the counts of the others.
+
+    Args:
+        name: The name of the dataset.
+        query_rows: The ids and texts of the queries.
+        document_rows: The ids and texts of the documents.
+        judgements: The relevance grades by query id and document id.
+        run: A TREC run file to use as the first stage; `None` for BM25.
+        count: The maximum number of candidates of each query.
+        ignore_identical_ids: Whether a document with the id of the query is no candidate.
+
+    Raises:
+        ValueError: Nothing matches, or the number is less than 1.
+        OSError: The run cannot be read.
+    """
+    check_count("candidates", count, least=1)
+    query_rows, document_rows = list(query_rows), list(document_rows)
+    texts, documents = dict(query_rows), dict(document_rows)
+    queries = {query: text for query, text in texts.items() if query in judgements and not is_blank(text)}
     if not queries:
         raise ValueError(
-            f"none of the {len(texts)} queries of {folder} has a judgement: pass the split or qrels of these queries"
+            f"none of the {len(texts)} queries of {name} has a judgement: pass the split or qrels of these queries"
         )
-    found = _search_bm25(queries, documents, candidates) if run is None else _read_run(Path(run), documents, candidates)
-    return Dataset(folder.resolve().name, queries, documents, judgements, {q: found.get(q, ()) for q in queries})
+    judged = [document for query in queries for document in judgements[query]]
+    unknown = sum(document not in documents for document in judged)
+    if unknown == len(judged):
+        raise ValueError(f"none of the {len(judged)} judged documents is in the corpus of {name}: pass its own qrels")
+    dropped = {
+        "queries without a judgement": sum(query not in judgements for query in texts),
+        "queries without a text": sum(is_blank(text) for query, text in texts.items() if query in judgements),
+        "judged queries that are not in the queries": sum(query not in texts for query in judgements),
+        "judgements of documents that are not in the corpus, which count as not found": unknown,
+        "queries with the id of a later one": len(query_rows) - len(texts),
+        "documents with the id of a later one": len(document_rows) - len(documents),
+    }
+    if run is None:
+        found = _search_bm25(queries, documents, count, drop_identical=ignore_identical_ids)
+    else:
+        found, more = _match_run(run, queries, documents, count, drop_identical=ignore_identical_ids)
+        dropped |= more
+    dropped["queries without a candidate"] = sum(not each for each in found.values())
+    first_stage = "BM25" if run is None else run.name
+    shown = {what: number for what, number in dropped.items() if number}
+    return Dataset(name, queries, documents, {q: judgements[q] for q in queries}, found, first_stage, shown)
 
 
-def _search_bm25(queries: Mapping[str, str], documents: Mapping[str, str], count: int) -> dict[str, Sequence[str]]:
+def _search_bm25(
+    queries: Mapping[str, str], documents: Mapping[str, str], count: int, *, drop_identical: bool
+) -> dict[str, Sequence[str]]:
     index = Bm25(documents)
-    return {name: [found for found, _ in index.search(text, count)] for name, text in queries.items()}
+    more = count + drop_identical
+    found = {query: [document for document, _ in index.search(text, more)] for query, text in queries.items()}
+    return {query: _select(query, each, count, drop_identical=drop_identical) for query, each in found.items()}
+
+
+def _select(query: str, found: Sequence[str], count: int, *, drop_identical: bool) -> list[str]:
+    """Return the candidates of a query from what the first stage found."""
+    return [document for document in found if not drop_identical or document != query][:count]
+
+
+def _match_run(
+    run: Path, queries: Mapping[str, str], documents: Mapping[str, str], count: int, *, drop_identical: bool
+) -> tuple[dict[str, Sequence[str]], dict[str, int]]:
+    """Return the candidates of a run, and the counts of what matches no query or document."""
+    rows = read_run(run)
+    known = {query: [found for found in rows.get(query, ()) if found in documents] for query in queries}
+    if not any(known.values()):
+        raise ValueError(
+            f"{run}: none of its {len(rows)} queries and their documents is in the dataset: pass a run over this corpus"
+        )
+    dropped = {
+        "queries of the run that are not evaluated": sum(query not in queries for query in rows),
+        "documents of the run that are not in the corpus": sum(
+            len(rows[query]) - len(found) for query, found in known.items() if query in rows
+        ),
+    }
+    return {q: _select(q, found, count, drop_identical=drop_identical) for q, found in known.items()}, dropped
 
 
 def _join_title_and_text(row: Mapping[str, Any]) -> str:
     """Return the text of a document as BEIR gives it to a model: its title, then its text."""
     return f"{row.get('title') or ''} {row.get('text') or ''}".strip()
-
-
-def _read_jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for place, line in _read_lines(path):
-        try:
-            row = json.loads(line)
-            name = row["_id"]
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{path}, line {place}: not a JSON object with an _id") from None
-        yield str(name), row
-
-
-def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    with path.open(encoding="utf-8") as file:
-        for place, line in enumerate(file, 1):
-            if line.strip():
-                yield place, line
-
-
-def _read_judgements(path: Path) -> dict[str, dict[str, int]]:
-    """Read judgements in BEIR's format (header; query, document, score) or TREC's (query, 0, document, score)."""
-    judgements: dict[str, dict[str, int]] = {}
-    for place, line in _read_lines(path):
-        words = line.split()
-        if place == 1 and words[-1:] == ["score"]:
-            continue
-        try:
-            query, *_, document, score = words[:1] + words[-2:] if len(words) in (3, 4) else words[:0]
-            grade = int(score)
-        except ValueError:
-            raise ValueError(f"{path}, line {place}: not a judgement (query, document, whole number)") from None
-        judgements.setdefault(query, {})[document] = grade
-    return judgements
-
-
-def _read_run(path: Path, documents: Mapping[str, str], count: int) -> dict[str, Sequence[str]]:
-    """Read the best documents of a TREC run, sorted by score and not by rank, as trec_eval does."""
-    scores: dict[str, dict[str, float]] = {}
-    for place, line in _read_lines(path):
-        try:
-            query, _, document, _, score, *_ = line.split()
-            value = float(score)
-        except ValueError:
-            raise ValueError(
-                f"{path}, line {place}: not a line of a TREC run (query Q0 document rank score tag)"
-            ) from None
-        if document not in documents:
-            raise ValueError(
-                f"{path}, line {place}: document {document!r} is not in the corpus: pass a run over this corpus"
-            )
-        scores.setdefault(query, {})[document] = value
-    return {query: sorted(found, key=found.__getitem__, reverse=True)[:count] for query, found in scores.items()}

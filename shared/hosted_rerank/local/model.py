@@ -134,6 +134,10 @@ class Model:
         """Returns the vectors of a text, from memory if it was encoded recently."""
         return self._cached_encode(text[:MAX_CHARACTERS])
 
+    def clear_cache(self) -> None:
+        """Forgets the vectors of recent texts, so that the time of the next call is that of new texts."""
+        self._cached_encode.cache_clear()
+
     def _encode(self, text: str) -> Encoding:
         ids = np.array([self._tokenizer.encode(text).ids], dtype=np.int64)
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
