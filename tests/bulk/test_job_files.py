@@ -88,7 +88,7 @@ def test_beir_folder_and_run(address: str, tmp_path: Path) -> None:
     )
     lines = [f"q{q} Q0 d{(q * 3 + place) % 30} {place} {-place} bm25\n" for q in range(7) for place in range(5)]
     (tmp_path / "first.run").write_text("".join(lines) + "q7 Q0 d99 1 1.0 bm25\nq9 Q0 d1 1 1.0 bm25\n")
-    result = run_job(job(data, tmp_path / "out", address, run=tmp_path / "first.run", part_rows=3, trec=True))
+    result = run_job(job(data, tmp_path / "out", address, run=str(tmp_path / "first.run"), part_rows=3, trec=True))
     assert (result.rows, result.failed) == (9, 2)
     found = read(tmp_path / "out")
     assert [row["query_id"] for row in found] == [f"q{n}" for n in range(7)]
@@ -122,9 +122,9 @@ def test_run_that_is_not_in_order(address: str, tmp_path: Path) -> None:
     run = tmp_path / "first.run"
     run.write_text("q0 Q0 d1 1 2 x\nq1 Q0 d1 1 2 x\nq0 Q0 d2 2 1 x\n")
     with pytest.raises(ValueError, match="sort the run"):
-        run_job(job(data, tmp_path / "out", address, run=run))
+        run_job(job(data, tmp_path / "out", address, run=str(run)))
     run.write_text("\ufeffq0\tQ0\td1 1 2 x\nq1 Q0 d\udcff 1 2 x\n", encoding="utf-8", errors="surrogateescape")
-    result = run_job(job(data, tmp_path / "a#1 %41?", address, run=run))
+    result = run_job(job(data, tmp_path / "a#1 %41?", address, run=str(run)))
     assert (result.rows, result.failed) == (2, 1)
 
 
