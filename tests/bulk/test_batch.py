@@ -65,10 +65,10 @@ def test_dict_of_columns(server: HostileServer, ranks: RerankBatch) -> None:
     done = ranks({"id": np.array([1, 2]), "query": np.array(["one?", "two?"], dtype=object), "documents": documents})
     assert list(done) == ["id", "query", "documents", "ranked_ids", "relevance_scores", "ranks", "tokens", "error"]
     assert done["id"].tolist() == [1, 2]
-    assert done["ranked_ids"][0] == [1, 2, 0]
-    assert done["relevance_scores"][0] == [0.75, 0.5, 0.25]
-    assert done["ranks"][0] == [3, 1, 2]
-    assert done["error"].tolist() == [None, None]
+    assert done["ranked_ids"].to_pylist()[0] == [1, 2, 0]
+    assert done["relevance_scores"].to_pylist()[0] == [0.75, 0.5, 0.25]
+    assert done["ranks"].to_pylist()[0] == [3, 1, 2]
+    assert done["error"].to_pylist() == [None, None]
 
 
 def test_arrow_and_pandas(server: HostileServer, row: Provider) -> None:

@@ -20,7 +20,7 @@ from hosted_rerank.bulk.outputs import (
 )
 from hosted_rerank.bulk.parts import Input, Part, Record
 from hosted_rerank.bulk.row_log import RowLog, hash_row
-from hosted_rerank.bulk.rows import RowResult, find_row_error, make_output_columns, read_ids, read_texts
+from hosted_rerank.bulk.rows import Columns, RowResult, find_row_error, make_output_columns, read_ids, read_texts
 from hosted_rerank.bulk.storage import FileHash
 
 logger = logging.getLogger("hosted_rerank")
@@ -61,7 +61,7 @@ class PartRun:
         return list(self.results.values())
 
     def find_pending(
-        self, columns: Any, *, retry_failed: bool, on_result: Callable[["PartRun", int, RowResult], None]
+        self, columns: Columns, *, retry_failed: bool, on_result: Callable[["PartRun", int, RowResult], None]
     ) -> list[PendingRow]:
         """Take the results of the log, and return the rows that are to be sent."""
         logged, pending = self.log.read(), list[PendingRow]()
@@ -177,7 +177,7 @@ class PartWriter:
                 left_out += 1
         if left_out:
             logger.warning(
-                "Rows left out of the TREC run in part %d: %d. An id there is an integer, or a string without white space",
+                "Rows left out of the TREC run in part %d, for an id that is no integer and no word: %d",
                 done.number,
                 left_out,
             )

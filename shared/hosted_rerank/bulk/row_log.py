@@ -45,7 +45,7 @@ class RowLog:
         self._file: _LocalFile | _Uploads | None = None
 
     def read(self) -> dict[str, RowResult]:
-        """Return the logged results by the hash of the row. A line that is cut off or not of this job does not count."""
+        """Return the logged results by the hash of the row. A line that is cut off or of another job does not count."""
         names = self._folder.names(self._under)
         contents = self._folder.read_all(names)
         lines = (line for name in names for line in contents.get(name, b"").splitlines())

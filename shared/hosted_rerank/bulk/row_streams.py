@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, Literal
 
 from hosted_rerank.bulk.outputs import find_query_id
 from hosted_rerank.bulk.parts import PartData, Record, parse_record
@@ -91,7 +91,7 @@ class RowStream:
     def _read_all(self) -> Iterator[Record]:
         with self._open() as file:
             if self.suffix in (".jsonl", ".ndjson"):
-                records = (parse_record(line) for line in file if line.strip())
+                records: Iterator[Record] = (parse_record(line) for line in file if line.strip())
             elif self.suffix in (".csv", ".tsv"):
                 records = self._read_cells(file)
             else:
@@ -105,7 +105,7 @@ class RowStream:
         names: Sequence[str] | None = None
         if is_tsv and self.is_ms_marco:
             names = ("query_id", self.columns.ids or "document_ids", self.columns.query, self.columns.documents)
-        quoting = csv.QUOTE_NONE if is_tsv else csv.QUOTE_MINIMAL
+        quoting: Literal[0, 3] = csv.QUOTE_NONE if is_tsv else csv.QUOTE_MINIMAL
         for row in csv.DictReader(text, names, delimiter="\t" if is_tsv else ",", quoting=quoting):
             if None in row:
                 yield Record({}, error="the row has more cells than the heading")

@@ -128,13 +128,15 @@ class Folder:
         return content
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Return the contents of those of some files that are there, by name; an object store is asked for many at once."""
-        paths = {self._locate(name)[1]: name for name in names}
-        if not paths:
-            return {}
-        filesystem, _ = open_filesystem(self.uri)
-        found: dict[str, Any] = filesystem.cat(list(paths), on_error="omit")
-        return {paths[path]: content for path, content in found.items()}
+        """Return the contents of those of some files that are there, by name; many at once from an object store."""
+        filesystem, path = open_filesystem(self.uri)
+        known = list(names)
+        paths, whole = [f"{path.rstrip('/')}/{name}" for name in known], [None] * len(known)
+        found = filesystem.cat_ranges(paths, whole, whole, on_error="return") if known else []
+        for content in found:
+            if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+                raise content
+        return {name: content for name, content in zip(known, found, strict=True) if isinstance(content, bytes)}
 
     def write(self, name: str, content: bytes) -> FileHash:
         """Write a file that appears whole or not at all, even if the machine crashes."""

@@ -37,9 +37,7 @@ GO_ON = "run the same command with --resume to go on; no row whose answer arrive
 def bulk(
     input: Annotated[  # noqa: A002 - the argument's name
         str,
-        typer.Argument(
-            help="A file, a folder or a glob of files, a folder in BEIR's layout, or - for JSONL; a path or URI."
-        ),
+        typer.Argument(help="A file, a folder, a glob or a folder in BEIR's layout, by path or URI; - for JSONL."),
     ],
     output: Annotated[str, typer.Argument(help="The output folder, a path or URI (s3://...), or - for JSONL.")],
     provider: ProviderOption = "fireworks",
@@ -70,8 +68,9 @@ def bulk(
 ) -> None:
     """Rerank the rows of files in parts. No row is lost, and no row whose answer arrived is paid for twice.
 
-    Exit status: 0; 65 if rows failed for good (the folder's dead-letter/ holds them); 75 for what may pass; 77 for a key
-    that is missing or refused; 130 after Ctrl-C, 143 after SIGTERM; 1 for any other failure; 2 for a wrong command line.
+    Exit status: 0; 65 if rows failed for good (the folder's dead-letter/ holds them); 75 for what may pass; 77 for a
+    key that is missing or refused; 130 after Ctrl-C, 143 after SIGTERM; 1 for any other failure; 2 for a wrong command
+    line.
     """
     parse_provider(provider)
     if as_json and output == "-":
