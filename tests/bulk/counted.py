@@ -22,6 +22,7 @@ class CountingServer:
 
     def __init__(self, pause: float) -> None:
         self.pause, self.queries, self._lock = pause, Counter[str](), Lock()
+        self.most_at_once = self._at_once = 0
         counting = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,7 +32,11 @@ class CountingServer:
                 body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with counting._lock:
                     counting.queries[body["query"]] += 1
+                    counting._at_once += 1
+                    counting.most_at_once = max(counting.most_at_once, counting._at_once)
                 sleep(counting.pause)
+                with counting._lock:
+                    counting._at_once -= 1
                 results = [
                     {"index": index, "relevance_score": sum(text.encode()) % 997 / 997}
                     for index, text in enumerate(body["documents"])
@@ -40,7 +45,7 @@ class CountingServer:
                 head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
                 self.wfile.write(head.encode() + content)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -41,6 +41,9 @@ class BeirFolder:
         """The output format that keeps the types of this input."""
         return "jsonl"
 
+    def close(self) -> None:
+        """Do nothing, because each read closes what it opens."""
+
     def plan(self, part_rows: int) -> Plan:
         """Return parts of at most `part_rows` queries. The lines of a query must be contiguous in the run."""
         digest = hashlib.sha256()

@@ -34,6 +34,10 @@ class RowFile(Protocol):
         """Return the records of a part."""
         ...
 
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Files:
@@ -63,7 +67,14 @@ class Files:
 
     def read(self, part: Part) -> PartData:
         """Return the records of a part."""
+        for file in self.files[: part.file]:
+            file.close()
         return self.files[part.file].read(part.start, part.rows)
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self.files:
+            file.close()
 
 
 def open_input(

@@ -16,6 +16,9 @@ class JsonLines:
     uri: str
     columns: Columns
 
+    def close(self) -> None:
+        """Do nothing, because each read closes what it opens."""
+
     def split(self, part_rows: int, digest: Any) -> Iterator[tuple[int, int]]:
         """Yield the byte offset and the rows of each part, in one pass with one line in memory."""
         count = start = at = 0

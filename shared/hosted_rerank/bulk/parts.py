@@ -97,6 +97,10 @@ class Input(Protocol):
         """Return the records of a part."""
         ...
 
+    def close(self) -> None:
+        """Close what is open. The input can be read again."""
+        ...
+
 
 def parse_record(line: bytes) -> Record:
     """Return the record of a JSONL line, with an error if the line is not a JSON object."""

@@ -24,7 +24,7 @@ _LONGEST_CELL = 2**31 - 1
 
 @dataclass(slots=True)
 class _Cursor:
-    records: Iterator[Record] | None = None
+    records: Generator[Record] | None = None
     row: int = 0
 
 
@@ -50,8 +50,8 @@ class RowStream:
     @property
     def is_ms_marco(self) -> bool:
         """Whether a TSV file has MS MARCO's layout: ids of query and passage, query, passage; no heading."""
-        with self._open() as file:
-            cells = io.TextIOWrapper(file, "utf-8-sig").readline().rstrip("\r\n").split("\t")
+        with self._open() as file, io.TextIOWrapper(file, "utf-8-sig") as text:
+            cells = text.readline().rstrip("\r\n").split("\t")
         return len(cells) == 4 and all(cell.isdigit() for cell in cells[:2])
 
     def split(self, part_rows: int, digest: Any) -> Iterator[tuple[int, int]]:
@@ -66,12 +66,19 @@ class RowStream:
         """Return the records of a part."""
         cursor = self._cursor
         if cursor.records is None or cursor.row > start:
+            self.close()
             cursor.records, cursor.row = self._read_all(), 0
         for _ in islice(cursor.records, start - cursor.row):
             pass
         records = list(islice(cursor.records, rows))
         cursor.row = start + len(records)
         return PartData(records)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._cursor.records is not None:
+            self._cursor.records.close()
+            self._cursor.records = None
 
     @contextmanager
     def _open(self) -> Generator[Any]:
@@ -88,7 +95,7 @@ class RowStream:
             else:
                 yield file
 
-    def _read_all(self) -> Iterator[Record]:
+    def _read_all(self) -> Generator[Record]:
         with self._open() as file:
             if self.suffix in (".jsonl", ".ndjson"):
                 records: Iterator[Record] = (parse_record(line) for line in file if line.strip())
@@ -100,17 +107,17 @@ class RowStream:
 
     def _read_cells(self, file: Any) -> Iterator[Record]:
         csv.field_size_limit(_LONGEST_CELL)
-        text = io.TextIOWrapper(file, "utf-8-sig", newline="")
         is_tsv = self.suffix == ".tsv"
         names: Sequence[str] | None = None
         if is_tsv and self.is_ms_marco:
             names = ("query_id", self.columns.ids or "document_ids", self.columns.query, self.columns.documents)
         quoting: Literal[0, 3] = csv.QUOTE_NONE if is_tsv else csv.QUOTE_MINIMAL
-        for row in csv.DictReader(text, names, delimiter="\t" if is_tsv else ",", quoting=quoting):
-            if None in row:
-                yield Record({}, error="the row has more cells than the heading")
-            else:
-                yield Record({name: self._read_cell(name, cell) for name, cell in row.items()})
+        with io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+            for row in csv.DictReader(text, names, delimiter="\t" if is_tsv else ",", quoting=quoting):
+                if None in row:
+                    yield Record({}, error="the row has more cells than the heading")
+                else:
+                    yield Record({name: self._read_cell(name, cell) for name, cell in row.items()})
 
     def _read_cell(self, name: str, cell: Any) -> Any:
         """Return the value of a cell: a list where a column of lists holds JSON."""

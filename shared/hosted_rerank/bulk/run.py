@@ -56,7 +56,7 @@ def run_job(
     engine = engine or LocalEngine()
     engine.check(job)
     source = job.open()  # before the folder is made, because the input may be missing
-    with _lock_folder(job.folder):
+    with closing(source), _lock_folder(job.folder):
         stored = read_manifest(job.folder)
         part_rows = job.part_rows if stored is None else stored.part_rows
         plan = source.plan(part_rows)

@@ -5,7 +5,6 @@ beside its place and renamed, so it appears whole as well.
 """
 
 import csv
-import gzip
 import hashlib
 import os
 import zlib
@@ -74,7 +73,9 @@ def readable(uri: str, kind: str) -> Generator[None]:
     """Name a file that cannot be read as what its name says."""
     try:
         yield
-    except (ValueError, EOFError, zlib.error, csv.Error, gzip.BadGzipFile) as error:  # Arrow's are `ValueError`s
+    except (ValueError, EOFError, zlib.error, csv.Error, OSError) as error:  # Arrow's are `ValueError` and `OSError`
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise ValueError(
             f"input {uri} is damaged or no {kind} ({type(error).__name__}): replace it, or leave it out"
         ) from error

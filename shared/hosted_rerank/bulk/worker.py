@@ -2,8 +2,8 @@
 
 The output folder holds `manifest.json` and `done/` (see `manifest`), `parts/` (the rows with their rankings), `runs/`
 (the same rankings as TREC runs, if requested), `dead-letter/` (the rows that failed for good, with the reason) and
-`log/` (see `row_log`). A part is finished when its file in `done/` is there. A resumed job processes the other parts, and
-sends the rows that are not in their logs.
+`log/` (see `row_log`). A part is finished when its file in `done/` is there. A resumed job processes the other parts,
+and sends the rows that are not in their logs.
 """
 
 import threading
@@ -54,6 +54,7 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self._batch.close()
+        self._input.close()
 
     @property
     def rate(self) -> float:
