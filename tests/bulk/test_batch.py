@@ -89,6 +89,21 @@ def test_arrow_and_pandas(server: HostileServer, row: Provider) -> None:
     assert empty.schema.field("relevance_scores").type == pa.list_(pa.float64())
 
 
+def test_other_kinds_of_batches(server: HostileServer, ranks: RerankBatch) -> None:
+    """Lists of dicts, Polars frames, and iterators of batches; a batch whose rows all fail has the same types."""
+    server.play(*[ranking(*SCORES)] * 9)
+    assert column(ranks(ROWS), "ranked_ids") == [[1, 2, 0]] * 2
+    assert [column(batch, "ranks")[0] for batch in ranks(iter([ROWS[:1], ROWS[1:]]))] == [[3, 1, 2]] * 2
+    pl, pd = pytest.importorskip("polars"), pytest.importorskip("pandas")
+    frame = ranks(pl.DataFrame(ROWS))
+    failed = ranks(pl.DataFrame([{**each, "query": ""} for each in ROWS]))
+    assert frame["ranked_ids"].to_list() == [[1, 2, 0]] * 2
+    assert frame.schema == failed.schema
+    good, bad = ranks(pd.DataFrame(ROWS)), ranks(pd.DataFrame([{**each, "query": ""} for each in ROWS]))
+    assert good.dtypes["ranked_ids"] == bad.dtypes["ranked_ids"]
+    assert good.dtypes["error"] == bad.dtypes["error"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

@@ -1,7 +1,6 @@
 """Jobs on a real S3 server: input, output, log and manifest are objects, and nothing is written here."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +10,8 @@ from hosted_rerank.bulk import Job, run_job
 from hosted_rerank.bulk.job import Progress
 from tests.bulk.counted import counting
 
-pytest.importorskip("s3fs")
-server_module: Any = pytest.importorskip("moto.server")
-fsspec: Any = pytest.importorskip("fsspec")
 # botocore and s3fs leave sockets to the collector, and moto warns of its own
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
-    """An S3 server with a bucket, and its file system."""
-    with pytest.MonkeyPatch.context() as patch:
-        server = server_module.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        filesystem = fsspec.filesystem("s3", use_listings_cache=False)
-        filesystem.mkdir("bucket")
-        yield filesystem
-        server.stop()
 
 
 def test_a_job_in_a_bucket(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

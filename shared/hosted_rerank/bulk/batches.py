@@ -6,12 +6,17 @@ several batches can be read as one.
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeGuard
 
 from hosted_rerank.bulk.rows import Columns, OutputColumns
 from hosted_rerank.providers.json_path import is_object
 
 KINDS = "a dict of columns, a list of dicts, an Arrow table, or a pandas or Polars DataFrame"
+
+
+def is_list_of_rows(batch: object) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether a batch is a list of dicts."""
+    return isinstance(batch, list) and all(map(is_object, batch))  # pyright: ignore[reportUnknownArgumentType] - checked
 
 
 def read_rows(batch: Any) -> list[dict[str, Any]]:
@@ -23,7 +28,7 @@ def read_rows(batch: Any) -> list[dict[str, Any]]:
     if is_object(batch):
         columns = [_read_column(column) for column in batch.values()]
         return [dict(zip(batch, row, strict=True)) for row in zip(*columns, strict=True)]
-    if isinstance(batch, list) and all(map(is_object, batch)):
+    if is_list_of_rows(batch):
         return batch
     rows: list[dict[str, Any]]
     if hasattr(batch, "to_pylist"):  # Arrow
@@ -45,8 +50,8 @@ def _read_column(column: Any) -> list[Any]:
 
 def add_columns(batch: Any, added: Sequence[OutputColumns], columns: Columns) -> Any:
     """Return a batch of the same kind with columns added and all other columns unchanged."""
-    if isinstance(batch, list):
-        return [{**row, **more} for row, more in zip(batch, added, strict=True)]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - rows of dicts
+    if is_list_of_rows(batch):
+        return [{**row, **more} for row, more in zip(batch, added, strict=True)]
     arrays = _make_arrays(batch, added, columns)
     if is_object(batch):
         return {**batch, **arrays}

@@ -18,7 +18,7 @@ def check_first_part(source: Input, parts: Sequence[Part]) -> None:
     if not reasons or None in reasons:
         return
     (reason, _), *_ = Counter(reasons).most_common(1)
-    fields = next((record.fields for record in records if record.fields), {})
+    fields: Mapping[str, Any] = next((record.fields for record in records if record.fields), dict[str, Any]())
     message = f"no row of the first part can be sent: {reason}"
     if fields:
         message += f"; the columns are {', '.join(fields)}"

@@ -13,8 +13,10 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
+from queue import SimpleQueue
 from typing import Any
 
+from hosted_rerank.bulk.batch_run import STOP_TIMEOUT
 from hosted_rerank.bulk.errors import JobError
 from hosted_rerank.bulk.job import Count, Job, JobRun, PartResult
 from hosted_rerank.bulk.parts import Part
@@ -33,6 +35,8 @@ MAX_BLOCKS = 2000
 """Maximum number of Ray Data blocks for the parts of a job."""
 NAMESPACE = "hosted-rerank"
 """The Ray namespace of the rate limits, so that all drivers of a cluster find the same ones."""
+STOP_POLL_INTERVAL = 0.5
+"""Seconds between two looks of a worker whether its job is stopped."""
 IDLE_LIFETIME = 300.0
 """Seconds without a lease after which the actor of a rate limit ends."""
 
@@ -105,17 +109,37 @@ def get_shared_rate(provider: str, model: str | None = None, **settings: Any) ->
     return RayRateLeaseClient(f"hosted-rerank-rate-{account}")
 
 
-class _PartWorker:
-    """A worker for Ray Data: a callable on batches of one part each."""
+class _StopFlag:
+    """An actor with which a driver tells its workers to stop."""
 
-    def __init__(self, run: JobRun, shared_rate: RayRateLeaseClient) -> None:
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+
+class _PartWorker:
+    """A worker for Ray Data: a callable on batches of one part each. A part of a stopped job has no result."""
+
+    def __init__(self, run: JobRun, shared_rate: RayRateLeaseClient, stop_flag: Any) -> None:
         self._worker = Worker(run, shared_rate)
         logging.getLogger("hosted_rerank").addHandler(logging.StreamHandler())  # Ray forwards it to the driver
+        threading.Thread(target=self._watch, args=(stop_flag,), daemon=True).start()
+
+    def _watch(self, stop_flag: Any) -> None:
+        while not ray.get(stop_flag.is_set.remote()):
+            time.sleep(STOP_POLL_INTERVAL)
+        self._worker.stop()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        pa: Any = import_module("pyarrow")  # untyped; Ray Data has it
         part = Part(**{name: int(values[0]) for name, values in batch.items()})
         results = [json.dumps(asdict(result)) for result in self._worker.process([part])]
-        return {"result": results}
+        return {"result": pa.array(results, pa.string())}
 
 
 class RayEngine:
@@ -172,21 +196,42 @@ class RayEngine:
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
         self._shared_rate = get_shared_rate(run.job.provider, run.job.model, **run.job.settings)
+        stop_flag: Any = ray.remote(_StopFlag).options(num_cpus=0).remote()
         rows = data.from_items([asdict(part) for part in parts], override_num_blocks=min(len(parts), MAX_BLOCKS))
         done = rows.map_batches(
             _PartWorker,
-            fn_constructor_args=(run, self._shared_rate),
+            fn_constructor_args=(run, self._shared_rate, stop_flag),
             batch_size=1,
             compute=data.ActorPoolStrategy(size=min(self.workers, len(parts))),
             num_cpus=0.1,  # actors mostly wait for responses
             runtime_env=self._runtime_env,
         )
-        for row in done.iter_rows():
-            result = PartResult(**json.loads(row["result"]))
-            count(result.rows, result.failed, result.tokens)
-            yield result
+        events: SimpleQueue[Any] = SimpleQueue()
+        thread = threading.Thread(target=_read_results, args=(done, events), name="hosted-rerank-ray", daemon=True)
+        thread.start()
+        try:
+            while (event := events.get()) is not None:
+                if isinstance(event, BaseException):
+                    raise event
+                result = PartResult(**json.loads(event["result"]))
+                count(result.rows, result.failed, result.tokens)
+                yield result
+        finally:
+            stop_flag.set.remote()
+            thread.join(STOP_TIMEOUT + 10)  # returns at once after the last event
 
     @property
     def rate(self) -> float:
         """The learned limit of all workers together in requests per second; infinite while no limit is known."""
         return math.inf if self._shared_rate is None else self._shared_rate.counts()["rate"]
+
+
+def _read_results(done: Any, events: SimpleQueue[Any]) -> None:
+    """Put the rows of a dataset into a queue; in a thread of its own, because an interrupt would end the iteration."""
+    try:
+        for row in done.iter_rows():
+            events.put(row)
+    except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+        events.put(error)
+    else:
+        events.put(None)

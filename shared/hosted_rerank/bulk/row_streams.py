@@ -17,7 +17,7 @@ from hosted_rerank.bulk.outputs import find_query_id
 from hosted_rerank.bulk.parts import PartData, Record, parse_record
 from hosted_rerank.bulk.rows import Columns
 from hosted_rerank.bulk.storage import hash_into, open_filesystem, readable
-from hosted_rerank.providers.json_path import parse
+from hosted_rerank.providers.json_path import is_array, parse
 
 _LONGEST_CELL = 2**31 - 1
 
@@ -122,8 +122,8 @@ class RowStream:
     def _read_cell(self, name: str, cell: Any) -> Any:
         """Return the value of a cell: a list where a column of lists holds JSON."""
         if not self.pairs and name in (self.columns.documents, self.columns.ids) and isinstance(cell, str):
-            value, is_json = parse(cell.encode())
-            return value if is_json and isinstance(value, list) else cell
+            value, _ = parse(cell.encode())
+            return value if is_array(value) else cell
         return cell
 
     def _group(self, records: Iterator[Record]) -> Iterator[Record]:

@@ -133,7 +133,7 @@ class Folder:
         filesystem, path = open_filesystem(self.uri)
         known = list(names)
         paths, whole = [f"{path.rstrip('/')}/{name}" for name in known], [None] * len(known)
-        found = filesystem.cat_ranges(paths, whole, whole, on_error="return") if known else []
+        found: list[Any] = filesystem.cat_ranges(paths, whole, whole, on_error="return") if known else []
         for content in found:
             if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
                 raise content

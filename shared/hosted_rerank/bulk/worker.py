@@ -36,7 +36,8 @@ class Worker:
     """
 
     def __init__(self, run: JobRun, shared_rate: RateLeaseClient | None = None) -> None:
-        self._run = run
+        self._run, self._is_stopped = run, False
+        self._batch_run: BatchRun | None = None
         self._input = run.job.open()
         self._writer = PartWriter(run, self._input)
         self._batch = RerankBatch(
@@ -55,6 +56,12 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self._batch.close()
         self._input.close()
+
+    def stop(self) -> None:
+        """Send no more rows, and end `process` when those under way are answered. Can be called from any thread."""
+        self._is_stopped = True
+        if self._batch_run is not None:
+            self._batch_run.stop()
 
     @property
     def rate(self) -> float:
@@ -84,7 +91,9 @@ class Worker:
 
     def _process(self, parts: Sequence[Part], on_row: Callable[[RowResult], None]) -> Generator[PartResult]:
         events: SimpleQueue[Event] = SimpleQueue()
-        batch_run = self._batch.make_run(self._read_parts(parts, events))
+        self._batch_run = batch_run = self._batch.make_run(self._read_parts(parts, events))
+        if self._is_stopped:
+            return
         thread = threading.Thread(target=_run_stream, args=(batch_run, events), name="hosted-rerank-bulk", daemon=True)
         open_parts: dict[int, PartRun] = {}
         thread.start()
@@ -122,7 +131,7 @@ class Worker:
             pending = part_run.find_pending(
                 self._input.columns,
                 retry_failed=self._run.retry_failed,
-                on_result=lambda *event: events.put(event),
+                on_result=lambda part_run, index, result: events.put((part_run, index, result)),
             )
             events.put(part_run)
             yield pending

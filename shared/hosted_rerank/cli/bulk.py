@@ -121,6 +121,10 @@ def _make_engine(name: str, workers: int, address: str | None, env: list[str], *
     return RayEngine(workers, address, env=env, shared_disk=shared_disk)
 
 
+def _exit_terminated(signum: int, frame: object) -> None:  # noqa: ARG001 - as signal calls it
+    sys.exit(EXIT_TERMINATED)
+
+
 @contextmanager
 def _report_end() -> Generator[None]:
     """End the command with one line after SIGTERM, and after an error that ends the job."""
@@ -128,7 +132,7 @@ def _report_end() -> Generator[None]:
 
     before: Any = None
     if threading.current_thread() is threading.main_thread():
-        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+        before = signal.signal(signal.SIGTERM, _exit_terminated)
     try:
         yield
     except JobError as error:
