@@ -26,10 +26,15 @@ S3_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
 
 @pytest.fixture
-def two_nodes() -> Iterator[str]:
+def without_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes and drivers on loopback need no token."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+
+
+@pytest.fixture
+def two_nodes(without_tokens: None) -> Iterator[str]:
     """Two `ray start` nodes with temporary folders of their own, without the variables of the object store."""
     environment = {name: value for name, value in os.environ.items() if name not in S3_VARIABLES}
-    environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "1"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     # a socket's path has at most 107 bytes, so the folders have short names
