@@ -43,7 +43,7 @@ soak: $(VENV)/test
 	$(BIN)/python -m benchmarks.soak
 
 test-bulk: $(VENV)/test
-	BULK_ROWS=large $(BIN)/python -m pytest tests/bulk/test_durability.py
+	BULK_ROWS=large $(BIN)/python -m pytest tests/bulk/test_durability.py tests/bulk/test_ray_nodes.py
 
 check: $(VENV)/check
 	$(BIN)/ruff check .

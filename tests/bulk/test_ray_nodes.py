@@ -20,7 +20,11 @@ from tests.bulk.jobs import Rows
 from tests.hostile import eventually
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(os.environ.get("BULK_ROWS") != "large", reason="two nodes take a minute: make test-bulk"),
+]
 
 S3_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
 
