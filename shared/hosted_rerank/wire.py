@@ -42,6 +42,8 @@ class Call:
     top_n: int | None
     """The number of results to return; `None` for all."""
     instruction: str | None = field(repr=False)
+    has_parts: bool = False
+    """Whether a document has several parts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,13 @@ def check_arguments(call: Call) -> Call:
     check_sequence("documents", call.documents)
     if call.top_n is not None:
         check_count("top_n", call.top_n, least=1)
-    if not {*map(type, call.documents)} <= {str}:
-        call = replace(call, documents=_with_parts(call.documents))
     documents = cast("Sequence[str]", call.documents)
-    valid = not has_surrogates(chain((query, call.instruction or ""), documents))
+    try:
+        valid = not has_surrogates(chain((query, call.instruction or ""), documents))
+    except TypeError:  # not all are texts
+        documents = _with_parts(documents)
+        call = replace(call, documents=documents, has_parts=True)
+        valid = not has_surrogates((query, call.instruction or "", *documents))
     return call if valid else _with_valid_texts(call, documents)
 
 

@@ -111,7 +111,7 @@ def plan(endpoint: Endpoint, call_options: CallOptions, call: Call) -> Plan:
     """
     endpoint.check_instruction(call.instruction)
     check_long_documents(endpoint, call_options)
-    documents = prepare_documents(endpoint, cast("Sequence[str]", call.documents), call_options.max_document_chars)
+    documents = prepare_documents(endpoint, call, call_options.max_document_chars)
     texts: Sequence[str] = documents if isinstance(documents, list) else list(documents)
     document_indices = cast("Sequence[DocumentIndex]", range(len(texts)))
     blanks: Sequence[DocumentIndex] = ()

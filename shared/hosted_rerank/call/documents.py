@@ -1,29 +1,31 @@
 """The documents of a call as the API of an endpoint takes them."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from hosted_rerank._text import is_blank
 from hosted_rerank.errors import InvalidRequestError
 from hosted_rerank.providers import PROVIDERS
 from hosted_rerank.providers.document_parts import Parts
 from hosted_rerank.providers.endpoint import Endpoint
+from hosted_rerank.wire import Call
 
 
-def prepare_documents(endpoint: Endpoint, documents: Sequence[str], max_chars: int | None) -> Sequence[str]:
-    """Returns documents, of which each is a text, or `Parts` that the API takes.
+def prepare_documents(endpoint: Endpoint, call: Call, max_chars: int | None) -> Sequence[str]:
+    """Returns the documents of a call, of which each is a text, or `Parts` that the API takes.
 
     Args:
         endpoint: Where they are sent.
-        documents: The documents, which `check_arguments` has checked.
+        call: The call, which `check_arguments` has checked.
         max_chars: The number of characters of a text to send; `None` for all.
 
     Raises:
         InvalidRequestError: A document has a part that the API does not take.
     """
-    has_parts = Parts in {*map(type, documents)}
+    documents = cast("Sequence[str]", call.documents)
     if "rank_fields" in endpoint.options:
         _check_fields(endpoint, documents)
-    if has_parts:
+    if call.has_parts:
         documents = [
             _prepare(endpoint, index, document) if isinstance(document, Parts) else document
             for index, document in enumerate(documents)

@@ -143,7 +143,8 @@ class Dialect:
         """Returns the documents in the format of the API."""
         if self.prompt is not None:
             return [self.prompt.write(query, text, instruction) for text in documents]
-        if not self.document and Parts not in {*map(type, documents)}:
+        has_parts = self.document_parts is not TEXT_ONLY and Parts in {*map(type, documents)}
+        if not self.document and not has_parts:
             return documents
         return [self._encode_document(query, place, text) for place, text in enumerate(documents)]
 
