@@ -4,6 +4,7 @@
 # make test-servers       our client against a server that others wrote (infinity), likewise; slow
 # make bench  side by side with peers, in an environment of their own; takes some 25 minutes, and valgrind for instructions
 # make soak   five minutes of calls in every way at once, with faults; counts what must not happen
+# make test-bulk   drivers of large bulk jobs that are killed, terminated and interrupted; counts what is paid twice
 # make check  lint, types and import contracts
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,7 +15,7 @@ THIRD_PARTY := $(addprefix test-third-party-,frameworks sdks proxy infinity npm)
 OPEN := -W ignore::pytest.PytestUnraisableExceptionWarning # sockets that these packages leave open
 NPM := ai @ai-sdk/cohere @ai-sdk/togetherai voyage-ai-provider @openrouter/sdk
 
-.PHONY: demo test test-third-party $(THIRD_PARTY) test-servers bench soak check format clean
+.PHONY: demo test test-third-party $(THIRD_PARTY) test-servers bench soak test-bulk check format clean
 
 demo: $(VENV)/demo
 	$(BIN)/hosted-rerank demo
@@ -40,6 +41,9 @@ bench: $(VENV)-bench/made
 
 soak: $(VENV)/test
 	$(BIN)/python -m benchmarks.soak
+
+test-bulk: $(VENV)/test
+	BULK_ROWS=large $(BIN)/python -m pytest tests/bulk/test_durability.py tests/bulk/test_ray_nodes.py
 
 check: $(VENV)/check
 	$(BIN)/ruff check .

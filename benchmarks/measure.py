@@ -171,8 +171,8 @@ def bulk(url: str, documents: int, workers: int) -> dict[str, Any]:
         rows.write_text((json.dumps(row) + "\n") * (each * parts * workers))
         settings = {"base_url": url}
         job = Job(
-            input=rows,
-            output=Path(folder) / "out",
+            input=str(rows),
+            output=str(Path(folder) / "out"),
             concurrency=8,
             part_rows=each,
             settings=settings,

@@ -52,3 +52,23 @@ def rows(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    """An S3 server with a bucket, and its file system."""
+    pytest.importorskip("s3fs")
+    server_module: Any = pytest.importorskip("moto.server")
+    fsspec: Any = pytest.importorskip("fsspec")
+    with pytest.MonkeyPatch.context() as patch:
+        server = server_module.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        filesystem = fsspec.filesystem("s3", use_listings_cache=False)
+        filesystem.mkdir("bucket")
+        yield filesystem
+        server.stop()

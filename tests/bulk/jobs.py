@@ -15,10 +15,10 @@ def read(folder: Path, name: str = "parts") -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def job(source: Path, output: Path, address: str, **settings: Any) -> Job:
+def job(source: Path | str, output: Path | str, address: str, **settings: Any) -> Job:
     return Job(
-        input=source,
-        output=output,
+        input=str(source),
+        output=str(output),
         provider="vllm",
         model="m",
         settings={"base_url": address},

@@ -65,10 +65,10 @@ def test_dict_of_columns(server: HostileServer, ranks: RerankBatch) -> None:
     done = ranks({"id": np.array([1, 2]), "query": np.array(["one?", "two?"], dtype=object), "documents": documents})
     assert list(done) == ["id", "query", "documents", "ranked_ids", "relevance_scores", "ranks", "tokens", "error"]
     assert done["id"].tolist() == [1, 2]
-    assert done["ranked_ids"][0] == [1, 2, 0]
-    assert done["relevance_scores"][0] == [0.75, 0.5, 0.25]
-    assert done["ranks"][0] == [3, 1, 2]
-    assert done["error"].tolist() == [None, None]
+    assert done["ranked_ids"].to_pylist()[0] == [1, 2, 0]
+    assert done["relevance_scores"].to_pylist()[0] == [0.75, 0.5, 0.25]
+    assert done["ranks"].to_pylist()[0] == [3, 1, 2]
+    assert done["error"].to_pylist() == [None, None]
 
 
 def test_arrow_and_pandas(server: HostileServer, row: Provider) -> None:
@@ -87,6 +87,21 @@ def test_arrow_and_pandas(server: HostileServer, row: Provider) -> None:
     assert frame["ranked_ids"].tolist()[0] == ["y"]
     empty = ranks(pa.Table.from_pylist(rows).slice(0, 0))
     assert empty.schema.field("relevance_scores").type == pa.list_(pa.float64())
+
+
+def test_other_kinds_of_batches(server: HostileServer, ranks: RerankBatch) -> None:
+    """Lists of dicts, Polars frames, and iterators of batches; a batch whose rows all fail has the same types."""
+    server.play(*[ranking(*SCORES)] * 9)
+    assert column(ranks(ROWS), "ranked_ids") == [[1, 2, 0]] * 2
+    assert [column(batch, "ranks")[0] for batch in ranks(iter([ROWS[:1], ROWS[1:]]))] == [[3, 1, 2]] * 2
+    pl, pd = pytest.importorskip("polars"), pytest.importorskip("pandas")
+    frame = ranks(pl.DataFrame(ROWS))
+    failed = ranks(pl.DataFrame([{**each, "query": ""} for each in ROWS]))
+    assert frame["ranked_ids"].to_list() == [[1, 2, 0]] * 2
+    assert frame.schema == failed.schema
+    good, bad = ranks(pd.DataFrame(ROWS)), ranks(pd.DataFrame([{**each, "query": ""} for each in ROWS]))
+    assert good.dtypes["ranked_ids"] == bad.dtypes["ranked_ids"]
+    assert good.dtypes["error"] == bad.dtypes["error"]
 
 
 @pytest.mark.parametrize(

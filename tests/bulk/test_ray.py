@@ -1,5 +1,6 @@
 """On real Ray: the same result as in one process, through killed workers and a killed driver, at one limit for all."""
 
+import asyncio
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hosted_rerank.bulk import Progress, RerankBatch, run_job
+from hosted_rerank.bulk.shared_rate import UsageReport
 from tests.bounded import patience
 from tests.bulk.conftest import serving
 from tests.bulk.test_job import job, read
@@ -19,6 +21,7 @@ from tests.hostile import eventually
 
 on_ray = pytest.importorskip("hosted_rerank.bulk.on_ray", exc_type=ImportError)
 ray = on_ray.ray
+pq = pytest.importorskip("pyarrow.parquet")
 
 Rows = Callable[..., Path]
 # Ray's own: it leaves files and sockets to the collector, and warns of what it will change.
@@ -98,7 +101,7 @@ def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
         assert "1,500 rows in 30 parts" in done.stderr
         run_job(job(source, tmp_path / "whole", address))
     assert read(tmp_path / "out") == read(tmp_path / "whole")
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["provider"] == "vllm"
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["identity"]["provider"] == "vllm"
 
 
 def test_no_key_in_what_travels(rows: Rows, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,4 +112,41 @@ def test_no_key_in_what_travels(rows: Rows, address: str, tmp_path: Path, monkey
         (job(rows(1), tmp_path, address), shared_rate, RerankBatch("vllm", "m", base_url=address))
     )
     assert b"sk-secret-of-this-test" not in content
-    assert not [name for name in ray.util.list_named_actors() if "sk-secret" in name]
+    named = ray.util.list_named_actors(all_namespaces=True)
+    assert not [actor for actor in named if "sk-secret" in actor["name"]]
+
+
+def test_one_limit_that_ends(address: str) -> None:
+    """Two drivers find the same actor; it ends when nobody uses it, and is made again for whoever needs it."""
+    client = on_ray.RayRateLeaseClient("hosted-rerank-rate-of-a-test", idle_lifetime=1.0)
+    other = on_ray.RayRateLeaseClient("hosted-rerank-rate-of-a-test", idle_lifetime=1.0)
+    assert len(asyncio.run(client.lease(2, [])).starts) == 2
+    assert len(named_actors("of-a-test")) == 1
+    asyncio.run(other.lease(0, [UsageReport(0, answered=True)]))
+    assert client.counts()["answered"] == 1
+    assert eventually(lambda: not named_actors("of-a-test"), 20)
+    assert len(asyncio.run(client.lease(2, [])).starts) == 2
+    (actor,) = named_actors("of-a-test")
+    assert actor["namespace"] == on_ray.NAMESPACE
+
+
+def named_actors(ending: str) -> list[dict[str, str]]:
+    return [each for each in ray.util.list_named_actors(all_namespaces=True) if each["name"].endswith(ending)]
+
+
+def test_batches_that_are_written(rows: Rows, address: str, tmp_path: Path) -> None:
+    """Blocks whose rows all succeed and blocks whose rows all fail are written as files that are read as one."""
+    batches = [{"id": n, "query": "q?" if n < 4 else "", "documents": ["a"]} for n in range(8)]
+    for name in ("numpy", "pandas", "pyarrow"):
+        ranked = ray.data.from_items(batches, override_num_blocks=2).map_batches(
+            RerankBatch,
+            fn_constructor_args=("vllm", "m"),
+            fn_constructor_kwargs={"base_url": address},
+            batch_size=4,
+            batch_format=name,
+            compute=ray.data.ActorPoolStrategy(size=1),
+        )
+        ranked.write_parquet(str(tmp_path / name))
+        table = pq.read_table(tmp_path / name).sort_by("id")
+        assert table.column("error").null_count == 4
+        assert str(table.schema.field("ranked_ids").type) in ("list<element: int64>", "list<item: int64>")

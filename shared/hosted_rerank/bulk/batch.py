@@ -1,20 +1,22 @@
 """`RerankBatch`: a callable on batches of rows, for `map_batches` and similar functions."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from hosted_rerank._context_manager import ContextManagerMixin
 from hosted_rerank._validation import check_count
-from hosted_rerank.bulk.batch_run import BatchRun, RowCounts
+from hosted_rerank.bulk.batch_run import BatchRun, PendingRow, RowCounts
+from hosted_rerank.bulk.batches import add_columns, read_rows
 from hosted_rerank.bulk.rows import (
     DEFAULT_COLUMNS,
     Columns,
     RowResult,
-    add_columns,
+    find_row_error,
     make_output_columns,
-    read_rows,
+    read_texts,
 )
 from hosted_rerank.bulk.shared_rate import RateLeaseClient
 from hosted_rerank.limits.endpoint_state import ENDPOINTS
@@ -32,8 +34,10 @@ class RerankBatch(ContextManagerMixin):
     A pickle holds no key and no connection. The process that unpickles it reads the key from its own environment and
     opens connections at its first batch.
 
-    A batch is a dict of columns (Ray Data's NumPy batches), a pandas DataFrame (Spark's `mapInPandas`) or an Arrow
-    table. A row that fails for good (too long, refused, invalid) has `error` set and no ranking. A provider outage
+    A batch is a dict of columns (Ray Data's NumPy batches), a list of dicts, a pandas or Polars DataFrame, an Arrow
+    table, or an iterator of them (Spark's `mapInPandas`). The added columns have the same Arrow types in every batch;
+    in a dict they are Arrow arrays. A row that fails for good (too long, refused, invalid) has `error` set and no
+    ranking. A provider outage
     fails no row: all rows wait until it is over. A wrong key, model or account raises an error, and so does a server
     that does not speak the provider's API.
 
@@ -86,28 +90,28 @@ class RerankBatch(ContextManagerMixin):
         """Return the batch with the rankings of its rows added.
 
         Args:
-            batch: A dict of columns, a pandas DataFrame or an Arrow table.
+            batch: A dict of columns, a list of dicts, a pandas or Polars DataFrame, an Arrow table, or an iterator of
+                any of them.
 
         Returns:
-            A batch of the same kind, with the output columns of `columns` added.
+            A batch of the same kind, with the output columns of `columns` added; of an iterator, an iterator.
 
         Raises:
             RerankError: The key, model, account or server is wrong, or an outage outlasts `outage_timeout`.
             TypeError: The batch is of another kind.
         """
+        if isinstance(batch, Iterator):
+            return map(self, batch)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - Spark's frames
         rows = read_rows(batch)
         results = self.rerank_rows(rows)
         added = [make_output_columns(row, result, self.columns) for row, result in zip(rows, results, strict=True)]
         return add_columns(batch, added, self.columns)
 
-    def rerank_rows(
-        self, rows: Sequence[Mapping[str, Any]], on_result: Callable[[RowResult], None] | None = None
-    ) -> list[RowResult]:
+    def rerank_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[RowResult]:
         """Rerank rows and return their results.
 
         Args:
             rows: The fields of each row, by column.
-            on_result: A function to call with each result as soon as the row is finished.
 
         Returns:
             One result for each row, in the order of `rows`.
@@ -115,19 +119,27 @@ class RerankBatch(ContextManagerMixin):
         Raises:
             RerankError: The key, model, account or server is wrong, or an outage outlasts `outage_timeout`.
         """
-        run = BatchRun(
+        results = [RowResult(error=find_row_error(row, self.columns)) for row in rows]
+        pending = [
+            PendingRow(row[self.columns.query], read_texts(row, self.columns), partial(results.__setitem__, index))
+            for index, row in enumerate(rows)
+            if results[index].error is None
+        ]
+        if pending:
+            POOLS.run_in_background(self.make_run(iter([pending])).run())
+        return results
+
+    def make_run(self, chunks: Iterator[Sequence[PendingRow]]) -> BatchRun:
+        """Return a run over a stream of rows that are known to be valid."""
+        return BatchRun(
             self._reranker,
-            rows,
-            self.columns,
+            chunks,
             self.counts,
             top_n=self.top_n,
             concurrency=self.concurrency,
             shared_rate=self.shared_rate,
             outage_timeout=self.outage_timeout,
-            on_result=on_result,
         )
-        POOLS.run_in_background(run.run())
-        return run.results
 
     @property
     def rate(self) -> float:

@@ -1,15 +1,16 @@
-"""`BatchRun`: reranks the rows of one batch concurrently, retries failed rows and waits out a provider outage."""
+"""`BatchRun`: reranks a stream of rows concurrently, retries failed rows and waits out a provider outage."""
 
 import asyncio
 import copy
 import logging
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
-from hosted_rerank.bulk.rows import Columns, RowResult, find_row_error
+from hosted_rerank.bulk.rows import RowResult
 from hosted_rerank.bulk.shared_rate import LeasedRate, RateLeaseClient
 from hosted_rerank.errors import (
     AVAILABILITY_ERRORS,
@@ -22,7 +23,6 @@ from hosted_rerank.errors import (
 )
 from hosted_rerank.limits.endpoint_state import EndpointRegistry, EndpointState
 from hosted_rerank.reranker import Reranker
-from hosted_rerank.response import RerankResponse
 
 logger = logging.getLogger("hosted_rerank")
 
@@ -36,6 +36,8 @@ REFUSALS_BEFORE_PROBE = 50
 """Refused rows, with none answered, after which a probe decides whether the model or the settings are wrong."""
 PROBE_BACKOFF_INITIAL, PROBE_BACKOFF_MAX = 1.0, 60.0
 """Seconds between two probes during an outage without `Retry-After`. The delay doubles with each probe."""
+STOP_TIMEOUT = 20.0
+"""Seconds that a stopped run waits for the answers to requests under way."""
 _PROBE_TEXT = "Is anybody there?"
 
 
@@ -48,43 +50,58 @@ class RowCounts:
 
 
 @dataclass(slots=True)
-class _PendingRow:
+class PendingRow:
     """A row that waits for its request."""
 
-    index: int
+    query: str
+    texts: Sequence[str]
+    finish: Callable[[RowResult], None]
+    """Is called once with the result, in the event loop's thread."""
     failures: int = 0
+    due: float = 0.0
+    """The time before which the row is not tried again."""
+
+
+class _StoppedError(Exception):
+    """Ends a task that waits while the run stops."""
 
 
 @dataclass(slots=True)
 class BatchRun:
-    """The rows of one batch and the state of their requests."""
+    """A stream of rows and the state of their requests.
+
+    Args:
+        chunks: The rows, some at a time. The next ones are read as soon as a request is free for them, so the last
+            rows of one chunk and the first of the next are in flight together.
+    """
 
     reranker: Reranker
-    rows: Sequence[Mapping[str, Any]]
-    columns: Columns
+    chunks: Iterator[Sequence[PendingRow]]
     counts: RowCounts
     top_n: int | None
     concurrency: int
     shared_rate: RateLeaseClient | None
     outage_timeout: float
-    on_result: Callable[[RowResult], None] | None
-    results: list[RowResult] = field(init=False)
-    pending: deque[_PendingRow] = field(default_factory=deque[_PendingRow])
+    pending: deque[PendingRow] = field(default_factory=deque[PendingRow])
+    retries: deque[PendingRow] = field(default_factory=deque[PendingRow])
+    """Rows that failed."""
     is_outage: bool = False
     """Whether the last request or probe showed an outage."""
     failed_in_a_row: int = 0
     """Rows that failed since the last answer or probe."""
     probe_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the task that probes the provider."""
+    read_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the task that reads the next chunk."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _stop_requested: threading.Event = field(default_factory=threading.Event)
+    _loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self) -> None:
         """Rerank all rows."""
-        self.results = [RowResult()] * len(self.rows)
-        for index, row in enumerate(self.rows):
-            if row_error := find_row_error(row, self.columns):
-                self._finish_row(index, RowResult(error=row_error))
-            else:
-                self.pending.append(_PendingRow(index))
+        self._loop = asyncio.get_running_loop()
+        if self._stop_requested.is_set():
+            return
         try:
             if self.shared_rate is None:
                 await self._run_workers()
@@ -96,40 +113,74 @@ class BatchRun:
         except BaseExceptionGroup as group:
             raise _first_failure(group) from None
 
+    def stop(self) -> None:
+        """Send no more rows, and end the run when those under way are answered or `STOP_TIMEOUT` is over."""
+        self._stop_requested.set()
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.stopping.set)
+
     async def _run_workers(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.concurrency, len(self.pending))):
-                group.create_task(self._work())
+            tasks = [group.create_task(self._work()) for _ in range(self.concurrency)]
+            cut = group.create_task(self._cut_off(tasks))
+            await asyncio.wait(tasks)
+            cut.cancel()
+
+    async def _cut_off(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Cancel the tasks that are still under way some time after a stop."""
+        await self.stopping.wait()
+        await asyncio.sleep(STOP_TIMEOUT)
+        for task in tasks:
+            task.cancel()
 
     async def _work(self) -> None:
-        """Rerank pending rows one after the other."""
-        while self.pending:
-            row = self.pending.popleft()
-            if row.failures:
-                await asyncio.sleep(ROW_BACKOFF_INITIAL * 2 ** (row.failures - 1))
-            if row.failures == MAX_ROW_RETRIES:  # a probe tells a bad row from an outage
-                await self._wait_for_recovery()
-            try:
-                response = await self._rerank(row)
-            except InvalidRequestError as error:
-                await self._fail_refused(row, error)
-            except RateLimitError as error:
-                self.pending.appendleft(row)
-                await self._wait_for_recovery(error)
-            except AVAILABILITY_ERRORS as error:
-                self._retry_or_fail(row, error)
-                self.failed_in_a_row += 1
-                if self.failed_in_a_row >= FAILURES_BEFORE_PROBE:
-                    await self._wait_for_recovery()
-            else:
-                self.failed_in_a_row = 0
-                self.counts.answered += 1
-                self._finish_row(row.index, RowResult(response))
+        """Rerank rows one after the other."""
+        with suppress(_StoppedError):
+            while (row := await self._next_row()) is not None:
+                await self._try_row(row)
 
-    async def _rerank(self, row: _PendingRow) -> RerankResponse:
-        fields = self.rows[row.index]
-        documents = list(fields[self.columns.documents])
-        return await self.reranker.arerank(fields[self.columns.query], documents, top_n=self.top_n)
+    async def _next_row(self) -> PendingRow | None:
+        """Return a row that is due again, else the next of the stream, else one that failed; `None` at the end."""
+        if self._stop_requested.is_set():
+            return None
+        if not (self.retries and self.retries[0].due <= time.monotonic()):
+            async with self.read_lock:
+                while not self.pending and (chunk := await asyncio.to_thread(next, self.chunks, None)) is not None:
+                    self.pending.extend(chunk)
+            if self.pending:
+                return self.pending.popleft()
+        if not self.retries:
+            return None
+        row = self.retries.popleft()
+        await self._sleep(row.due - time.monotonic())
+        return row
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, and raise `_StoppedError` if the run stops meanwhile."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), max(seconds, 0.0))
+        if self.stopping.is_set():
+            raise _StoppedError
+
+    async def _try_row(self, row: PendingRow) -> None:
+        if row.failures == MAX_ROW_RETRIES:  # a probe tells a bad row from an outage
+            await self._wait_for_recovery()
+        try:
+            response = await self.reranker.arerank(row.query, row.texts, top_n=self.top_n)
+        except InvalidRequestError as error:
+            await self._fail_refused(row, error)
+        except RateLimitError as error:
+            self.retries.appendleft(row)
+            await self._wait_for_recovery(error)
+        except AVAILABILITY_ERRORS as error:
+            self._retry_or_fail(row, error)
+            self.failed_in_a_row += 1
+            if self.failed_in_a_row >= FAILURES_BEFORE_PROBE:
+                await self._wait_for_recovery()
+        else:
+            self.failed_in_a_row = 0
+            self.counts.answered += 1
+            row.finish(RowResult.from_response(response))
 
     async def _wait_for_recovery(self, error: RerankError | None = None) -> None:
         """Wait until the provider answers. One task probes it while the others wait for that task.
@@ -146,7 +197,7 @@ class BatchRun:
                         raise error
                     seconds = min(backoff if error.retry_after is None else error.retry_after, self.outage_timeout)
                     logger.warning("Provider outage, next probe in %.3g s: %s", seconds, error)
-                    await asyncio.sleep(seconds)
+                    await self._sleep(seconds)
                     backoff = min(backoff * 2, PROBE_BACKOFF_MAX)
                 try:
                     await self.reranker.arerank(_PROBE_TEXT, [_PROBE_TEXT])
@@ -158,17 +209,18 @@ class BatchRun:
                     self.is_outage = False
                     self.failed_in_a_row = 0
 
-    def _retry_or_fail(self, row: _PendingRow, error: RerankError) -> None:
+    def _retry_or_fail(self, row: PendingRow, error: RerankError) -> None:
         """Put a row back behind the others, or fail it after its last retry. Raise errors that would hit every row."""
         if isinstance(error, PaymentRequiredError) or (isinstance(error, NotFoundError) and not self.counts.answered):
             raise error
         row.failures += 1
         if row.failures > MAX_ROW_RETRIES:
-            self._finish_row(row.index, RowResult(error=str(error)))
+            row.finish(RowResult(error=str(error)))
         else:
-            self.pending.append(row)
+            row.due = time.monotonic() + ROW_BACKOFF_INITIAL * 2 ** (row.failures - 1)
+            self.retries.append(row)
 
-    async def _fail_refused(self, row: _PendingRow, error: InvalidRequestError) -> None:
+    async def _fail_refused(self, row: PendingRow, error: InvalidRequestError) -> None:
         """Fail a row that the API refuses. Raise the error if the API refuses every row and a valid probe as well."""
         self.counts.refused += 1
         if self.counts.refused >= REFUSALS_BEFORE_PROBE and not self.counts.answered:
@@ -177,12 +229,7 @@ class BatchRun:
             except InvalidRequestError:
                 raise error from None
             self.counts.answered += 1
-        self._finish_row(row.index, RowResult(error=str(error)))
-
-    def _finish_row(self, index: int, result: RowResult) -> None:
-        self.results[index] = result
-        if self.on_result is not None:
-            self.on_result(result)
+        row.finish(RowResult(error=str(error)))
 
 
 def _first_failure(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,114 +1,147 @@
-"""The inputs of a job: JSONL (one row per line), Parquet, and a folder in BEIR's layout with a TREC run."""
+"""The input of a job: a file, a folder or a glob of files by URI, or a folder in BEIR's layout with a TREC run."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any, Literal, Protocol
 
 from hosted_rerank.bulk.beir import BeirFolder
-from hosted_rerank.bulk.parts import Input, Part, PartData, Record, fingerprint_of, parse_record
+from hosted_rerank.bulk.json_lines import JsonLines
+from hosted_rerank.bulk.parquet import ParquetFile
+from hosted_rerank.bulk.parts import Input, Part, PartData, Plan
+from hosted_rerank.bulk.row_streams import RowStream
 from hosted_rerank.bulk.rows import Columns
+from hosted_rerank.bulk.storage import open_filesystem
 
-MIN_READ_ROWS = 1024
-"""Minimum number of rows to read from a Parquet file at once."""
+SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".arrow", ".feather", ".parquet")
+COMPRESSIONS = (".gz", ".zst")
 
 
-def open_input(path: Path, columns: Columns, run: Path | None = None, index_folder: Path | None = None) -> Input:
-    """Return the input at a path.
+class RowFile(Protocol):
+    """One file of an input."""
 
-    Args:
-        path: A `.jsonl` or `.parquet` file, or a folder with `corpus.jsonl` and `queries.jsonl`.
-        columns: The names of the columns. A BEIR folder has fixed names and ignores them.
-        run: A TREC run with the candidates of each query. A folder requires it, a file ignores it.
-        index_folder: A folder for the index of a corpus; all workers share it.
+    @property
+    def columns(self) -> Columns:
+        """The names of the columns."""
+        ...
 
-    Raises:
-        ValueError: The path has another suffix, or `run` is missing for a folder.
-        FileNotFoundError: The path does not exist.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"input {path} does not exist: check the path")
-    if path.is_dir():
-        if run is None or index_folder is None:
-            raise ValueError(
-                f"input {path} is a folder: pass run (--run), a TREC run with the candidates of each query"
-            )
-        return BeirFolder(path, run, index_folder)
-    if path.suffix == ".parquet":
-        return ParquetFile(path, columns)
-    if path.suffix in (".jsonl", ".ndjson"):
-        return JsonLines(path, columns)
-    raise ValueError(f"input {path} must be a .jsonl or .parquet file or a folder in BEIR's layout")
+    def split(self, part_rows: int, digest: Any) -> Iterator[tuple[int, int]]:
+        """Yield the start and the number of rows of each part, and add the content to a digest of hashlib."""
+        ...
+
+    def read(self, start: int, rows: int) -> PartData:
+        """Return the records of a part."""
+        ...
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class JsonLines:
-    """A JSONL file: one row per line, empty lines ignored."""
+class Files:
+    """The files of an input, in the order of their names."""
 
-    path: Path
-    columns: Columns
+    uris: Sequence[str]
+    files: Sequence[RowFile]
 
-    def split(self, part_rows: int) -> Iterator[Part]:
-        """Yield parts of at most `part_rows` rows, in one pass with one line in memory."""
-        number = count = start = at = 0
-        with self.path.open("rb") as file:
-            for line in file:
-                at += len(line)
-                count += bool(line.strip())
-                if count == part_rows:
-                    yield Part(number, start, count)
-                    number, count, start = number + 1, 0, at
-        if count:
-            yield Part(number, start, count)
+    @property
+    def columns(self) -> Columns:
+        """The names of the columns."""
+        return self.files[0].columns
+
+    @property
+    def suffix(self) -> Literal["jsonl", "parquet"]:
+        """The output format that keeps the types of this input."""
+        return "parquet" if isinstance(self.files[0], ParquetFile) else "jsonl"
+
+    def plan(self, part_rows: int) -> Plan:
+        """Return the parts, of at most `part_rows` rows each. It reads every file once."""
+        parts: list[Part] = []
+        digest = hashlib.sha256()
+        for index, file in enumerate(self.files):
+            for start, rows in file.split(part_rows, digest):
+                parts.append(Part(len(parts), start, rows, index))
+        return Plan(parts, digest.hexdigest())
 
     def read(self, part: Part) -> PartData:
         """Return the records of a part."""
-        records: list[Record] = []
-        with self.path.open("rb") as file:
-            file.seek(part.start)
-            while len(records) < part.rows and (line := file.readline()):
-                if line.strip():
-                    records.append(parse_record(line))
-        return PartData(records)
+        for file in self.files[: part.file]:
+            file.close()
+        return self.files[part.file].read(part.start, part.rows)
 
-    def fingerprint(self) -> list[Any]:
-        """Return values that identify this file and change when it changes."""
-        return fingerprint_of(self.path)
+    def close(self) -> None:
+        """Close the files."""
+        for file in self.files:
+            file.close()
 
 
-@dataclass(frozen=True, slots=True)
-class ParquetFile:
-    """A Parquet file. Each part lies within one row group."""
+def open_input(
+    uri: str, columns: Columns, run: str | None = None, index_folder: str | None = None, *, pairs: bool = False
+) -> Input:
+    """Return the input at a URI.
 
-    path: Path
-    columns: Columns
+    Args:
+        uri: A normalized URI of a file, of a folder, or with `*` and `?` in it.
+        columns: The names of the columns. A BEIR folder has fixed names and ignores them.
+        run: A TREC run with the candidates of each query. A BEIR folder requires it, other inputs ignore it.
+        index_folder: A local folder for the index of a corpus; `None` for one of the machine's temporary folders.
+        pairs: Whether each row of the files holds a query and one document.
 
-    def split(self, part_rows: int) -> Iterator[Part]:
-        """Yield parts of at most `part_rows` rows, from the metadata alone."""
-        pq: Any = import_module("pyarrow.parquet")  # untyped, and an extra
-        number, file = 0, pq.ParquetFile(self.path)
-        for group in range(file.num_row_groups):
-            count = file.metadata.row_group(group).num_rows
-            for start in range(0, count, part_rows):
-                yield Part(number, start, min(part_rows, count - start), group)
-                number += 1
+    Raises:
+        ValueError: The format is unknown, `run` is missing for a BEIR folder, or a folder holds no files to read.
+        FileNotFoundError: Nothing is there.
+    """
+    filesystem, path = open_filesystem(uri)
+    if filesystem.isdir(path) and filesystem.exists(f"{path.rstrip('/')}/corpus.jsonl"):
+        if run is None:
+            raise ValueError(
+                f"input {uri} is a folder in BEIR's layout: pass run (--run), a TREC run with the candidates of each"
+                " query"
+            )
+        return BeirFolder(uri, run, index_folder)
+    uris = _list_files(filesystem, path, uri)
+    return Files(uris, [_open_file(each, columns, pairs=pairs) for each in uris])
 
-    def read(self, part: Part) -> PartData:
-        """Return the records of a part, with little more of the file than the part in memory."""
-        pa: Any = import_module("pyarrow")  # untyped, and an extra
-        pq: Any = import_module("pyarrow.parquet")
-        seen, missing, found, file = 0, part.rows, list[Any](), pq.ParquetFile(self.path)
-        for batch in file.iter_batches(max(part.rows, MIN_READ_ROWS), [part.group]):
-            if missing and seen + batch.num_rows > part.start:
-                found.append(batch.slice(max(0, part.start - seen), missing))
-                missing -= found[-1].num_rows
-            seen += batch.num_rows
-            if not missing:
-                break
-        table = pa.Table.from_batches(found, file.schema_arrow)
-        return PartData(list(map(Record, table.to_pylist())), table)
 
-    def fingerprint(self) -> list[Any]:
-        """Return values that identify this file and change when it changes."""
-        return fingerprint_of(self.path)
+def _list_files(filesystem: Any, path: str, uri: str) -> list[str]:
+    """Return the URIs of the files that a URI stands for."""
+    is_folder = filesystem.isdir(path)
+    if is_folder:
+        found = [each for each in filesystem.find(path) if _find_suffix(each)[0] in SUFFIXES]
+    elif "*" in uri or "?" in uri:
+        found = filesystem.glob(path)
+    else:
+        found = [path] if filesystem.exists(path) else []
+    visible = sorted(each for each in found if is_folder is False or PurePosixPath(each).name[0] not in "._")
+    if not visible:
+        if is_folder:
+            raise ValueError(f"input {uri} holds no file of {', '.join(SUFFIXES)}, nor a corpus in BEIR's layout")
+        raise FileNotFoundError(f"input {uri} does not exist: check the path")
+    if "://" not in uri:
+        return visible
+    return [uri] if visible == [path] else [filesystem.unstrip_protocol(each) for each in visible]
+
+
+def _find_suffix(uri: str) -> tuple[str, str]:
+    """Return the suffix of the format and that of the compression, which may be empty."""
+    name = PurePosixPath(uri.lower())
+    if name.suffix in COMPRESSIONS:
+        return PurePosixPath(name.stem).suffix, name.suffix
+    return name.suffix, ""
+
+
+def _open_file(uri: str, columns: Columns, *, pairs: bool) -> RowFile:
+    suffix, compression = _find_suffix(uri)
+    if suffix not in SUFFIXES:
+        names = ", ".join(SUFFIXES)
+        raise ValueError(f"input {uri} must be a file of {names} (.gz and .zst too), or a folder of them or of BEIR's")
+    if suffix == ".parquet" and not pairs:
+        return ParquetFile(uri, columns)
+    if suffix in (".jsonl", ".ndjson") and not compression and not pairs:
+        return JsonLines(uri, columns)
+    stream = RowStream(uri, suffix, compression, columns, pairs=pairs)
+    if suffix == ".tsv" and stream.is_ms_marco:
+        return replace(stream, columns=replace(columns, ids=columns.ids or "document_ids"), pairs=True)
+    return stream

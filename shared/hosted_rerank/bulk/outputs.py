@@ -1,18 +1,14 @@
-"""The files that a job writes: atomic writes, Parquet, and lines of dead-letter files and TREC runs."""
+"""The content of the files that a job writes: Parquet, and lines of dead-letter files and TREC runs."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from hosted_rerank.bulk.job import JobError
+from hosted_rerank.bulk.errors import JobError
 from hosted_rerank.bulk.parts import Record
-from hosted_rerank.response import RerankResponse
-
-INVALID_TREC_ID = "an id cannot be written to a TREC run: it must be an integer, or a string without white space"
+from hosted_rerank.bulk.rows import Ranking
 
 
 def find_query_id(row: Mapping[str, Any]) -> Any:
@@ -25,9 +21,9 @@ def is_trec_id(value: Any) -> bool:
     return value is None or isinstance(value, int) or (isinstance(value, str) and value.split() == [value])
 
 
-def format_trec_lines(query_id: Any, document_ids: Sequence[Any], response: RerankResponse | None) -> Iterator[str]:
+def format_trec_lines(query_id: Any, document_ids: Sequence[Any], ranking: Ranking) -> Iterator[str]:
     """Yield the lines of a TREC run for the ranking of one query."""
-    for rank, (index, score, *_) in enumerate(response.results if response else (), 1):
+    for rank, (index, score) in enumerate(ranking, 1):
         value = float("-inf") if score is None else score
         yield f"{query_id} Q0 {document_ids[index]} {rank} {value!r} hosted-rerank\n"
 
@@ -69,29 +65,3 @@ def encode_parquet(table: Any) -> bytes:
     pq.write_table(table, sink)
     content: bytes = sink.getvalue().to_pybytes()
     return content
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that appears complete or not at all, even if the machine crashes."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)  # the disk may be full
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush a folder, so that a rename in it survives a crash of the machine."""
-    if os.name != "posix":
-        return  # Windows cannot open a folder
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

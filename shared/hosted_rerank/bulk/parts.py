@@ -5,10 +5,9 @@ A part is a few numbers, so a driver holds many of them and sends them cheaply.
 
 import base64
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import orjson
 
@@ -18,14 +17,27 @@ from hosted_rerank.providers.json_path import is_object, parse
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A range of rows of an input."""
+    """A range of rows of one file of an input."""
 
     number: int
     start: int
-    """Where the part begins: a byte offset in a file, or a row number."""
+    """Where the part begins: a byte offset in an uncompressed JSONL file or a run, else a row number."""
     rows: int
-    group: int = 0
-    """The row group of a Parquet file."""
+    file: int = 0
+    """The place of the file among the input's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The parts of an input.
+
+    Args:
+        parts: The parts, in the order of the rows.
+        content: A hash of the content of all files, whatever their names, places and times are.
+    """
+
+    parts: Sequence[Part]
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +84,22 @@ class Input(Protocol):
         """The names of the columns."""
         ...
 
-    def split(self, part_rows: int) -> Iterator[Part]:
-        """Yield parts of at most `part_rows` rows."""
+    @property
+    def suffix(self) -> Literal["jsonl", "parquet"]:
+        """The output format that keeps the types of this input."""
+        ...
+
+    def plan(self, part_rows: int) -> Plan:
+        """Return the parts, of at most `part_rows` rows each. It reads every file once."""
         ...
 
     def read(self, part: Part) -> PartData:
         """Return the records of a part."""
         ...
 
-    def fingerprint(self) -> list[Any]:
-        """Return values that identify this input and change when it changes."""
+    def close(self) -> None:
+        """Close what is open. The input can be read again."""
         ...
-
-
-def fingerprint_of(path: Path) -> list[Any]:
-    """Return the name, size in bytes and modification time in nanoseconds of a file."""
-    stat = path.stat()
-    return [path.name, stat.st_size, stat.st_mtime_ns]
 
 
 def parse_record(line: bytes) -> Record:

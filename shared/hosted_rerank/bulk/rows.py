@@ -1,9 +1,8 @@
-"""The rows of a batch of any supported kind, and the columns that a rerank adds to them."""
+"""The fields of a row, its result, and the columns that a rerank adds to it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, Self, TypeAlias, TypeGuard
 
 from hosted_rerank._text import is_blank
 from hosted_rerank.providers.json_path import is_object
@@ -16,8 +15,10 @@ class Columns:
 
     Args:
         query: The input column of the query.
-        documents: The input column of the documents, a list of texts.
-        ids: The input column of the documents' ids, a list as long as `documents`; `None` to use positions from 0.
+        documents: The input column of the documents, a list of texts, or of mappings with `text` and, for all or none,
+            `id`.
+        ids: The input column of the documents' ids, a list as long as `documents`; `None` to use the `id` of
+            documents that are mappings, else positions from 0.
         ranked: The output column of document ids, best first.
         scores: The output column of scores, in the order of `ranked`; null for a document without text.
         ranks: The output column of the rank of each document from 1, in the order of `documents`; null for a document
@@ -45,17 +46,28 @@ DEFAULT_COLUMNS = Columns()
 """The default names."""
 
 
+Ranking: TypeAlias = tuple[tuple[int, float | None], ...]
+"""The index and the score of each document, best first."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """The response for a row, or the error that failed it."""
+    """The ranking of a row, or the error that failed it.
 
-    response: RerankResponse | None = None
+    Args:
+        ranking: The ranking; `None` if the row failed.
+        tokens: The billed tokens; `None` if the API does not count them or the row failed.
+        error: Why the row has no ranking.
+    """
+
+    ranking: Ranking | None = None
+    tokens: int | None = None
     error: str | None = None
 
-    @property
-    def tokens(self) -> int | None:
-        """The billed tokens; `None` if the API does not count them or the row failed."""
-        return None if self.response is None else self.response.usage.tokens
+    @classmethod
+    def from_response(cls, response: RerankResponse) -> Self:
+        """Return the result of a row with a response."""
+        return cls(tuple((each.index, each.relevance_score) for each in response.results), response.usage.tokens)
 
 
 OutputColumns: TypeAlias = dict[str, Any]
@@ -66,17 +78,32 @@ def make_output_columns(row: Mapping[str, Any], result: RowResult, columns: Colu
     """Return the output columns of a row."""
     added: dict[str | None, Any] = dict.fromkeys((columns.ranked, columns.scores, columns.ranks, columns.tokens))
     added[columns.error] = result.error
-    if result.response is not None:
-        results, count = result.response.results, len(row[columns.documents])
-        ids: Sequence[Any] = range(count) if columns.ids is None else row[columns.ids]
-        ranks: list[int | None] = [None] * count
-        for rank, ranked in enumerate(results, 1):
-            ranks[ranked.index] = rank
-        added[columns.ranked] = [ids[ranked.index] for ranked in results]
-        added[columns.scores] = [ranked.relevance_score for ranked in results]
+    if result.ranking is not None:
+        ids = read_ids(row, columns)
+        ranks: list[int | None] = [None] * len(ids)
+        for rank, (index, _) in enumerate(result.ranking, 1):
+            ranks[index] = rank
+        added[columns.ranked] = [ids[index] for index, _ in result.ranking]
+        added[columns.scores] = [score for _, score in result.ranking]
         added[columns.ranks] = ranks
         added[columns.tokens] = result.tokens
     return {name: value for name, value in added.items() if name is not None}
+
+
+def read_texts(row: Mapping[str, Any], columns: Columns) -> list[str]:
+    """Return the texts of a row's documents, each a string or a mapping with `text`."""
+    return [each["text"] if is_object(each) else each for each in row[columns.documents]]
+
+
+def read_ids(row: Mapping[str, Any], columns: Columns) -> Sequence[Any]:
+    """Return the ids of a row's documents: of their own column, or the `id` of each, or their positions."""
+    if columns.ids is not None:
+        ids: Sequence[Any] = row[columns.ids]
+        return ids
+    documents = row[columns.documents]
+    if len(documents) and all(is_object(each) and each.get("id") is not None for each in documents):
+        return [each["id"] for each in documents]
+    return range(len(documents))
 
 
 def find_row_error(row: Mapping[str, Any], columns: Columns) -> str | None:
@@ -86,8 +113,8 @@ def find_row_error(row: Mapping[str, Any], columns: Columns) -> str | None:
         return f"{columns.query!r} must be a string that is not blank"
     if not _is_list(documents):
         return f"{columns.documents!r} must be a list of strings"
-    if not all(isinstance(text, str) for text in documents):
-        return f"{columns.documents!r} must hold only strings"
+    if not all(isinstance(each.get("text") if is_object(each) else each, str) for each in documents):
+        return f"{columns.documents!r} must hold only strings, or mappings with a string 'text'"
     if columns.ids is not None and (not _is_list(ids := row.get(columns.ids)) or len(ids) != len(documents)):
         return f"{columns.ids!r} must be a list as long as {columns.documents!r}"
     return None
@@ -96,61 +123,3 @@ def find_row_error(row: Mapping[str, Any], columns: Columns) -> str | None:
 def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
     """Whether a value is a list or a NumPy array."""
     return not isinstance(value, (str, bytes, Mapping)) and hasattr(value, "__len__") and hasattr(value, "__iter__")
-
-
-def read_rows(batch: Any) -> list[dict[str, Any]]:
-    """Return the rows of a batch.
-
-    Raises:
-        TypeError: The batch is not a dict of columns, an Arrow table or a pandas DataFrame.
-    """
-    if is_object(batch):
-        columns = [_read_column(column) for column in batch.values()]
-        return [dict(zip(batch, row, strict=True)) for row in zip(*columns, strict=True)]
-    if hasattr(batch, "to_pylist"):  # Arrow
-        rows: list[dict[str, Any]] = batch.to_pylist()
-        return rows
-    if hasattr(batch, "to_dict"):  # pandas
-        records: list[dict[str, Any]] = batch.to_dict("records")
-        return records
-    raise TypeError(
-        f"batch must be a dict of columns, an Arrow table or a pandas DataFrame, not {type(batch).__name__}"
-    )
-
-
-def _read_column(column: Any) -> list[Any]:
-    """Return the values of a column as a list, with nested NumPy arrays as lists."""
-    values = column.tolist() if hasattr(column, "tolist") else list(column)
-    return [value.tolist() if hasattr(value, "tolist") else value for value in values]
-
-
-def add_columns(batch: Any, added: Sequence[OutputColumns], columns: Columns) -> Any:
-    """Return a batch of the same kind with columns added and all other columns unchanged."""
-    given = columns.output_names
-    values_by_name = {name: [row.get(name) for row in added] for name in given if name is not None}
-    if is_object(batch):
-        return {**batch, **{name: _to_object_array(values) for name, values in values_by_name.items()}}
-    if hasattr(batch, "assign"):
-        return batch.assign(**values_by_name)
-    pa: Any = import_module("pyarrow")  # untyped; a caller with a table has it
-    ids = pa.list_(pa.int64())
-    if columns.ids is not None:
-        known = columns.ids in batch.column_names  # the column is missing if no row has ids
-        ids = batch.schema.field(columns.ids).type if known else pa.list_(pa.string())
-        if pa.types.is_fixed_size_list(ids):  # `top_n` may keep fewer
-            ids = pa.list_(ids.value_type)
-    kinds = (ids, pa.list_(pa.float64()), pa.list_(pa.int64()), pa.int64(), pa.string())
-    for name, kind in zip(given, kinds, strict=True):
-        if name is not None:
-            if name in batch.column_names:
-                batch = batch.drop_columns([name])
-            batch = batch.append_column(name, pa.array(values_by_name[name], kind))
-    return batch
-
-
-def _to_object_array(values: Sequence[Any]) -> Any:
-    import numpy as np  # noqa: PLC0415 - a caller with arrays has it
-
-    array: Any = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array

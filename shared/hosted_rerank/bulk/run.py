@@ -1,20 +1,20 @@
 """`run_job`: runs a job from its output folder to its result, in this process or with another engine."""
 
-import json
-import math
 import os
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from hosted_rerank.bulk.beir import CORPUS_INDEX
-from hosted_rerank.bulk.job import Engine, Job, JobError, JobResult, PartResult, Progress
-from hosted_rerank.bulk.outputs import write_atomically
+from hosted_rerank import errors
+from hosted_rerank.bulk.errors import JobError
+from hosted_rerank.bulk.first_part import check_first_part
+from hosted_rerank.bulk.job import Engine, Job, JobResult, JobRun, Progress
+from hosted_rerank.bulk.local_engine import LocalEngine
+from hosted_rerank.bulk.manifest import Manifest, adopt, identify, load_entries, load_results, read_manifest
 from hosted_rerank.bulk.parts import Part
-from hosted_rerank.bulk.rows import RowResult
-from hosted_rerank.bulk.worker import Worker, load_result
+from hosted_rerank.bulk.storage import Folder
 
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 
@@ -23,14 +23,22 @@ def run_job(
     job: Job,
     *,
     resume: bool = False,
+    accept_changes: bool = False,
+    retry_failed: bool = False,
     engine: Engine | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> JobResult:
-    """Run a job, or the missing parts of it.
+    """Run a job, or what is missing of it.
+
+    An interrupt (`KeyboardInterrupt`, `SystemExit`) sends no more rows and waits up to 20 seconds for the answers to
+    those under way. A resumed job pays for no row twice whose answer had arrived.
 
     Args:
         job: The job.
-        resume: Whether the output folder may hold finished parts of this job.
+        resume: Whether the output folder may hold finished rows of this job.
+        accept_changes: Whether to go on, with the finished rows, in a folder of another job: other settings, or an
+            input with other content, where the rows that stay keep their rankings.
+        retry_failed: Whether to send the rows of dead-letter files again.
         engine: The engine that runs the parts; `None` for this process. `hosted_rerank.bulk.on_ray.RayEngine` runs
             them on Ray.
         on_progress: A function to call with the progress, after each row or part.
@@ -42,115 +50,88 @@ def run_job(
         FileExistsError: The output folder holds this job and `resume` is false, or another process works on it.
         FileNotFoundError: The input does not exist.
         ValueError: The output folder holds another job, or the input cannot be read.
-        JobError: The key, model, account or server is wrong, or the rows do not fit the output format.
+        JobError: The key, model, account or server is wrong, the rows do not fit the output format, or no row of the
+            first part can be sent.
     """
-    manifest = json.loads(json.dumps(job.manifest))  # before the folder is made, because the input may be missing
-    job.output.mkdir(parents=True, exist_ok=True)
-    with _lock_folder(job.output):
-        _prepare_folder(job, manifest, resume=resume)
-        return _run_parts(job, engine or LocalEngine(), on_progress)
+    engine = engine or LocalEngine()
+    engine.check(job)
+    source = job.open()  # before the folder is made, because the input may be missing
+    with closing(source), _lock_folder(job.folder):
+        stored = read_manifest(job.folder)
+        part_rows = job.part_rows if stored is None else stored.part_rows
+        plan = source.plan(part_rows)
+        check_first_part(source, plan.parts)
+        new = Manifest(identify(job, source, plan), part_rows)
+        manifest = adopt(stored, new, job.folder, resume=resume, accept_changes=accept_changes)
+        job.folder.clear_leftovers()
+        run = JobRun(job, manifest.id, tuple(manifest.accepted), retry_failed)
+        resumed = _run_parts(run, plan.parts, engine, on_progress)
+        if job.trec:
+            job.folder.write_chunks("run.trec", _join_runs(job.folder, plan.parts))
+        finished = load_entries(replace(run, retry_failed=False), plan.parts)
+        replace(manifest, is_complete=True, parts=list(finished.values())).write(job.folder)
+    rows, failed, tokens = _sum_up(finished.values())
+    return JobResult(rows, failed, tokens, len(plan.parts), resumed)
 
 
-def _run_parts(job: Job, engine: Engine, on_progress: Callable[[Progress], None] | None) -> JobResult:
-    parts = list(job.open().split(job.part_rows))
-    results = {result.number: result for part in parts if (result := load_result(job, part)) is not None}
-    resumed, total = len(results), sum(part.rows for part in parts)
-    progress = _sum_progress(total, results.values())
+def _run_parts(
+    run: JobRun, parts: Sequence[Part], engine: Engine, on_progress: Callable[[Progress], None] | None
+) -> int:
+    """Run the parts that are not finished, and return the number of the others."""
+    finished = load_results(run, parts)
+    rows, failed, tokens = _sum_up(map(asdict, finished.values()))
+    progress = Progress(sum(part.rows for part in parts), rows, failed, tokens)
 
-    def report_progress() -> None:
+    def count(rows: int, failed: int, tokens: int) -> None:
+        progress.rows += rows
+        progress.failed += failed
+        progress.tokens += tokens
         if on_progress is not None:
             progress.rate = engine.rate
             on_progress(progress)
 
-    def count_row(result: RowResult) -> None:
-        progress.rows += 1
-        progress.failed += result.error is not None
-        progress.tokens += result.tokens or 0
-        report_progress()
-
-    report_progress()
-    missing = [part for part in parts if part.number not in results]
-    for result in engine.work(job, missing, count_row) if missing else ():
-        if result.fatal is not None:
-            raise JobError(result.fatal)
-        results[result.number] = result
-        progress = _sum_progress(total, results.values())
-        report_progress()
-    if job.trec:
-        _join_runs(job, parts)
-    return JobResult(progress.rows, progress.failed, progress.tokens, len(parts), resumed)
+    count(0, 0, 0)
+    missing = [part for part in parts if part.number not in finished]
+    if missing:
+        with closing(engine.work(run, missing, count)) as results:
+            for result in results:
+                if result.fatal is not None:
+                    error_class = getattr(errors, result.error_class) if result.error_class else None
+                    raise JobError(result.fatal, error_class)
+    return len(finished)
 
 
-def _sum_progress(total: int, results: Collection[PartResult]) -> Progress:
-    """Return the progress of a job from its finished parts."""
-    failed, tokens = sum(result.failed for result in results), sum(result.tokens for result in results)
-    return Progress(total, sum(result.rows for result in results), failed, tokens)
+def _sum_up(results: Iterable[Mapping[str, Any]]) -> tuple[int, int, int]:
+    """Return the rows, failed rows and tokens of finished parts."""
+    found = list(results)
+    rows, failed, tokens = (sum(each[name] for each in found) for name in ("rows", "failed", "tokens"))
+    return rows, failed, tokens
 
 
-def _prepare_folder(job: Job, manifest: dict[str, Any], *, resume: bool) -> None:
-    """Create the output folder, or check that it belongs to this job."""
-    path = job.output / "manifest.json"
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != manifest:
-            if any((job.output / "done").glob("*.json")):
-                raise ValueError(
-                    f"output {job.output} holds another job, or the input has changed: pass another folder"
-                )
-            path.unlink()  # left by a job without any finished part
-            (job.output / CORPUS_INDEX).unlink(missing_ok=True)
-        elif not resume:
-            raise FileExistsError(
-                f"output {job.output} already holds this job: pass resume=True (--resume) to continue it"
-            )
-    for name in ("parts", "done", "dead-letter", *(["runs"] if job.trec else [])):
-        (job.output / name).mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        write_atomically(path, json.dumps(manifest, indent=1).encode())
+def _join_runs(folder: Folder, parts: Sequence[Part]) -> Iterator[bytes]:
+    """Yield the TREC runs of all parts."""
+    for part in parts:
+        yield folder.read(f"runs/{part.number:08}.run") or b""
 
 
 @contextmanager
-def _lock_folder(folder: Path) -> Generator[None]:
-    """Lock a folder against other drivers, if the operating system and the file system support locks."""
-    if fcntl is None:
+def _lock_folder(folder: Folder) -> Generator[None]:
+    """Lock a local folder against other drivers, if the operating system and the file system support locks."""
+    path = folder.local_path
+    if fcntl is None or path is None:
         yield
         return
-    lock = os.open(folder, os.O_RDONLY)
+    path.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path, os.O_RDONLY)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FileExistsError(
-                f"output {folder} is in use by another process: wait for it, or pass another folder"
+                f"output {path} is in use by another process: wait for it, or pass another folder"
             ) from None
         except OSError:
             pass  # a file system without locks
         yield
     finally:
         os.close(lock)
-
-
-class LocalEngine:
-    """Runs parts in this process, one after the other."""
-
-    def __init__(self) -> None:
-        self._worker: Worker | None = None
-
-    def work(self, job: Job, parts: Sequence[Part], on_row: Callable[[RowResult], None]) -> Iterator[PartResult]:
-        """Yield the result of each part when it is finished, after calls of `on_row` with each row."""
-        with Worker(job) as self._worker:
-            for part in parts:
-                yield self._worker.try_process_part(part, on_row)
-
-    @property
-    def rate(self) -> float:
-        """The learned limit in requests per second; infinite while no limit is known."""
-        return math.inf if self._worker is None else self._worker.rate
-
-
-def _join_runs(job: Job, parts: Sequence[Part]) -> None:
-    """Join the TREC runs of all parts into one file."""
-    temporary, path = job.output / ".run.trec", job.output / "run.trec"
-    with temporary.open("wb") as joined:
-        for part in parts:
-            joined.write((job.output / "runs" / f"{part.number:08}.run").read_bytes())
-    temporary.replace(path)

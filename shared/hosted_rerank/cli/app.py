@@ -109,11 +109,12 @@ def report_errors(after_interrupt: str = "") -> Generator[None]:
         fail(f"interrupted{after_interrupt and ': '}{after_interrupt}", EXIT_INTERRUPTED)
 
 
-def exit_status(error: RerankError) -> int:
-    """Returns the exit status for an error."""
-    if isinstance(error, (AuthenticationError, PermissionDeniedError)):
+def exit_status(error: RerankError | type[RerankError]) -> int:
+    """Returns the exit status for an error, or for errors of a class."""
+    kind = error if isinstance(error, type) else type(error)
+    if issubclass(kind, (AuthenticationError, PermissionDeniedError)):
         return EXIT_DENIED
-    return EXIT_UNAVAILABLE if isinstance(error, ConnectionError) else EXIT_FAILED
+    return EXIT_UNAVAILABLE if issubclass(kind, ConnectionError) else EXIT_FAILED
 
 
 def fail(reason: str, status: int = EXIT_FAILED) -> NoReturn:

@@ -1,64 +1,97 @@
 """`hosted-rerank bulk`."""
 
-import logging
-import math
-from collections.abc import Callable, Generator
+import signal
+import sys
+import threading
+from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
-from hosted_rerank.cli.app import EXIT_FAILED_ROWS, commands, fail, parse_provider, report_errors
+from hosted_rerank.cli.app import (
+    EXIT_FAILED,
+    EXIT_FAILED_ROWS,
+    BaseUrlOption,
+    InstructionOption,
+    ModelOption,
+    ProviderOption,
+    commands,
+    exit_status,
+    fail,
+    parse_provider,
+    report_errors,
+)
+from hosted_rerank.cli.bulk_report import print_summary, show_progress
+from hosted_rerank.cli.standard_streams import copy_input, temporary_output
 
 if TYPE_CHECKING:
-    from hosted_rerank.bulk.job import Engine, Progress
+    from hosted_rerank.bulk.job import Engine
+
+EXIT_TERMINATED = 128 + signal.SIGTERM
+"""The exit status after SIGTERM, as shells have it."""
+GO_ON = "run the same command with --resume to go on; no row whose answer arrived is paid for again"
 
 
 @commands.command()
 def bulk(
-    input: Annotated[Path, typer.Argument(help="A .jsonl or .parquet file, or a folder in BEIR's layout.")],  # noqa: A002 - the argument's name
-    output: Annotated[Path, typer.Argument(help="The output folder.")],
-    provider: Annotated[str, typer.Option(help="The provider's name.")] = "fireworks",
-    model: Annotated[str | None, typer.Option(help="The model; default: the provider's.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="Another base URL of the same API.")] = None,
-    instruction: Annotated[str | None, typer.Option(help="The instruction for the model.")] = None,
-    run: Annotated[Path | None, typer.Option(help="A TREC run with the candidates of a folder's queries.")] = None,
+    input: Annotated[  # noqa: A002 - the argument's name
+        str,
+        typer.Argument(help="A file, a folder, a glob or a folder in BEIR's layout, by path or URI; - for JSONL."),
+    ],
+    output: Annotated[str, typer.Argument(help="The output folder, a path or URI (s3://...), or - for JSONL.")],
+    provider: ProviderOption = "fireworks",
+    model: ModelOption = None,
+    base_url: BaseUrlOption = None,
+    instruction: InstructionOption = None,
+    run: Annotated[str | None, typer.Option(help="A TREC run with the candidates of a folder's queries.")] = None,
     query: Annotated[str, typer.Option(help="The column of the query.")] = "query",
     documents: Annotated[str, typer.Option(help="The column of the list of documents.")] = "documents",
     ids: Annotated[str | None, typer.Option(help="The column of the list of their ids.")] = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Each row of the input holds one document.")] = False,
     top_n: Annotated[int | None, typer.Option(min=1, help="Documents to keep of each row.")] = None,
     format: Annotated[Literal["jsonl", "parquet"] | None, typer.Option(help="Default: as the input.")] = None,  # noqa: A002 - the option's name
     trec: Annotated[bool, typer.Option("--trec", help="Also write a TREC run.")] = False,
     engine: Annotated[Literal["local", "ray"], typer.Option(help="Where the job runs.")] = "local",
     address: Annotated[str | None, typer.Option(help="The address of the Ray cluster.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="The number of Ray actors.")] = 4,
+    env: Annotated[list[str] | None, typer.Option(help="A variable of this environment that Ray actors get.")] = None,
+    shared_disk: Annotated[bool, typer.Option("--shared-disk", help="All Ray nodes see the local paths.")] = False,
     concurrency: Annotated[int, typer.Option(min=1, help="Maximum rows in flight of each worker.")] = 32,
     part_rows: Annotated[int, typer.Option(min=1, help="Maximum rows of a part.")] = 1000,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a job in the output folder.")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Keep the finished rows of another job in the output folder.")
+    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Send the rows of dead-letter/ again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output.")] = False,
 ) -> None:
-    """Rerank the rows of a file in parts. No row is lost, and no finished part is reranked again.
+    """Rerank the rows of files in parts. No row is lost, and no row whose answer arrived is paid for twice.
 
-    Exit status: 0; 65 if rows failed for good (the folder's dead-letter/ holds them); 1 for any other failure; 2 for a
-    wrong command line.
+    Exit status: 0; 65 if rows failed for good (the folder's dead-letter/ holds them); 75 for what may pass; 77 for a
+    key that is missing or refused; 130 after Ctrl-C, 143 after SIGTERM; 1 for any other failure; 2 for a wrong command
+    line.
     """
     parse_provider(provider)
-    console = Console(stderr=True)
-    with report_errors():
-        from hosted_rerank.bulk import Columns, Job, JobError, run_job  # noqa: PLC0415 - quick help
+    if as_json and output == "-":
+        raise typer.BadParameter("standard output cannot have the rows and the summary: name an output folder")
+    with (
+        report_errors(after_interrupt=GO_ON),
+        _report_end(),
+        copy_input(input) as source,
+        temporary_output(output) as folder,
+    ):
+        from hosted_rerank.bulk import Columns, Job, run_job  # noqa: PLC0415 - quick help
 
         settings = {"base_url": base_url, "instruction": instruction}
         job = Job(
-            input=input.resolve(),
-            output=output.resolve(),
-            run=run and run.resolve(),
+            input=source,
+            output=folder,
+            run=run,
             provider=provider,
             model=model,
             columns=Columns(query, documents, ids),
+            pairs=pairs,
             top_n=top_n,
             concurrency=concurrency,
             part_rows=part_rows,
@@ -66,56 +99,46 @@ def bulk(
             trec=trec,
             settings={name: value for name, value in settings.items() if value is not None},
         )
-        with _show_progress(console) as show:
-            try:
-                result = run_job(job, resume=resume, engine=_make_engine(engine, workers, address), on_progress=show)
-            except JobError as error:
-                fail(str(error))
-    rows, parts = _format_count(result.rows, "row"), _format_count(result.parts, "part")
-    summary = f"{rows} in {parts}, {_format_count(result.tokens, 'token')}"
-    summary += f", {result.failed:,} failed: {output / 'dead-letter'}" if result.failed else ""
-    console.print(summary, markup=False, highlight=False, soft_wrap=True)
+        with show_progress() as show:
+            result = run_job(
+                job,
+                resume=resume or accept_changes or retry_failed,
+                accept_changes=accept_changes,
+                retry_failed=retry_failed,
+                engine=_make_engine(engine, workers, address, env or [], shared_disk=shared_disk),
+                on_progress=show,
+            )
+    print_summary(result, folder, as_json=as_json)
     if result.failed:
         raise typer.Exit(EXIT_FAILED_ROWS)
 
 
-def _format_count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _make_engine(name: str, workers: int, address: str | None) -> "Engine | None":
+def _make_engine(name: str, workers: int, address: str | None, env: list[str], *, shared_disk: bool) -> "Engine | None":
     if name == "local":
         return None
     from hosted_rerank.bulk.on_ray import RayEngine  # noqa: PLC0415 - an extra
 
-    return RayEngine(workers, address)
+    return RayEngine(workers, address, env=env, shared_disk=shared_disk)
+
+
+def _exit_terminated(signum: int, frame: object) -> None:  # noqa: ARG001 - as signal calls it
+    sys.exit(EXIT_TERMINATED)
 
 
 @contextmanager
-def _show_progress(console: Console) -> Generator[Callable[["Progress"], None]]:
-    """Show a progress bar with rows, tokens, limit and time left on a terminal, with log warnings above it."""
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TaskProgressColumn(show_speed=True),
-        TextColumn("{task.fields[more]}"),
-    )
-    left = (TextColumn("left"), TimeRemainingColumn())
-    with Bar(TextColumn("rows"), *columns, *left, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("rows", total=None, more="")
+def _report_end() -> Generator[None]:
+    """End the command with one line after SIGTERM, and after an error that ends the job."""
+    from hosted_rerank.bulk import JobError  # noqa: PLC0415 - quick help
 
-        def show(progress: "Progress") -> None:
-            limit = "no limit met" if math.isinf(progress.rate) else f"limit {progress.rate:,.3g} requests/s"
-            more = ", ".join([f"{progress.tokens:,} tokens", limit, *_format_failed(progress.failed)])
-            bar.update(task, total=progress.total, completed=progress.rows, more=more)
-
-        logger, warnings = logging.getLogger("hosted_rerank"), RichHandler(logging.WARNING, console, show_path=False)
-        logger.addHandler(warnings)
-        try:
-            yield show
-        finally:
-            logger.removeHandler(warnings)
-
-
-def _format_failed(rows: int) -> list[str]:
-    return [f"{rows:,} failed"] if rows else []
+    before: Any = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, _exit_terminated)
+    try:
+        yield
+    except JobError as error:
+        fail(str(error), exit_status(error.error_class) if error.error_class else EXIT_FAILED)
+    except SystemExit:  # Ray has a handler of its own, which exits as well
+        fail(f"terminated: {GO_ON}", EXIT_TERMINATED)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
