@@ -18,7 +18,7 @@ THIRD_PARTY := $(addprefix test-third-party-,frameworks sdks proxy infinity npm)
 OPEN := -W ignore::pytest.PytestUnraisableExceptionWarning # sockets that these packages leave open
 NPM := ai @ai-sdk/cohere @ai-sdk/togetherai voyage-ai-provider @openrouter/sdk
 
-.PHONY: demo test test-third-party $(THIRD_PARTY) test-servers bench soak check docs ranks release-check api-check format clean
+.PHONY: demo test test-third-party $(THIRD_PARTY) test-servers bench soak check site docs ranks release-check api-check format clean
 
 demo: $(VENV)/demo
 	$(BIN)/hosted-rerank demo
@@ -53,7 +53,10 @@ check: $(VENV)/check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pyright --pythonpath $(BIN)/python --project tests/typing
 	$(BIN)/lint-imports
-	$(BIN)/zensical build --clean --strict >.site.log 2>&1 && ! grep griffe: .site.log || { cat .site.log; exit 1; }
+	$(MAKE) --no-print-directory site
+
+site: $(VENV)/check
+	@$(BIN)/zensical build --clean --strict >.site.log 2>&1 && ! grep -q griffe: .site.log || { cat .site.log; exit 1; }
 
 docs: $(VENV)/check
 	$(BIN)/zensical serve --open
@@ -65,7 +68,7 @@ release-check: $(VENV)/check
 	PYTHON=$(PYTHON) .ci/release-check
 
 api-check: $(VENV)/check
-	PYTHON=$(BIN)/python .ci/api-check
+	PYTHON=$(abspath $(BIN))/python .ci/api-check
 
 format: $(VENV)/check
 	$(BIN)/ruff check --fix .

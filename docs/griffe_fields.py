@@ -1,4 +1,4 @@
-"""The descriptions of pydantic fields, as griffe's extension for the API reference: each field has its own docstring."""
+"""griffe's extension for the API reference: the description of a pydantic field is its docstring."""
 
 import ast
 from typing import Any

@@ -23,7 +23,7 @@ def draw(folder: Path) -> None:
         folder: The folder of `ranks.png`.
     """
     figure = plot_ranks(rerank(), top=6).figure
-    figure.savefig(folder / "ranks.png", dpi=110, facecolor="white")
+    figure.savefig(folder / "ranks.png", dpi=110, facecolor="white", bbox_inches="tight", pad_inches=0.2)
 
 
 if __name__ == "__main__":

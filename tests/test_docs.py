@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,6 +103,29 @@ def test_readme_on_a_package_index() -> None:
     assert len(pages) + len(files) == len(links)
     assert not [page for page in pages if page and not DOCS.joinpath(f"{page}.md").exists()]
     assert not [file for file in files if not ROOT.joinpath(file).exists()]
+
+
+def test_picture_is_what_its_caption_says(tmp_path: Path) -> None:
+    """The script beside the picture draws the question that the README names, whose answer comes to place 1."""
+    pytest.importorskip("matplotlib")
+    script = runpy.run_path(os.fspath(DOCS / "ranks.py"))
+    comparison = script["rerank"]()
+    caption = re.sub(r"\s+", " ", read(README))
+    assert (
+        f'"{script["QUESTION"]}" at place {comparison.lines[0].before} of 50, the built-in model at place 1' in caption
+    )
+    assert f"from place {comparison.lines[0].before} to 1](" in caption
+    assert comparison.lines[0].text.startswith("Remember that arguments are passed by assignment")
+    script["draw"](tmp_path)
+    assert tmp_path.joinpath("ranks.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_readme_says_how_often_reranking_helps() -> None:
+    """The README has the figures that the notebook on choosing a reranker measures."""
+    text = read(ROOT / "notebooks" / "choosing_a_reranker.ipynb")
+    ((better, worse, same),) = re.findall(r"(\d+) better, (\d+) worse, (\d+) as before", text)
+    claim = f"higher for {better} of them, leaves {same} as they are, and puts it lower for {worse}."
+    assert claim in re.sub(r"\s+", " ", read(README))
 
 
 def test_every_page_is_in_the_navigation() -> None:
