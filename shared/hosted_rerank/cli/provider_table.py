@@ -75,7 +75,9 @@ def _describe_key(provider: Provider) -> str:
 
 def markdown() -> str:
     """Returns the whole table in Markdown, with links to the pages that describe the APIs, and where they run."""
-    return _table((*COLUMNS, "runs at"), [_markdown_cells(provider) for provider in PROVIDERS.values()])
+    return _table(
+        (*COLUMNS[:-1], "runs at", COLUMNS[-1]), [_markdown_cells(provider) for provider in PROVIDERS.values()]
+    )
 
 
 def models_markdown() -> str:
@@ -88,8 +90,8 @@ def _table(columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
 
 
 def _markdown_cells(provider: Provider) -> tuple[str, ...]:
-    name, *others = _mark_code(cells(provider))
-    return (f"[{name}]({provider.docs})" if provider.docs else name, *others, _describe_place(provider))
+    name, *others, model = _mark_code(cells(provider))
+    return (f"[{name}]({provider.docs})" if provider.docs else name, *others, _describe_place(provider), model)
 
 
 def _describe_place(provider: Provider) -> str:
