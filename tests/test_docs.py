@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 pytest.importorskip("langchain_core")
 pytest.importorskip("llama_index.core")
 import hosted_rerank
 from hosted_rerank import PROVIDERS, Dialect, Provider, Reranker
+from hosted_rerank.cli.commands import commands
 from hosted_rerank.cli.provider_table import markdown, models_markdown
 from hosted_rerank.providers.auth import KeyHeader
 from tests.hostile import HostileServer, reply
@@ -35,6 +38,11 @@ def read(page: Path) -> str:
 def blocks(page: Path) -> list[str]:
     """The Python blocks of a page, in the order in which they stand."""
     return re.findall(r"^```python\n(.*?)^```", read(page), flags=re.MULTILINE | re.DOTALL)
+
+
+def shell_blocks(page: Path) -> list[str]:
+    """The blocks of commands of a page."""
+    return re.findall(r"^```console\n(.*?)^```", read(page), flags=re.MULTILINE | re.DOTALL)
 
 
 PAGES = [page for page in (README, *sorted(DOCS.glob("*.md"))) if blocks(page)]
@@ -162,10 +170,10 @@ def test_every_error_is_in_the_table() -> None:
 def test_bulk_runs(tmp_path: Path) -> None:
     """The commands of the page on bulk jobs run as they are written, without the installation."""
     pytest.importorskip("pyarrow")
-    commands = read(DOCS / "bulk_jobs.md").split("```console\n")[1].split("```")[0]
+    (script,) = shell_blocks(DOCS / "bulk_jobs.md")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-euc", re.sub("(?m)^pip .*", "", commands)],
+        ["bash", "-euc", re.sub("(?m)^pip .*", "", script)],
         cwd=tmp_path,
         env={**os.environ, "PATH": path},
         capture_output=True,
@@ -174,6 +182,18 @@ def test_bulk_runs(tmp_path: Path) -> None:
     )
     assert '"ranked_ids":[1]' in done.stdout
     assert "1 row in 1 part" in done.stderr
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
+def test_commands_exist(page: Path) -> None:
+    """Each `hosted-rerank` command in a block for a shell has the options that the page gives it."""
+    lines = re.findall(r"^hosted-rerank (.*?)(?:  .*)?$", "\n".join(shell_blocks(page)), flags=re.MULTILINE)
+    known = get_command(commands).commands
+    for name, *words in map(shlex.split, lines):
+        options = {
+            option for parameter in known[name].params for option in (*parameter.opts, *parameter.secondary_opts)
+        }
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options
 
 
 def test_table_of_providers_is_the_codes_own() -> None:
