@@ -30,17 +30,8 @@ MAX_LEASES_PER_SECOND = 300
 """Leases per second of all workers. Above that, each worker waits longer between two leases."""
 MAX_IN_FLIGHT = 100_000
 """Maximum number of requests in flight, including requests that are granted ahead."""
-SETTINGS = replace(
-    RATE_SETTINGS,
-    max_window=MAX_IN_FLIGHT,
-    window_growth=2.0,
-    growth=0.5,
-    large_limit=200.0,
-    decrease=0.7,
-    repeated_decrease=0.7,
-    estimate_excess=10.0,
-)
-"""The constants of the rate: the window counts the requests of all workers, and the growth is slower, because more
+SETTINGS = replace(RATE_SETTINGS, max_window=MAX_IN_FLIGHT, window_growth=2.0, growth=0.5)
+"""The constants of the rate: the window counts the requests of all workers, and limits grow slower, because more
 requests are refused before a report is there; chosen by `tests/bulk/simulation.py`."""
 LEASE_TIMEOUT = 120.0
 """Seconds after which a grant without a report is taken back, because its worker is gone."""
