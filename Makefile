@@ -5,7 +5,11 @@
 # make bench  side by side with peers, in an environment of their own; takes some 25 minutes, and valgrind for instructions
 # make soak   five minutes of calls in every way at once, with faults; counts what must not happen
 # make test-bulk   drivers of large bulk jobs that are killed, terminated and interrupted; counts what is paid twice
-# make check  lint, types and import contracts
+# make check  lint, types, import contracts and the documentation, built strictly
+# make docs   builds the documentation and serves it, anew after each change
+# make ranks  draws the README's picture anew
+# make release-check   the built sdist and wheel: twine, each extra alone, the README from the wheel; slow
+# make api-check       what is public, beside the last tag
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -15,14 +19,14 @@ THIRD_PARTY := $(addprefix test-third-party-,frameworks sdks proxy infinity npm)
 OPEN := -W ignore::pytest.PytestUnraisableExceptionWarning # sockets that these packages leave open
 NPM := ai @ai-sdk/cohere @ai-sdk/togetherai voyage-ai-provider @openrouter/sdk
 
-.PHONY: demo test test-third-party $(THIRD_PARTY) test-servers bench soak test-bulk check format clean
+.PHONY: demo test test-third-party $(THIRD_PARTY) test-servers bench soak test-bulk check site docs ranks release-check api-check format clean
 
 demo: $(VENV)/demo
 	$(BIN)/hosted-rerank demo
 
 test: $(VENV)/test
 	$(BIN)/python -m pytest -n auto -m "not ray"
-	$(BIN)/python -m pytest -m ray tests/bulk tests/test_readme.py
+	$(BIN)/python -m pytest -m ray tests/bulk tests/test_docs.py
 
 test-third-party: $(THIRD_PARTY)
 
@@ -53,6 +57,22 @@ check: $(VENV)/check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pyright --pythonpath $(BIN)/python --project tests/typing
 	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory site
+
+site: $(VENV)/check
+	@$(BIN)/zensical build --clean --strict >.site.log 2>&1 && ! grep -q griffe: .site.log || { cat .site.log; exit 1; }
+
+docs: $(VENV)/check
+	$(BIN)/zensical serve --open
+
+ranks: $(VENV)/demo
+	$(BIN)/python docs/ranks.py
+
+release-check: $(VENV)/check
+	PYTHON=$(PYTHON) .ci/release-check
+
+api-check: $(VENV)/check
+	PYTHON=$(abspath $(BIN))/python .ci/api-check
 
 format: $(VENV)/check
 	$(BIN)/ruff check --fix .

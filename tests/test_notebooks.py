@@ -1,6 +1,7 @@
 """The notebooks run as they are, and are stored with what they show."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ def test_notebook_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for each in (stored, notebook)
     ]
     assert kinds[0] == kinds[1]
+    measured = [re.findall(r"\d+ better, \d+ worse", str(each)) for each in (stored, notebook)]
+    assert measured[0] == measured[1]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -49,3 +52,29 @@ def test_stored_outputs(path: Path) -> None:
     assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
     text = path.read_text(encoding="utf-8")
     assert not [part for part in ("/tmp/", "/home/", "/root/", os.fspath(Path.cwd())) if part in text]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_more_text_than_is_shown(path: Path) -> None:
+    """A stored notebook holds no text behind what a reader sees: no output is longer than a screen of text."""
+    texts = [
+        text
+        for cell in read(path).cells
+        for output in cell.get("outputs", ())
+        for text in (output.get("text", ""), output.get("data", {}).get("text/plain", ""))
+    ]
+    assert max(map(len, texts)) <= 2_000
+
+
+@pytest.mark.parametrize("name", ["langchain_quickstart", "llamaindex_quickstart"])
+def test_first_example_gets_better(name: str) -> None:
+    """The first comparison of a quickstart brings an answer up to place 1, and the page says how often that fails."""
+    notebook = read(NOTEBOOKS[0].with_name(f"{name}.ipynb"))
+    tables = [
+        o["data"]["text/plain"]
+        for cell in notebook.cells
+        for o in cell.get("outputs", ())
+        if "text/html" in o.get("data", {})
+    ]
+    assert re.search(r"^ +1 +\d+ +▲ \d+", tables[0], flags=re.MULTILINE)
+    assert "lower for\n14" in "\n".join(cell.source for cell in notebook.cells)

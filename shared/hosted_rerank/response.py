@@ -60,7 +60,7 @@ PASSAGE = "passage"
 class RerankResult(NamedTuple):
     """The score of one document; a tuple, because a call may return thousands of them.
 
-    Args:
+    Attributes:
         index: The position of the document in the caller's list.
         relevance_score: The score, higher for more relevant documents; `RerankResponse.score_kind` is its scale. `None`
             for a blank document, which is never sent, and for one that an outage affected or that is too long.

@@ -74,8 +74,10 @@ def _describe_key(provider: Provider) -> str:
 
 
 def markdown() -> str:
-    """Returns the whole table in Markdown."""
-    return _table(COLUMNS, [_mark_code(cells(provider)) for provider in PROVIDERS.values()])
+    """Returns the whole table in Markdown, with links to the pages that describe the APIs, and where they run."""
+    return _table(
+        (*COLUMNS[:-1], "runs at", COLUMNS[-1]), [_markdown_cells(provider) for provider in PROVIDERS.values()]
+    )
 
 
 def models_markdown() -> str:
@@ -85,6 +87,21 @@ def models_markdown() -> str:
 
 def _table(columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in (columns, ("---",) * len(columns), *lines))
+
+
+def _markdown_cells(provider: Provider) -> tuple[str, ...]:
+    name, *others, model = _mark_code(cells(provider))
+    return (f"[{name}]({provider.docs})" if provider.docs else name, *others, _describe_place(provider), model)
+
+
+def _describe_place(provider: Provider) -> str:
+    """Returns where documents go: the host of the API, or this process, or a server of the caller's."""
+    if provider.name == "local":
+        return "this process"
+    host = provider.url.split("/")[2]
+    for name, value in provider.params.items():
+        host = host.replace(f"{{{name}}}", value)
+    return "your server" if host.startswith(("localhost", "127.0.0.1")) else host
 
 
 def _mark_code(line: tuple[str, ...]) -> tuple[str, ...]:
