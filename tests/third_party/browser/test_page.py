@@ -58,7 +58,7 @@ def page(chromium: Any, url: str, request: pytest.FixtureRequest) -> Iterator[An
 
 def test_by_keyboard(page: Any) -> None:
     """Without a mouse, a query is written, documents are pasted, two providers are chosen, and the rankings compare."""
-    page.get_by_label("Query").focus()
+    page.get_by_label("Query", exact=True).focus()
     page.keyboard.press("Control+A")
     page.keyboard.type("What is Python?")
     page.keyboard.press("Tab")
@@ -86,7 +86,7 @@ def test_accessibility(page: Any) -> None:
     axe = imported("axe_playwright_python.sync_playwright").Axe()
     for fill in ("What is Python?", " "):
         assert axe.run(page).response["violations"] == []
-        page.get_by_label("Query").fill(fill)
+        page.get_by_label("Query", exact=True).fill(fill)
         page.get_by_role("button", name="Rank").click()
         page.wait_for_selector("#results" if fill.strip() else "#problem")
     assert axe.run(page).response["violations"] == []
