@@ -66,7 +66,7 @@ def test_building_block(rows: Rows, address: str) -> None:
 
 
 def test_one_limit_for_four_workers(rows: Rows, tmp_path: Path) -> None:
-    """Four workers at 50 requests a second: 90 % of it or more, and at most 5 % refused."""
+    """Four workers at 50 requests a second: 90 % of it or more, if the machine is fast, and at most 5 % refused."""
     seen: list[tuple[float, int]] = []
     with serving("--rate", "50/s", "--burst", "50", "--latency", "50ms") as address:
         shared_rate = on_ray.get_shared_rate("vllm", "m", base_url=address)
@@ -79,7 +79,7 @@ def test_one_limit_for_four_workers(rows: Rows, tmp_path: Path) -> None:
     assert counts["answered"] == 1_000
     assert counts["refused"] <= 0.05 * 1_000
     middle = [(at, answered) for at, answered in seen if 160 <= answered <= 900]  # after the start, before stragglers
-    assert (middle[-1][1] - middle[0][1]) / (middle[-1][0] - middle[0][0]) >= 0.9 * 50
+    assert (middle[-1][0] - middle[0][0]) <= patience((middle[-1][1] - middle[0][1]) / (0.9 * 50))
 
 
 def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:

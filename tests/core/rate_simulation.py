@@ -11,6 +11,13 @@ from hosted_rerank.limits.rate_controller import Ticket
 from hosted_rerank.limits.request_queue import RequestQueue
 
 
+def go(queue: RequestQueue, now: float, limit: float = math.inf) -> Ticket:
+    """A ticket that goes at once."""
+    ticket = Ticket()
+    assert queue.admit(ticket, now, limit) == 0
+    return ticket
+
+
 @dataclass
 class Bucket:
     """A server's limit: so many requests a second, and so many at once."""
@@ -75,6 +82,10 @@ class Simulation:
         for caller in self.callers:
             for _ in range(caller.requests):
                 self._at(caller.begins, self._asking(caller, Ticket()))
+        self.resume()
+
+    def resume(self) -> None:
+        """Goes on until all requests are served, or until the end, which may have been moved."""
         while self._events and self._events[0][0] <= self.until:
             self.now, _, event = heapq.heappop(self._events)
             event()

@@ -70,9 +70,9 @@ def test_documents_of_the_wrong_type_are_refused(documents: Any) -> None:
         planned(documents=documents)
 
 
-@pytest.mark.parametrize("wrong", [None, 5, b"s3cr3t", {"text": "s3cr3t"}], ids=repr)
+@pytest.mark.parametrize("wrong", [None, 5, b"s3cr3t", ["s3cr3t"]], ids=repr)
 def test_document_of_the_wrong_type_is_named_by_its_place(wrong: Any) -> None:
-    """An error tells which document is no str, and does not show it."""
+    """An error tells which document is neither a text nor a mapping, and does not show it."""
     with pytest.raises(TypeError, match=r"documents\[2\]") as caught:
         planned(documents=["a", "", wrong])
     assert "s3cr3t" not in str(caught.value)

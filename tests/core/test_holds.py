@@ -8,7 +8,9 @@ from hosted_rerank import DeadlineExceededError, RateLimitError, RerankError
 from hosted_rerank.call.batching import Batch
 from hosted_rerank.call.request_encoding import BatchResult
 from hosted_rerank.call.request_flow import Exchange, Wait
+from hosted_rerank.limits.classification import Verdict
 from hosted_rerank.limits.endpoint_state import EndpointState
+from hosted_rerank.limits.rate_controller import Ticket
 from tests.bounded import ends_within
 from tests.byhand import NOON, Clock, Sent, answered, limits, lost, planned, walk
 from tests.conftest import Acme, Rerank
@@ -34,6 +36,18 @@ def test_long_wait_is_the_error_of_its_call(
     with ends_within(2.0), pytest.raises(DeadlineExceededError, match=r"its turn would come in (59|60|6e\+01) s"):
         rerank(acme(deadline=30.0))
     assert len(server.requests) == 1
+
+
+def test_one_request_tries_after_a_long_hold() -> None:
+    """After a minute of a day, one request is sent; the others wait until it is answered."""
+    state, refused, other = EndpointState(), Ticket(), Ticket()
+    assert state.queue.admit(refused, 0.0) == 0
+    state.record(Verdict(success=False, reason="", throttled=True, overloaded=True), refused, 0.1, 86400.0)
+    assert state.queue.admit(refused, 0.2) == pytest.approx(59.9)
+    assert state.queue.admit(refused, 60.2) == 0
+    assert state.queue.admit(other, 60.2) == math.inf
+    state.record(Verdict(success=True, reason=""), refused, 60.3)
+    assert state.queue.admit(other, 60.3) == 0
 
 
 @pytest.mark.parametrize("value", ["-5", "NaN", "-1e300", "-inf"])

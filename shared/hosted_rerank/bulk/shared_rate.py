@@ -13,12 +13,12 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 from hosted_rerank.limits.adaptive_rate import AdaptiveRate
 from hosted_rerank.limits.rate_controller import Ticket
-from hosted_rerank.limits.rate_settings import RateSettings
+from hosted_rerank.limits.rate_settings import RATE_SETTINGS
 from hosted_rerank.limits.request_queue import RequestQueue
 from hosted_rerank.limits.retry import Quota
 
@@ -30,10 +30,9 @@ MAX_LEASES_PER_SECOND = 300
 """Leases per second of all workers. Above that, each worker waits longer between two leases."""
 MAX_IN_FLIGHT = 100_000
 """Maximum number of requests in flight, including requests that are granted ahead."""
-SETTINGS = RateSettings(
-    max_window=MAX_IN_FLIGHT, window_growth=2.0, estimate_excess=10.0, growth_doubling=2.5, burst_share=0.7
-)
-"""The constants of the rate where reports come late and many at a time; chosen by `tests/bulk/simulation.py`."""
+SETTINGS = replace(RATE_SETTINGS, max_window=MAX_IN_FLIGHT, window_growth=2.0, growth=0.5)
+"""The constants of the rate: the window counts the requests of all workers, and limits grow slower, because more
+requests are refused before a report is there; chosen by `tests/bulk/simulation.py`."""
 LEASE_TIMEOUT = 120.0
 """Seconds after which a grant without a report is taken back, because its worker is gone."""
 
@@ -138,7 +137,7 @@ class SharedRate:
                 continue
             ticket = Ticket()
             self._rate.on_sent(ticket, now + ahead)
-            ticket.sent = now  # the grant could not know of refusals that arrive before the start
+            ticket.sent = now  # not its start: the grant could not know of refusals that arrive before the start
             self._in_flight[ticket.number] = ticket, now + ahead
             starts.append((ticket.number, ahead))
         rest = POLL_INTERVAL_INITIAL if self._rate.rate == math.inf else POLL_INTERVAL
@@ -206,7 +205,8 @@ class LeasedRate:
     ) -> None:
         """Report a refusal at once. All other granted requests wait for the requested time as well."""
         self._report(ticket, refused=True, retry_after=retry_after, quota=quota, overloaded=overloaded)
-        self._starts = deque((number, max(at, now + (retry_after or 0.0))) for number, at in self._starts)
+        until = now + min(retry_after or 0.0, RATE_SETTINGS.max_hold)
+        self._starts = deque((number, max(at, until)) for number, at in self._starts)
         self._refusal_seen.set()
         self._needs_grants.set()
 

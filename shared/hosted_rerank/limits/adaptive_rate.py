@@ -3,9 +3,10 @@
 It is composed of three parts: the `TokenBucket` learns requests per second, the `ConcurrencyWindow` learns requests in
 flight, and the `ServerQuota` keeps what the server states. A request is sent when all three admit it.
 
-A throttled request lowers the limit that was reached, to what the API accepted. From then on, a limit grows only while
-it is what delays requests: slowly up to the value that was refused, then ever faster, as TCP's CUBIC does (RFC 9438).
-So a limit is found with a few throttled requests, and a limit that changes is followed.
+A throttled request lowers the limit that was reached by a factor, once for all requests that were sent before the last
+decrease became known. From then on, a limit grows only while it is what delays requests, by an amount that does not
+depend on its value. So a limit is found with a few throttled requests, one that changes is followed, and processes that
+share a limit come to similar shares.
 
 A throttled request with `Retry-After` delays all requests. One without it may be chance: it delays no other request,
 and lowers no limit unless many requests are throttled.
@@ -36,14 +37,10 @@ class AdaptiveRate:
         self._bucket = TokenBucket(settings)
         self._window = ConcurrencyWindow(settings)
         self._quota = ServerQuota(settings)
-        self._sent: dict[Ticket, float] = {}
-        """When each request in flight was sent."""
         self._throttled_share = 0.0
         """Share of the last requests that was throttled, a moving average."""
-        self._known_at = -math.inf
-        """When the last throttled request that was no echo of an earlier one was known."""
-        self._window_before = 0.0
-        """The window at that time."""
+        self._lowered_at = -math.inf
+        """When a throttled request last lowered a limit. Those that were sent before then do not count again."""
 
     @property
     def in_flight(self) -> int:
@@ -74,23 +71,21 @@ class AdaptiveRate:
         self._bucket.refill(now, growing=not self._window.is_full)
         return max(self._quota.wait(now, ahead, self.in_flight), self._bucket.wait(ahead))
 
-    def on_sent(self, ticket: Ticket, now: float) -> None:
+    def on_sent(self, ticket: Ticket, now: float) -> None:  # noqa: ARG002 - of the protocol
         """Records that a request is sent."""
-        self._sent[ticket] = now
         self._bucket.on_sent(now)
         self._window.on_sent(now)
         self._quota.on_sent()
 
     def on_success(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:
         """Records a response that is not throttled, and the quota that it states."""
-        self._window.on_success(self._sent.pop(ticket), now)
+        self._window.on_success(ticket.sent, now)
         self._throttled_share -= self._throttled_share / 20
         self._quota.on_response(now, quota, self.in_flight)
         self._quota.on_success()
 
-    def on_dropped(self, ticket: Ticket) -> None:
+    def on_dropped(self, ticket: Ticket) -> None:  # noqa: ARG002 - of the protocol
         """Records that a request ended without a response that says anything about the limits."""
-        del self._sent[ticket]
         self._window.on_dropped()
 
     def on_throttled(
@@ -111,25 +106,22 @@ class AdaptiveRate:
             quota: The quota that the response states.
             overloaded: Whether the service as a whole is overloaded, which says nothing about the account's rate.
         """
-        sent = self._sent.pop(ticket)
-        full, before = self.in_flight >= 0.8 * self._window.value, self._window.value
+        full = self.in_flight >= 0.8 * self._window.value
         self._window.on_throttled()
-        self._bucket.forget(sent)
         self._quota.on_response(now, quota, self.in_flight)
         self._throttled_share += (1 - self._throttled_share) / 20
-        first, echo = self._known_at == -math.inf, sent < self._known_at
-        if not echo:
-            self._known_at, self._window_before = now, before
-            self._bucket.start_round(sent, self._quota.blocked_until)
+        first, echo = self._lowered_at == -math.inf, ticket.sent < self._lowered_at
         if retry_after is not None:
             self._quota.hold(now, retry_after)
-            retry_after = min(retry_after, self._settings.max_hold)
         elif not first and self._throttled_share < self._settings.tolerated_share:
             return
-        if overloaded or (full and not first and not echo):
-            least = 1.0 if first else self._window_before * self._settings.window_decrease
-            self._window.lower(max(least, min(self._window.value, self.in_flight)), self._window_before)
         if overloaded:
             self._bucket.give_back()
-        else:
-            self._bucket.on_throttled(sent, now, retry_after)
+        if overloaded and (first or echo):
+            self._window.narrow()
+        elif (overloaded or full) and not first and not echo:
+            self._window.lower()
+        if not echo:
+            self._lowered_at = now
+            if not overloaded:
+                self._bucket.on_throttled(ticket.sent, now, min(retry_after or 0.0, self._settings.max_hold))

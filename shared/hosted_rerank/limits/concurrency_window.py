@@ -21,10 +21,10 @@ def max_connections() -> int:
 class ConcurrencyWindow:
     """Learns how many requests may be in flight. It is not thread-safe.
 
-    It starts gently, so that a small limit refuses few requests: a few together, then one by one. When nearly all
-    requests of a full window succeeded, the window grows by a factor, until a request is throttled. What a wider window
-    admits is spread over a part of the latency, so that the first throttled request stops the last ones. After that, it
-    is lowered where it was too wide, and grows as a `LearnedLimit`.
+    It starts small, so that a small limit refuses few requests. When nearly all requests of a full window have
+    succeeded, or no response came for long, it grows by a factor, until a request is throttled; what a wider window
+    admits is spread a little, so that the first throttled request stops the last ones. After that, it is lowered where
+    it was too wide, and grows as a `LearnedLimit`.
 
     Args:
         settings: The constants.
@@ -36,19 +36,19 @@ class ConcurrencyWindow:
         """Seconds that a response takes, a moving average."""
         self._settings = settings
         self._limit = LearnedLimit(min(settings.initial_window, settings.max_window), settings)
-        self._full_at = math.inf
-        """The time up to which the growth of a full window is counted."""
+        self._grown_at = math.inf
+        """The time up to which the growth of a full window is counted; infinite if it is not full."""
         self._throttled = False
         """Whether any request was throttled, which ends the start."""
+        self._interval = settings.spread / self._limit.value
+        """Seconds between two requests of the start."""
         self._next_at = -math.inf
-        """The time of the next request during the start."""
+        """The time of the next request of the start."""
         self._progress_at = -math.inf
-        """The time of the first request in flight, of the last response, or of the last growth during the start."""
+        """The time of the first request in flight, of the last response, or of the last growth of the start."""
         self._round_until = math.inf
         """The time at which the window was full: requests that were sent until then are one round."""
         self._round_left = 0
-        self._interval = settings.initial_interval
-        """Seconds between two requests until a response comes."""
         """Requests of the round that are in flight."""
 
     @property
@@ -59,18 +59,19 @@ class ConcurrencyWindow:
     @property
     def is_full(self) -> bool:
         """Returns whether as many requests are in flight as may be."""
-        return self.in_flight >= self._limit.value
+        return self.in_flight + 1 > self._limit.value and self.in_flight > 0
 
     def wait(self, now: float) -> float:
         """Returns 0 if a request may be sent, else the seconds until the next check; infinite until a response."""
         if self._throttled:
+            self._grow(now)
             return math.inf if self.is_full else 0.0
         if self.is_full:
+            if self.in_flight >= self._settings.max_window:
+                return math.inf
             if (left := self._progress_at + self._settings.response_timeout - now) > 0:
                 return left
-            self._widen()
-            pause = self._settings.typical_latency / 2
-            self._progress_at, self._interval = now + pause - self._settings.response_timeout, pause / self._limit.value
+            self._widen(now)
         return max(0.0, self._next_at - now)
 
     def estimated_wait(self, ahead: int) -> float:
@@ -80,60 +81,66 @@ class ConcurrencyWindow:
         rounds = (self.in_flight + ahead) // math.ceil(self._limit.value) - 1
         return max(0.0, rounds * self.latency)
 
+    def _widen(self, now: float) -> None:
+        """Widens the window of the start."""
+        self._limit.value = min(self._limit.value * self._settings.window_growth, self._settings.max_window)
+        self._interval = self._settings.spread / self._limit.value
+        self._next_at = self._progress_at = now
+        self._round_until = math.inf
+
+    def _grow(self, now: float) -> None:
+        """Widens the window by the time for which it was full."""
+        seconds = max(0.0, now - self._grown_at)
+        self._grown_at = now if self.is_full else math.inf
+        if seconds:
+            self._limit.grow(seconds)
+            self._limit.value = min(self._limit.value, self._settings.max_window)
+
     def on_sent(self, now: float) -> None:
         """Records that a request is sent."""
         if not self.in_flight:
             self._progress_at = now
         self.in_flight += 1
         if self._throttled:
-            if self.is_full:
-                self._full_at = now
+            if self._grown_at == math.inf and self.is_full:
+                self._grown_at = now
             return
-        if self.latency:
-            spread = min(self._settings.spread * self.latency, self._settings.max_spread)
-            interval, burst = spread / self._limit.value, self._settings.burst_interval
-        else:
-            interval = self._interval
-            burst = interval * (self._settings.initial_burst - 1)
-        self._next_at = max(self._next_at, now - burst) + interval
+        together = self._interval * (self._settings.initial_burst - 1)
+        self._next_at = max(self._next_at, now - together) + self._interval
         if self.is_full and self._round_until == math.inf:
             self._round_until, self._round_left = now, self.in_flight
 
     def on_success(self, sent: float, now: float) -> None:
         """Records the response to a request that was sent at a time."""
-        if self._throttled and self.is_full:
-            self._limit.grow(max(0.0, now - self._full_at))
-            self._limit.value = min(self._limit.value, self._settings.max_window)
-            self._full_at = now
-        self.in_flight -= 1
         if not self.latency:
-            self.latency = now - sent
-            self._next_at = min(self._next_at, now)
-        self.latency += (now - sent - self.latency) / 8  # as TCP's round-trip time (RFC 6298)
+            self._interval = 0.0  # until the window is wider
+            self._next_at = now
+        self.latency += (now - sent - self.latency) / (8 if self.latency else 1)  # as TCP's round trip (RFC 6298)
         if self._throttled:
+            self._grow(now)
+            self.in_flight -= 1
+            self._grow(now)
             return
+        self.in_flight -= 1
         self._progress_at = now
         if sent <= self._round_until < math.inf:
             self._round_left -= 1
             if self._round_left <= self._limit.value / 8:
-                self._widen()
+                self._widen(now)
 
     def on_dropped(self) -> None:
         """Records that a request ended without a response that says anything about the limits."""
         self.in_flight -= 1
-
-    def _widen(self) -> None:
-        settings = self._settings
-        faster = max(1.0, self.latency / settings.typical_latency) if self.latency else math.inf
-        growth = min(settings.window_growth * faster, settings.max_window_growth)
-        self._limit.value = min(self._limit.value * growth, settings.max_window)
-        self._round_until = math.inf
 
     def on_throttled(self) -> None:
         """Records a throttled request: the start is over."""
         self.in_flight -= 1
         self._throttled = True
 
-    def lower(self, value: float, refused: float) -> None:
-        """Lowers the window; `refused` is the value that proved too wide."""
-        self._limit.lower(max(1.0, value), refused)
+    def lower(self) -> None:
+        """Lowers the window."""
+        self._limit.start(max(1.0, self._limit.value * self._settings.decrease))
+
+    def narrow(self) -> None:
+        """Lowers the window to the requests in flight, which the overloaded service accepted so far."""
+        self._limit.start(max(1.0, min(self._limit.value, self.in_flight)))

@@ -57,13 +57,13 @@ class EndpointState:
             verdict: The verdict on the outcome.
             ticket: The request's ticket.
             now: When the outcome was known.
-            retry_after: Seconds for which no request is sent, if the API asks for that; at most `max_hold` count.
+            retry_after: Seconds for which no request is sent, if the API asks for that.
 
         Returns:
             Whether the outcome opened the circuit.
         """
         if retry_after is not None and retry_after > RATE_SETTINGS.max_hold:
-            self._refusal, retry_after = (ticket.sent, now + retry_after), RATE_SETTINGS.max_hold
+            self._refusal = ticket.sent, now + retry_after
         if verdict.success:
             self.answered_at = now
             self.queue.on_success(ticket, now, verdict.quota)

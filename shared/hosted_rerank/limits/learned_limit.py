@@ -4,43 +4,36 @@ from hosted_rerank.limits.rate_settings import RateSettings
 
 
 class LearnedLimit:
-    """A number that falls when it proves too high, and grows again, as the window of TCP's CUBIC does (RFC 9438).
+    """A number that falls by a factor when it proves too high, and grows by the same amount whatever its value.
+
+    A decrease in proportion and an increase in absolute terms bring those who share one limit to equal shares (Chiu
+    and Jain 1989). The growth gets faster with time, so that a limit that was raised is followed. A limit of few
+    requests a second grows less, because there are fewer requests that could show that it is too high, and one of many
+    grows more.
 
     Args:
         value: The first value.
-        settings: How fast the number grows.
+        settings: By how much the number falls, and how fast it grows.
     """
 
     def __init__(self, value: float, settings: RateSettings) -> None:
         self.value = value
-        self.is_estimate = False
-        """Whether the value is a first estimate, which grows fast."""
         self._settings = settings
-        self._lowered_to = self._refused = 0.0
-        """The value after the last decrease, and the value before it, which was too high."""
         self._growing_for = 0.0
         """Seconds of growth since the last decrease."""
 
-    def lower(self, value: float, refused: float) -> None:
-        """Lowers the limit.
+    def start(self, value: float) -> None:
+        """Sets the limit to a value from which it grows."""
+        self.value, self._growing_for = value, 0.0
 
-        Args:
-            value: The new value.
-            refused: The value that proved too high.
-        """
-        self.value = self._lowered_to = value
-        self._refused, self._growing_for = refused, 0.0
+    def lower(self) -> None:
+        """Lowers the limit by a factor; by another one if it is refused again within a second of growth."""
+        settings = self._settings
+        self.start(self.value * (settings.decrease if self._growing_for >= 1.0 else settings.repeated_decrease))
 
     def grow(self, seconds: float) -> None:
-        """Raises the limit by the growth of so many seconds: slowly to the refused value, then ever faster."""
-        settings = self._settings
+        """Raises the limit by the growth of so many seconds."""
+        settings, seconds = self._settings, min(seconds, 1.0)
         self._growing_for += seconds
-        if self.value < self._refused and not self.is_estimate:
-            recovered = (self._refused - self._lowered_to) * seconds / settings.recovery_time
-            self.value = min(self._refused, self.value + recovered)
-            return
-        start, delay = settings.min_growth, 0.0
-        if self.is_estimate:
-            start, delay = settings.initial_growth, settings.growth_delay
-        doublings = min(max(0.0, self._growing_for - delay) / settings.growth_doubling, 10.0)
-        self.value *= 1 + min(settings.max_growth, start * 2**doublings) * min(seconds, 1.0)
+        factor = min((self.value / settings.small_limit) ** 3, max(1.0, self.value / settings.large_limit))
+        self.value += settings.growth * factor * self._growing_for * seconds

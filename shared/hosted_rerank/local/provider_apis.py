@@ -107,6 +107,8 @@ def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
     body, is_json = parse(http_request.content)
     if not is_json or not is_object(body):
         raise _InvalidError("the body is not a JSON object")
+    ignored = {*IGNORED_FIELDS.get(provider.name, ())} - provider.dialect.options.keys()
+    body = {name: value for name, value in body.items() if name not in ignored}
     _refuse_unknown(provider, body)
     model = (
         http_request.path_params.get("model")
@@ -125,7 +127,7 @@ def _refuse_unknown(provider: Provider, body: Mapping[str, Any]) -> None:
     dialect = provider.dialect
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
     beside = dialect.document_parts.beside.values()
-    taken = (*shape_of(provider.name, dialect).takes, *IGNORED_FIELDS.get(provider.name, ()), dialect.document_count)
+    taken = (*shape_of(provider.name, dialect).takes, dialect.document_count)
     known = {path for path in (*own, *beside, *dialect.static_fields, *dialect.options, *taken) if path is not None}
     unknown = [path for path in _list_paths(body, known) if path and path not in known]
     if unknown and not dialect.allows_extra_fields:

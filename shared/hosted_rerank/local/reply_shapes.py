@@ -58,6 +58,10 @@ def _watsonx_time(_: Answered) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
+def _triton_shape(answered: Answered) -> Any:
+    return [len(at(answered.body, "inputs.0.data")), 1]
+
+
 def _watsonx_query(answered: Answered) -> Any:
     return answered.query if at(answered.body, "parameters.return_options.query") is True else ABSENT
 
@@ -122,6 +126,20 @@ SHAPES: Mapping[str, ReplyShape] = {
     "isaacus": ReplyShape({"usage.input_tokens": _tokens}),
     "nvidia": _NVIDIA,
     "nvidia-nim": _NVIDIA,
+    "bedrock": ReplyShape(),
+    "sagemaker": _COHERE,
+    "tei-predict": ReplyShape(result={"0.label": "LABEL_0"}),
+    "mlflow": ReplyShape(),
+    "triton": ReplyShape(
+        {
+            "model_name": _model,
+            "model_version": "1",
+            "outputs.0.name": "scores",
+            "outputs.0.datatype": "FP32",
+            "outputs.0.shape": _triton_shape,
+        }
+    ),
+    "oracle": ReplyShape({"id": _new_id(""), "modelId": _model, "modelVersion": "3.5"}, {"document": None}),
     "vertex": ReplyShape(echo=Echo("", "sent", "ignoreRecordDetailsInResponse", asks=False)),
     "watsonx": ReplyShape(
         {
