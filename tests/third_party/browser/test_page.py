@@ -51,7 +51,7 @@ def page(chromium: Any, url: str, request: pytest.FixtureRequest) -> Iterator[An
     page.on("request", lambda each: asked.append(each.url))
     page.goto(url)
     yield page
-    assert complaints == []
+    assert [each for each in complaints if "422" not in each] == []  # the status of a form with a problem
     assert [each for each in asked if not each.startswith((url, "data:"))] == []
     context.close()
 
