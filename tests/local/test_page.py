@@ -22,8 +22,10 @@ def serving(*options: str, **variables: str) -> Iterator[str]:
     command = [sys.executable, "-m", "hosted_rerank.cli", "serve", "--port", "0", "--quiet", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | variables) as process:
         assert process.stdout is not None
-        yield re.findall(r"http://\S+", process.stdout.readline())[0]
-        process.terminate()
+        try:
+            yield re.findall(r"http://\S+", process.stdout.readline())[0]
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_faq(page: str) -> None:
     """Answers of the built-in FAQ that share words with the query are ranked, and the best are shown."""
     response = ranked(page, {"source": "faq", "provider": "local", "query": "Why are Python strings immutable?"})
     assert "The best 10 of 20 documents" in response.text
-    assert "immutable" in re.findall("<td>(.*?)</td>", response.text.partition("<article")[2])[3]
+    assert "immutable" in re.findall("<td>(.*?)</td>", response.text.partition("<article")[2], re.DOTALL)[3]
 
 
 def test_texts_of_the_form_are_not_markup(page: str) -> None:
