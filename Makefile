@@ -1,6 +1,6 @@
 # make demo   sets everything up in .venv and shows what reranking does
 # make test   sets everything up in .venv and runs the tests
-# make test-third-party   the vendors' SDKs and other packages against the local server, in environments of their own
+# make test-third-party   the vendors' SDKs and other packages against the local server, in environments of their own; needs chromium
 # make test-servers       our client against a server that others wrote (infinity), likewise; slow
 # make bench  side by side with peers, in an environment of their own; takes some 25 minutes, and valgrind for instructions
 # make soak   five minutes of calls in every way at once, with faults; counts what must not happen
@@ -15,7 +15,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-THIRD_PARTY := $(addprefix test-third-party-,frameworks sdks proxy infinity npm)
+THIRD_PARTY := $(addprefix test-third-party-,frameworks sdks proxy infinity npm browser)
 OPEN := -W ignore::pytest.PytestUnraisableExceptionWarning # sockets that these packages leave open
 NPM := ai @ai-sdk/cohere @ai-sdk/togetherai voyage-ai-provider @openrouter/sdk
 

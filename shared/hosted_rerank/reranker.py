@@ -10,7 +10,7 @@ from hosted_rerank.call.connected_endpoint import ConnectedEndpoint
 from hosted_rerank.call.drivers import adrive, drive
 from hosted_rerank.call.fallback_chain import FallbackChain, Stage
 from hosted_rerank.call.passages import check_long_documents
-from hosted_rerank.call.score_cache import Cache, check_cache
+from hosted_rerank.call.score_store import Cache, open_store
 from hosted_rerank.limits.endpoint_state import ENDPOINTS
 from hosted_rerank.limits.retry import RetryPolicy
 from hosted_rerank.observability import observer_for
@@ -54,8 +54,9 @@ class Reranker(ConnectedEndpoint):
         max_concurrency: The largest number of requests in flight to the same model of the same host with the same key.
         max_document_chars: The number of characters of a document to send; `None` for all.
         dedupe: Whether to send equal documents once.
-        cache: A `MutableMapping[str, float]` for scores: a dict, `cachetools.TTLCache`, `diskcache.Cache` (its keys:
-            `hosted_rerank.call.score_cache`). A pair of query and document in it is not sent. Not for listwise models.
+        cache: Keeps scores, so that no pair of query and document is sent again: a `MutableMapping[str, float]` (a
+            dict, `cachetools.TTLCache`, `diskcache.Cache`), LangChain's `BaseStore`, or an object with `get_many` and
+            `set_many` (`hosted_rerank.call.score_store`). If it fails, the call goes on. Not for listwise models.
         on_error: "raise", or "passthrough": documents that an outage affects, or that are too long, come last, unscored
             and with the name of the error; an invalid request, a refused key and a cancellation always raise.
         long_documents: "truncate" leaves a document that is longer than the model reads to the API, which cuts it;
@@ -138,8 +139,7 @@ class Reranker(ConnectedEndpoint):
             passage_chars,
         )
         check_long_documents(endpoint, self._call_options)
-        check_cache(cache)
-        self._cache = cache
+        self._store = open_store(cache)
         self._on_response = on_response
         super().__init__(endpoint, client, async_client, rate_limiter)
         self._fallbacks = tuple(map(self._make_fallback, fallbacks))
@@ -180,7 +180,7 @@ class Reranker(ConnectedEndpoint):
             return self._with(model, options).rerank(query, documents, top_n=top_n, instruction=instruction)
         call = self._make_call(query, documents, top_n, instruction)
         with observer_for(self._endpoint, call) as observer:
-            chain = FallbackChain(call, self._list_stages("client"), self._cache, observer)
+            chain = FallbackChain(call, self._list_stages("client"), self._store, observer)
             for state, transport in chain:
                 with chain.falling_back():
                     drive(state, transport)
@@ -202,7 +202,7 @@ class Reranker(ConnectedEndpoint):
             return await self._with(model, options).arerank(query, documents, top_n=top_n, instruction=instruction)
         call = self._make_call(query, documents, top_n, instruction)
         with observer_for(self._endpoint, call) as observer:
-            chain = FallbackChain(call, self._list_stages("async_client"), self._cache, observer)
+            chain = FallbackChain(call, self._list_stages("async_client"), self._store, observer)
             for state, transport in chain:
                 with chain.falling_back():
                     await adrive(state, transport)
@@ -254,5 +254,5 @@ class Reranker(ConnectedEndpoint):
 
     def __getstate__(self) -> dict[str, Any]:
         endpoint = self._endpoint.without_private()
-        names = ("_client", "_async_client", "_cache", "_rate_limiter", "_on_response")
+        names = ("_client", "_async_client", "_store", "_rate_limiter", "_on_response")
         return self.__copy__().__dict__ | dict.fromkeys(names) | {"_endpoint": endpoint}

@@ -123,7 +123,7 @@ def test_nonsense_in_a_cache(server: HostileServer, acme: Acme, rerank: Rerank) 
     """A cached value that is no score is requested again."""
     cache: dict[str, Any] = {}
     rerank(acme(cache=cache), documents=TEXTS)
-    for value in (None, "0.5", float("nan"), True):
+    for value in (None, "half", float("nan"), True):
         cache.update(dict.fromkeys(cache, value))
         server.requests.clear()
         rerank(acme(cache=cache), documents=TEXTS)

@@ -32,11 +32,11 @@ def test_call_after_the_limit_expired(caplog: pytest.LogCaptureFixture) -> None:
     state, todo = EndpointState(), planned(documents=["a", "b", "c"])
     state.sizes.learn(limit(2, 3, "documents"), time.monotonic() - EXPIRY + 60)
     registry = EndpointRegistry(lambda: state)
-    assert len(CallState(todo, 0.0, endpoints=registry).batches) == 2
+    assert len(CallState(todo, 0.0, endpoints=registry).start_batches({})) == 2
     state.sizes = LearnedSizes()
     state.sizes.learn(limit(2, 3, "documents"), time.monotonic() - EXPIRY)
     with caplog.at_level(logging.INFO, "hosted_rerank"):
-        assert len(CallState(todo, 0.0, endpoints=registry).batches) == 1
+        assert len(CallState(todo, 0.0, endpoints=registry).start_batches({})) == 1
     assert "acme: the largest request is now no limit, it was 2 documents" in caplog.text
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from hosted_rerank import Provider, Reranker, RerankError
-from hosted_rerank.call.batching import Batch
 from hosted_rerank.call.call_state import CallState
 from tests.byhand import planned, request_of
 from tests.conftest import KEY, Acme, Rerank
@@ -146,7 +145,8 @@ def test_reprs_show_no_key() -> None:
 def test_reprs_of_a_plan_show_no_text() -> None:
     """Nor does what is prepared for sending."""
     todo = planned(documents=DOCUMENTS, query=QUERY, api_key=KEY)
-    prepared = [todo, request_of(todo), CallState(todo, 0.0).start_exchange(Batch([0]))]
+    state = CallState(todo, 0.0)
+    prepared = [todo, request_of(todo), state.start_exchange(*state.start_batches({}))]
     assert [secret for secret in SECRETS if secret in repr(prepared)] == []
 
 

@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 from hosted_rerank import PROVIDERS, Provider
 from hosted_rerank.cli.commands import commands
 from hosted_rerank.cli.provider_check import check_provider, note_on_default
-from hosted_rerank.cli.provider_table import examples, terminal_table
+from hosted_rerank.cli.provider_table import terminal_table
+from hosted_rerank.playground.examples import examples
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.url import url_param_names
 from tests.hostile import HostileServer, reply
@@ -94,7 +95,7 @@ def test_page_has_all_of_a_row(row: Provider) -> None:
 
 
 @each
-@pytest.mark.parametrize("framework", ["LangChain", "LlamaIndex"])
+@pytest.mark.parametrize("framework", ["LangChain", "LlamaIndex", "Core"])
 def test_examples_run(row: Provider, framework: str, base_url: str) -> None:
     """The examples are right: they run as they are, but for the address and the model of one's own."""
     code = examples(row)[framework]
@@ -105,10 +106,15 @@ def test_examples_run(row: Provider, framework: str, base_url: str) -> None:
     found: dict[str, Any] = {
         "documents": [Document(page_content=text) for text in TEXTS],
         "nodes": [NodeWithScore(node=TextNode(text=text)) for text in TEXTS],
+        "texts": TEXTS,
     }
     exec(compile(code, "example", "exec"), found)
-    best = found["best"][0]
-    assert (best.page_content if framework == "LangChain" else best.text) == TEXTS[1]
+    texts = {
+        "LangChain": lambda best: best.page_content,
+        "LlamaIndex": lambda best: best.text,
+        "Core": lambda best: TEXTS[best.index],
+    }
+    assert texts[framework](found["best"][0]) == TEXTS[1]
 
 
 def test_unknown_provider() -> None:

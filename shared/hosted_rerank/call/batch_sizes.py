@@ -177,3 +177,23 @@ def _parts_within(sizes: RequestSizes, texts: Sequence[TextIndex], limits: Limit
 def _json_bytes(text: str) -> int:
     """Returns the bytes of a text in JSON, without the quotes."""
     return len(orjson.dumps(text)) - 2
+
+
+def too_long_hint(plan: Plan, sizes: RequestSizes, text: TextIndex, refusal: SizeRefusal, learned: int | None) -> str:
+    """Returns which document is too long for a request, its length, the limit and the remedy.
+
+    Args:
+        plan: The call.
+        sizes: The sizes of its texts.
+        text: The text of the document.
+        refusal: What the API said about the size of the request.
+        learned: The largest size that is sent, if it is known.
+    """
+    unit, size = refusal.unit, math.ceil(sizes.measure(refusal.unit, [text]))
+    limit = f"the limit is {refusal.limit:,}" if refusal.limit else "the limit is lower"
+    limit += f" ({learned:,} is the largest that is sent)" if learned and not refusal.limit else ""
+    return (
+        f"documents[{plan.document_indices[text]}] is too long by itself: it has {len(plan.texts[text]):,} characters,"
+        f" a request with it and the query has {'about ' if unit == 'tokens' else ''}{size:,} {unit}, and {limit}:"
+        " shorten it, or set max_document_chars"
+    )

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
-from hosted_rerank.call.batch_sizes import RequestSizes, cut, split
+from hosted_rerank.call.batch_sizes import RequestSizes, cut, split, too_long_hint
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.request_encoding import BatchResult
 from hosted_rerank.call.request_flow import Exchange, no_fallback
-from hosted_rerank.call.score_cache import Cache, ScoreCache, cache_keys
+from hosted_rerank.call.score_cache import ScoreCache, cache_keys
+from hosted_rerank.call.score_store import ScoreStore
 from hosted_rerank.errors import (
     AVAILABILITY_ERRORS,
     DeadlineExceededError,
@@ -35,22 +36,21 @@ class CallState:
     Args:
         plan: The checked call.
         started: `time.monotonic()` when the call began.
-        cache: The caller's cache of scores, if there is one.
+        store: The caller's cache of scores, if there is one.
         observer: Gets the events of the call.
         endpoints: The states of all endpoints.
         passthrough: Whether documents stay unscored in an outage; else the call fails.
         fallback_wait: Returns the seconds until a fallback could be asked, at a time.
 
     Raises:
-        AuthenticationError: There is something to send, but no API key.
-        InvalidRequestError: The documents need several requests, and the model is listwise.
+        InvalidRequestError: An option is not JSON, so there is no key for the cache.
     """
 
     def __init__(
         self,
         plan: Plan,
         started: float,
-        cache: Cache | None = None,
+        store: ScoreStore | None = None,
         observer: CallObserver = NULL_OBSERVER,
         endpoints: EndpointRegistry = ENDPOINTS,
         *,
@@ -58,7 +58,10 @@ class CallState:
         fallback_wait: Callable[[float], float] = no_fallback,
     ) -> None:
         self.plan = plan
+        self.store = store or ScoreStore({})
         self.started = started
+        self.unwritten: dict[str, float] = {}
+        """The scores to write to the cache at the end, by their keys."""
         self.results: list[BatchResult] = []
         self.failed: dict[TextIndex, RerankError] = {}
         """The error of each text that stays unscored."""
@@ -76,11 +79,29 @@ class CallState:
         self._uses_learned_sizes = plan.call_options.batch_size is None and not plan.listwise
         """Whether learned limits hold for this call: without `batch_size`, or after a refusal."""
         self._score_cache = (
-            ScoreCache(cache, cache_keys(plan)) if cache is not None and plan.texts and not plan.listwise else None
+            ScoreCache(store, cache_keys(plan)) if store is not None and plan.texts and not plan.listwise else None
         )
-        texts = plan.all_texts if self._score_cache is None else self._score_cache.claim_leadership(plan.all_texts)
-        self.batches = self._cut(texts)
-        """The batches to send first."""
+        self._unclaimed: Sequence[TextIndex] = plan.all_texts
+        """The texts that are not looked up yet."""
+
+    def start_lookup(self) -> list[str]:
+        """Returns the keys to read from the cache."""
+        if self._score_cache is None:
+            return []
+        texts, self._unclaimed = self._unclaimed, ()
+        return self._score_cache.claim(texts)
+
+    def start_batches(self, found: Mapping[str, float]) -> list[Batch]:
+        """Returns the batches to send.
+
+        Args:
+            found: The scores that the cache has, by their keys.
+
+        Raises:
+            AuthenticationError: There is something to send, but no API key.
+            InvalidRequestError: The documents need several requests, and the model is listwise.
+        """
+        return self._cut(self._unclaimed if self._score_cache is None else self._score_cache.record_lookup(found))
 
     @property
     def cached_scores(self) -> dict[TextIndex, float]:
@@ -100,9 +121,9 @@ class CallState:
         """
         now = time.monotonic()
         self._follow_until = self._follow_until or now + self.plan.call_options.timeout
-        return min(self._time_left(now), max(0.0, self._follow_until - now))
+        return min(self.time_left(now), max(0.0, self._follow_until - now))
 
-    def _time_left(self, now: float) -> float:
+    def time_left(self, now: float) -> float:
         """Returns the seconds until the deadline; infinite without one."""
         return self.plan.call_options.time_left(now - self.started)
 
@@ -110,13 +131,9 @@ class CallState:
         """Returns texts as batches. Finds the key and the endpoint's state, which only requests need."""
         if not text_indices:
             return []
-        try:
-            self._key = self.plan.endpoint.key()
-            self._state = self._endpoints.find(self.plan.endpoint, self._key)
-            return cut(self._sizes, text_indices, self._learned_sizes())
-        except BaseException:
-            self.close()
-            raise
+        self._key = self.plan.endpoint.key()
+        self._state = self._endpoints.find(self.plan.endpoint, self._key)
+        return cut(self._sizes, text_indices, self._learned_sizes())
 
     def _learned_sizes(self) -> Mapping[SizeUnit, int]:
         """Returns the learned limits that hold for this call."""
@@ -170,7 +187,7 @@ class CallState:
             self._fail([text for text in batch.text_indices if text not in result.scores], result.error)
         self.results.append(result)
         if self._score_cache is not None:
-            self._score_cache.publish(result.scores.items())
+            self.unwritten |= self._score_cache.publish(result.scores)
         if batch.limit is not None:
             self._log(self._state.sizes.learn(batch.limit, time.monotonic()))
         for unit in self._state.sizes.current() if batch.text_indices else ():
@@ -211,34 +228,22 @@ class CallState:
         unit, (text,) = refusal.unit, batch.text_indices
         longer = [each for each in batch.deferred if self._sizes.of_text(unit, each) >= self._sizes.of_text(unit, text)]
         others_too_large = sum(isinstance(failure, RequestTooLargeError) for failure in self.failed.values())
+        learned = self._state.sizes.current().get(unit)
         nothing_left = 1 + len(longer) + others_too_large == len(self.plan.texts)
         for each in (text, *longer):
             named = copy.copy(error)
-            named.add_hint(self._describe(each, refusal))
+            named.add_hint(too_long_hint(self.plan, self._sizes, each, refusal, learned))
             if self.plan.call_options.on_error == "raise" or nothing_left:
                 raise named
             self._leave_unscored([each], named)
         return self._cut([each for each in batch.deferred if each not in self.failed])
 
-    def _describe(self, text: TextIndex, refusal: SizeRefusal) -> str:
-        """Returns which document is too long for a request, its length, the limit and the remedy."""
-        unit, size = refusal.unit, math.ceil(self._sizes.measure(refusal.unit, [text]))
-        learned = self._state.sizes.current().get(unit)
-        limit = f"the limit is {refusal.limit:,}" if refusal.limit else "the limit is lower"
-        limit += f" ({learned:,} is the largest that is sent)" if learned and not refusal.limit else ""
-        return (
-            f"documents[{self.plan.document_indices[text]}] is too long by itself: it has"
-            f" {len(self.plan.texts[text]):,} characters, a request with it and the query has"
-            f" {'about ' if unit == 'tokens' else ''}{size:,} {unit}, and"
-            f" {limit}: shorten it, or set max_document_chars"
-        )
-
-    def collect_shared(self) -> list[Batch]:
-        """Collects the scores that other calls requested, and returns the batches for those that did not come."""
+    def collect_shared(self) -> None:
+        """Collects the scores that other calls requested; those that did not come are looked up and requested next."""
         if self._score_cache is None:
-            return []
+            return
         pending = self._score_cache.take_pending()
-        if pending and not self._time_left(time.monotonic()):
+        if pending and not self.time_left(time.monotonic()):
             name, deadline = self.plan.endpoint.provider.name, self.plan.call_options.deadline
             message = (
                 f"no response from {name} in time to another call that requests the same scores; the deadline is"
@@ -246,9 +251,10 @@ class CallState:
             )
             self._fail(pending, DeadlineExceededError(message, provider=name))
             pending = []
-        return self._cut(sorted((*pending, *self._score_cache.collect_followed())))
+        self._score_cache.unread += pending
+        self._score_cache.collect_followed()
 
     def close(self) -> None:
         """Lets other calls request the scores that this call did not get."""
         if self._score_cache is not None:
-            self._score_cache.give_up_leadership()
+            self._score_cache.close()

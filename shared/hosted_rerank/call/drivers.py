@@ -10,6 +10,7 @@ import concurrent.futures
 import contextvars
 import math
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -29,7 +30,7 @@ MAX_THREADS = 100
 
 
 def drive(state: CallState, transport: Transport) -> None:
-    """Sends the batches of a call, blocking.
+    """Sends the batches of a call, blocking, and writes the scores that came to the cache.
 
     Args:
         state: The call; it gets the results.
@@ -39,22 +40,15 @@ def drive(state: CallState, transport: Transport) -> None:
         RerankError: The call has failed.
     """
     with closing(state):
-        batches = state.batches
-        while True:
-            while len(batches) == 1:
-                batches = state.record_result(batches[0], _exchange(state.start_exchange(batches[0]), transport))
-            if batches and transport.custom_client:
-                _Threads(state, transport).run(batches)
-            elif batches:
-                POOLS.run_in_background(_run_tasks(state, transport, batches))
-            if not state.shared_futures:
-                return
-            concurrent.futures.wait(state.shared_futures, _timeout(state.start_following()))
-            batches = state.collect_shared()
+        try:
+            _send_all(state, transport)
+        finally:
+            if state.unwritten:
+                state.store.write(state.unwritten)
 
 
 async def adrive(state: CallState, transport: Transport) -> None:
-    """Sends the batches of a call, awaiting.
+    """Sends the batches of a call, awaiting, and writes the scores that came to the cache.
 
     Args:
         state: The call; it gets the results.
@@ -64,18 +58,51 @@ async def adrive(state: CallState, transport: Transport) -> None:
         RerankError: The call has failed.
     """
     with closing(state):
-        batches = state.batches
-        while True:
-            while len(batches) == 1:
-                batches = state.record_result(batches[0], await _aexchange(state.start_exchange(batches[0]), transport))
-            if batches:
-                await _run_tasks(state, transport, batches)
-            if not state.shared_futures:
-                return
-            await asyncio.wait(
-                map(asyncio.wrap_future, state.shared_futures), timeout=_timeout(state.start_following())
-            )
-            batches = state.collect_shared()
+        try:
+            await _asend_all(state, transport)
+        except (Exception, asyncio.CancelledError):  # not GeneratorExit, in which nothing can be awaited
+            await _awrite(state)
+            raise
+        await _awrite(state)
+
+
+def _send_all(state: CallState, transport: Transport) -> None:
+    """Looks texts up in the cache, sends batches, and waits for other calls, until the call has its scores."""
+    while True:
+        keys = state.start_lookup()
+        batches = state.start_batches(state.store.read(keys) if keys else {})
+        while len(batches) == 1:
+            batches = state.record_result(batches[0], _exchange(state.start_exchange(batches[0]), transport))
+        if batches and transport.custom_client:
+            _Threads(state, transport).run(batches)
+        elif batches:
+            POOLS.run_in_background(_run_tasks(state, transport, batches))
+        if not state.shared_futures:
+            return
+        concurrent.futures.wait(state.shared_futures, _timeout(state.start_following()))
+        state.collect_shared()
+
+
+async def _asend_all(state: CallState, transport: Transport) -> None:
+    """Does what `_send_all` does, awaiting."""
+    while True:
+        keys = state.start_lookup()
+        found = await state.store.aread(keys, state.time_left(time.monotonic())) if keys else {}
+        batches = state.start_batches(found)
+        while len(batches) == 1:
+            batches = state.record_result(batches[0], await _aexchange(state.start_exchange(batches[0]), transport))
+        if batches:
+            await _run_tasks(state, transport, batches)
+        if not state.shared_futures:
+            return
+        await asyncio.wait(map(asyncio.wrap_future, state.shared_futures), timeout=_timeout(state.start_following()))
+        state.collect_shared()
+
+
+async def _awrite(state: CallState) -> None:
+    """Writes the scores that came to the cache, awaiting."""
+    if state.unwritten:
+        await state.store.awrite(state.unwritten, state.time_left(time.monotonic()))
 
 
 def _exchange(

@@ -12,7 +12,7 @@ from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.merge import merge
 from hosted_rerank.call.request_flow import no_fallback
-from hosted_rerank.call.score_cache import Cache
+from hosted_rerank.call.score_store import ScoreStore
 from hosted_rerank.errors import (
     AVAILABILITY_ERRORS,
     AuthenticationError,
@@ -68,7 +68,7 @@ class FallbackChain:
     Args:
         call: The call.
         stages: The reranker and its fallbacks. The first one's deadline and `on_error` hold for all.
-        cache: The caller's cache of scores, if there is one.
+        store: The caller's cache of scores, if there is one.
         observer: Gets the fallbacks and the response.
 
     Raises:
@@ -76,10 +76,10 @@ class FallbackChain:
         TypeError: An argument of the call has the wrong type.
     """
 
-    def __init__(self, call: Call, stages: Sequence[Stage], cache: Cache | None, observer: CallObserver) -> None:
+    def __init__(self, call: Call, stages: Sequence[Stage], store: ScoreStore | None, observer: CallObserver) -> None:
         self.failures: list[RerankError] = []
         """The errors of the stages that failed, in order."""
-        self._call, self._cache, self._observer = check_arguments(call), cache, observer
+        self._call, self._store, self._observer = check_arguments(call), store, observer
         self._options = stages[0].call_options
         self._started = time.monotonic()
         self._waiting = list(stages)
@@ -128,7 +128,7 @@ class FallbackChain:
             return min(other.estimated_wait(now) for other in remaining)
 
         return CallState(
-            *(plan(stage.endpoint, options, self._call), self._started, self._cache, self._observer, stage.registry),
+            *(plan(stage.endpoint, options, self._call), self._started, self._store, self._observer, stage.registry),
             passthrough=on_error == "passthrough" and not remaining,
             fallback_wait=fallback_wait if self._may_be_held else no_fallback,
         )

@@ -1,52 +1,27 @@
-"""The cache of scores, and single flight: calls that need the same score at once request it once.
+"""The cache of scores, as one call uses it: what is in the cache or requested by another call is not requested again.
 
 A cache maps a key to a score. The key of a query and a text is the hexadecimal BLAKE2b (20 bytes) of a JSON array, in
 UTF-8 and without spaces: the provider's name, the API's URL, the model, the instruction, the other fields of the
 request as an object with sorted names, the query and the text, in this order. The score is the API's own, before any
-`score_transform`. A document of parts is an object in place of the text. Of two calls that miss the same key at once,
-the first one is the leader and requests the score; the other one is a follower and waits for it.
+`score_transform`. A document of parts is an object in place of the text. `score_store` says how a score is kept.
+
+A call claims its texts, reads the keys of those that it leads, requests what was not found, and writes at its end. The
+drivers read and write; nothing here does I/O.
 """
 
 import hashlib
-import logging
-import os
-import threading
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any, TypeAlias
 
 import orjson
 
 from hosted_rerank.call.batching import Plan
 from hosted_rerank.call.request_encoding import not_json_error
+from hosted_rerank.call.score_store import ScoreStore
+from hosted_rerank.call.single_flight import SINGLE_FLIGHT
 from hosted_rerank.providers.document_parts import Parts
 from hosted_rerank.wire import TextIndex
-
-logger = logging.getLogger("hosted_rerank")
-
-Cache: TypeAlias = MutableMapping[str, float]
-"""A dict, `cachetools.TTLCache`, `diskcache.Cache`, ..."""
-
-
-class _SingleFlight:
-    """The scores that calls of this process are requesting."""
-
-    def __init__(self) -> None:
-        self.reset_after_fork()
-
-    def reset_after_fork(self) -> None:
-        """Starts empty: in a forked child, no call waits for the requests of the parent."""
-        self.lock = threading.RLock()  # the garbage collector may close a call while this thread holds the lock
-        """Guards `futures`, and the caches themselves, because few of them are thread-safe."""
-        self.futures: dict[tuple[int, str], Future[float | None]] = {}
-        """The requested scores, by the id of the cache and the key; the result is `None` if the leader got no score."""
-
-
-_SINGLE_FLIGHT = _SingleFlight()
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_SINGLE_FLIGHT.reset_after_fork)
 
 
 def cache_keys(plan: Plan) -> list[str]:
@@ -75,47 +50,56 @@ class ScoreCache:
     """The scores that one call needs: cached ones, and those that it or another call requests.
 
     Args:
-        cache: The caller's cache.
+        store: The caller's cache.
         keys: The cache key of each text.
     """
 
-    cache: Cache
+    store: ScoreStore
     keys: Sequence[str]
     cached_scores: dict[TextIndex, float] = field(default_factory=dict[TextIndex, float])
     """The scores that came from the cache or from another call."""
-    leading: set[TextIndex] = field(default_factory=set[TextIndex])
-    """The texts whose scores this call requests."""
+    unread: list[TextIndex] = field(default_factory=list[TextIndex])
+    """The texts to look up in the cache, and to request if it has no score of them."""
+    leading: dict[TextIndex, "Future[float | None]"] = field(default_factory=dict[TextIndex, "Future[float | None]"])
+    """The texts whose scores this call requests, until it ends, and the future score of each."""
     following: dict[TextIndex, "Future[float | None]"] = field(default_factory=dict[TextIndex, "Future[float | None]"])
     """The texts whose scores another call requests, and the future score of each."""
 
-    def claim_leadership(self, text_indices: Iterable[TextIndex]) -> list[TextIndex]:
-        """Looks texts up, and returns those whose scores this call has to request."""
-        with _SINGLE_FLIGHT.lock:
+    def claim(self, text_indices: Iterable[TextIndex]) -> list[str]:
+        """Leads those texts that no other call leads, and follows the others; returns the keys to look up."""
+        with SINGLE_FLIGHT.lock:
             for index in text_indices:
-                key = self.keys[index]
-                score = self._read(key)
-                if score is not None:
-                    self.cached_scores[index] = score
-                elif (requested := _SINGLE_FLIGHT.futures.get((id(self.cache), key))) is not None:
-                    self.following[index] = requested
-                else:
-                    self.leading.add(index)
-                    _SINGLE_FLIGHT.futures[id(self.cache), key] = future = Future[float | None]()
-                    future.set_running_or_notify_cancel()  # so that no follower can cancel it
-        return sorted(self.leading)
+                is_new, future = SINGLE_FLIGHT.lead_or_follow(id(self.store.cache), self.keys[index])
+                (self.leading if is_new else self.following)[index] = future
+                if is_new:
+                    self.unread.append(index)
+        return [self.keys[index] for index in self.unread]
 
-    def publish(self, scores: Iterable[tuple[TextIndex, float]]) -> None:
-        """Writes scores to the cache, and passes them to the calls that wait for them."""
-        with _SINGLE_FLIGHT.lock:
-            for index, score in scores:
-                self._write(self.keys[index], score)
+    def record_lookup(self, found: Mapping[str, float]) -> list[TextIndex]:
+        """Takes the scores that the cache has, and returns the texts that it lacks, which this call has to request."""
+        looked_up, self.unread = self.unread, []
+        hits = [index for index in looked_up if self.keys[index] in found]
+        with SINGLE_FLIGHT.lock:
+            for index in hits:
+                self.cached_scores[index] = found[self.keys[index]]
+                self._resolve(index, found[self.keys[index]])
+        return sorted(set(looked_up).difference(hits))
+
+    def publish(self, scores: Mapping[TextIndex, float]) -> dict[str, float]:
+        """Passes scores to the calls that wait for them, and returns them by their keys, to be written."""
+        with SINGLE_FLIGHT.lock:
+            for index, score in scores.items():
                 self._resolve(index, score)
+        return {self.keys[index]: score for index, score in scores.items()}
 
-    def give_up_leadership(self, text_indices: Iterable[TextIndex] | None = None) -> None:
-        """Lets other calls request the scores that this call did not get: those of some texts, or all."""
-        with _SINGLE_FLIGHT.lock:
-            for index in list(self.leading) if text_indices is None else text_indices:
+    def give_up_leadership(self, text_indices: Iterable[TextIndex]) -> None:
+        """Lets other calls request the scores that this call did not get."""
+        with SINGLE_FLIGHT.lock:
+            for index in text_indices:
                 self._resolve(index, None)
+                if self._is_registered(index):
+                    del SINGLE_FLIGHT.futures[id(self.store.cache), self.keys[index]]
+                self.leading.pop(index, None)
 
     def take_pending(self) -> list[TextIndex]:
         """Stops following the calls that have no score yet, and returns the texts of those scores."""
@@ -124,8 +108,8 @@ class ScoreCache:
             del self.following[index]
         return pending
 
-    def collect_followed(self) -> list[TextIndex]:
-        """Collects the scores of other calls, and returns the texts for which those calls failed."""
+    def collect_followed(self) -> None:
+        """Collects the scores of other calls, and claims the texts for which those calls failed."""
         missing: list[TextIndex] = []
         for index, future in self.following.items():
             score = future.result()
@@ -134,36 +118,18 @@ class ScoreCache:
             else:
                 self.cached_scores[index] = score
         self.following = {}
-        return self.claim_leadership(missing)
+        self.claim(missing)
+
+    def close(self) -> None:
+        """Ends all leadership: the scores that came are in the cache, and others may request the rest."""
+        self.give_up_leadership(list(self.leading))
 
     def _resolve(self, index: TextIndex, score: float | None) -> None:
-        """Ends the leadership for a text; a score of `None` lets a follower become the leader."""
-        if index in self.leading:
-            self.leading.discard(index)
-            if future := _SINGLE_FLIGHT.futures.pop((id(self.cache), self.keys[index]), None):  # none after a fork
-                future.set_result(score)
+        """Passes a score to the followers, if this call leads; a score of `None` lets one of them become the leader."""
+        if self._is_registered(index) and not self.leading[index].done():
+            self.leading[index].set_result(score)
 
-    def _read(self, key: str) -> float | None:
-        try:
-            score: Any = self.cache.get(key)
-        except Exception as error:  # noqa: BLE001 - a cache that fails must not fail the rerank
-            logger.warning("The cache cannot be read, so scores are requested again: %s", type(error).__name__)
-            return None
-        return score if type(score) in (float, int) and isfinite(score) else None
-
-    def _write(self, key: str, score: float) -> None:
-        try:
-            self.cache[key] = score
-        except Exception as error:  # noqa: BLE001 - likewise
-            logger.warning("The cache cannot be written, so scores are not kept: %s", type(error).__name__)
-
-
-def check_cache(cache: object) -> None:
-    """Checks that an object can be used as a cache.
-
-    Raises:
-        TypeError: It is not a mapping that can be changed.
-    """
-    lacking = [name for name in ("get", "__getitem__", "__setitem__") if not hasattr(cache, name)]
-    if cache is not None and lacking:
-        raise TypeError(f"cache must be a MutableMapping[str, float], such as a dict, not {type(cache).__name__}")
+    def _is_registered(self, index: TextIndex) -> bool:
+        """Returns whether other calls can find this call's future score of a text; they cannot after a fork."""
+        future = SINGLE_FLIGHT.futures.get((id(self.store.cache), self.keys[index]))
+        return future is not None and self.leading.get(index) is future

@@ -1,13 +1,11 @@
 """Checks that a provider works: the key, the endpoint, and the order of its results."""
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from hosted_rerank.cli.app import check_key
 from hosted_rerank.errors import RerankError
-from hosted_rerank.providers import PROVIDERS, Provider
+from hosted_rerank.providers import Provider
 from hosted_rerank.reranker import Reranker
 from hosted_rerank.response import RerankResponse
 
@@ -30,11 +28,6 @@ class CheckResult:
     passed: bool
     message: str
     error: Exception | None = None
-
-
-def providers_with_key() -> Sequence[Provider]:
-    """Returns the providers whose key is set in the environment."""
-    return [provider for provider in PROVIDERS.values() if any(map(os.environ.get, provider.api_key_env))]
 
 
 def check_provider(provider: Provider, model: str | None = None, base_url: str | None = None) -> CheckResult:

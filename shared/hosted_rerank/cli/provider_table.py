@@ -9,7 +9,6 @@ from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
 from hosted_rerank.providers.dialect import OptionType
 from hosted_rerank.providers.models import MODELS, ModelFacts
-from hosted_rerank.providers.url import url_param_names
 
 COLUMNS = ("name", "key", "documents", "instruction", "scores", "default model")
 MODEL_COLUMNS = ("models", "at", "listwise", "documents", "tokens of a request", "tokens of a document", "scores")
@@ -157,19 +156,3 @@ def _describe_sighting(provider: Provider) -> str:
 
 def _describe_type(kind: OptionType) -> str:
     return " | ".join(kind) if isinstance(kind, tuple) else kind.__name__
-
-
-def examples(provider: Provider) -> dict[str, str]:
-    """Returns a program for each framework, by its name; `documents` and `nodes` are the results of a retriever."""
-    arguments = [f'provider="{provider.name}"']
-    if provider.needs_model:
-        arguments.append('model="BAAI/bge-reranker-v2-m3"')
-    if names := [name for name in url_param_names(provider.url) if name not in provider.params]:
-        arguments.append(f"params={{{', '.join(f'{name!r}: {name.upper()!r}' for name in names)}}}".replace("'", '"'))
-    construction = f"reranker = HostedRerank({', '.join([*arguments, 'top_n=3'])})"
-    return {
-        "LangChain": f"from langchain_hosted_rerank import HostedRerank\n\n{construction}\n"
-        'best = reranker.compress_documents(documents, "Why are there tides?")\n',
-        "LlamaIndex": f"from llamaindex_hosted_rerank import HostedRerank\n\n{construction}\n"
-        'best = reranker.postprocess_nodes(nodes, query_str="Why are there tides?")\n',
-    }

@@ -21,7 +21,7 @@ from hosted_rerank.cli.app import (
     parse_provider,
 )
 from hosted_rerank.errors import RerankError
-from hosted_rerank.providers import PROVIDERS
+from hosted_rerank.providers import PROVIDERS, providers_with_key
 
 
 @commands.command()
@@ -36,6 +36,7 @@ def providers(
 ) -> None:
     """List the rerank APIs, or describe one, with an example for each framework."""
     from hosted_rerank.cli import provider_table  # noqa: PLC0415 - imports the core
+    from hosted_rerank.playground.examples import examples  # noqa: PLC0415 - as above
 
     if markdown or models:
         typer.echo(provider_table.models_markdown() if models else provider_table.markdown(), nl=False)
@@ -53,7 +54,7 @@ def providers(
     for fact in provider_table.facts(provider):
         table.add_row(*map(escape, fact))
     console.print(f"[bold]{provider.name}[/bold]", table, sep="\n")
-    for framework, code in provider_table.examples(provider).items():
+    for framework, code in examples(provider).items():
         typer.echo(f"\n# {framework}\n{code}", nl=False)
 
 
@@ -72,7 +73,7 @@ def check(
 
     Exit status: 0 if all work; 75 if each that does not is unavailable for now, 77 if each lacks a valid key; else 1.
     """
-    from hosted_rerank.cli.provider_check import check_provider, providers_with_key  # noqa: PLC0415 - imports the core
+    from hosted_rerank.cli.provider_check import check_provider  # noqa: PLC0415 - imports the core
 
     if provider is None and (model or base_url):
         raise typer.BadParameter("--model and --base-url need a provider.", param_hint="--provider")

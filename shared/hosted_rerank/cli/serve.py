@@ -37,10 +37,14 @@ def serve(
     seed: Annotated[int | None, typer.Option(help="The seed of random times and faults, to repeat a run.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not log requests.")] = False,
 ) -> None:
-    """Serve the embedded model through every rerank API, each below /<provider>."""
+    """Serve the embedded model through every rerank API, each below /<provider>, and a page to try rerankers on at /.
+
+    The page is there on a loopback address only, and without --api-key, for it spends the keys of this environment.
+    """
     with report_errors():
         from hosted_rerank.local import conditions  # noqa: PLC0415 - slow, and an extra
         from hosted_rerank.local.server import serve as serve_apis  # noqa: PLC0415 - as above
+        from hosted_rerank.playground.page import routes  # noqa: PLC0415 - as above
 
         if rate is None and (burst or growing):
             raise typer.BadParameter("--burst and --growing need a rate.", param_hint="--rate")
@@ -60,8 +64,9 @@ def serve(
 
         if not api_key and not _is_loopback(host):
             typer.echo(f"Anyone who reaches {host} can use this server: set --api-key to require a key.", err=True)
+        pages = routes(host) if _is_loopback(host) and not api_key else []  # the page spends keys
         try:
-            serve_apis(port, host, api_key or None, simulated, log_requests=not quiet)
+            serve_apis(port, host, api_key or None, simulated, log_requests=not quiet, pages=pages)
         except OSError as error:
             reason = str(error.strerror).partition(" (")[0]  # the rest repeats the address
             fail(f"cannot listen on {host}, port {port}: {reason}. Pass another --port or --host.")

@@ -144,8 +144,8 @@ class RerankFields(BaseModel):
         exclude=True,
         repr=False,
         description=(
-            "The cache of scores, a `MutableMapping[str, float]`: a dict, `cachetools.TTLCache`, "
-            "`diskcache.Cache`. Pickles and dumps omit it."
+            "The cache of scores: a `MutableMapping[str, float]` (a dict, `cachetools.TTLCache`, `diskcache.Cache`), "
+            "LangChain's `BaseStore`, or an object with `get_many` and `set_many`. Pickles and dumps omit it."
         ),
     )
     on_error: Literal["raise", "passthrough"] = Field(

@@ -42,7 +42,12 @@ _QUICK = 1 << 16
 """The largest body in bytes that is answered by a hash in the event loop; a larger one could hold others up."""
 
 
-def app(api_key: str | None = None, conditions: Conditions | None = None, host: str | None = None) -> Starlette:
+def app(
+    api_key: str | None = None,
+    conditions: Conditions | None = None,
+    host: str | None = None,
+    pages: Sequence[Route] = (),
+) -> Starlette:
     """Returns the ASGI application.
 
     Args:
@@ -50,9 +55,10 @@ def app(api_key: str | None = None, conditions: Conditions | None = None, host: 
         conditions: Latency, rate limit and faults; `None` for none.
         host: The address that the server listens on. A request whose `Host` or `Origin` is another name is refused, so
             that no web page can call the server (DNS rebinding); `None` for no check.
+        pages: More routes, which check their requests themselves.
     """
     apis = Apis(conditions or Conditions(), api_key, host)
-    return Starlette(routes=[Route("/health", _health), Route("/{path:path}", apis)])
+    return Starlette(routes=[Route("/health", _health), *pages, Route("/{path:path}", apis)])
 
 
 def serve(
@@ -62,6 +68,7 @@ def serve(
     conditions: Conditions | None = None,
     *,
     log_requests: bool = True,
+    pages: Sequence[Route] = (),
 ) -> None:
     """Serves until the process is interrupted or terminated.
 
@@ -71,6 +78,7 @@ def serve(
         api_key: The key that requests must have; `None` for no check.
         conditions: Latency, rate limit and faults; `None` for none.
         log_requests: Whether to log each request.
+        pages: More routes.
 
     Raises:
         OSError: The port is in use.
@@ -79,7 +87,7 @@ def serve(
         print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)} (as others below /<provider>)", flush=True)
         conditions = conditions or Conditions()
         config = _make_config(
-            app(api_key, conditions, host), conditions, access_log=log_requests, timeout_graceful_shutdown=5
+            app(api_key, conditions, host, pages), conditions, access_log=log_requests, timeout_graceful_shutdown=5
         )
         with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has closed everything
             uvicorn.Server(config).run(sockets=[listener])
@@ -119,7 +127,7 @@ class Apis:
         self._conditions = conditions
         self._api_key = api_key
         self._model = load_model() if conditions.score is None else None
-        self._served = {**make_apis(), "fireworks": [FIREWORKS], "nebius": [NEBIUS]}
+        self._served = _make_served()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -127,7 +135,7 @@ class Apis:
             return await JSONResponse({"error": {"message": "foreign Host or Origin"}}, 403)(scope, receive, send)
         try:
             async with asyncio.timeout(self._conditions.read_timeout):
-                body = await _read_body(request)
+                body = await read_body(request, MAX_BODY)
         except ClientDisconnect:
             return None
         except TimeoutError:
@@ -202,11 +210,21 @@ def _make_config(served: Starlette, conditions: Conditions, **settings: Any) -> 
     return uvicorn.Config(served, lifespan="off", ws="none", http=protocol, **settings)
 
 
-async def _read_body(request: Request) -> bytes:
+def _make_served() -> dict[str, Sequence[Api]]:
+    return {**make_apis(), "fireworks": [FIREWORKS], "nebius": [NEBIUS]}
+
+
+def served_names() -> list[str]:
+    """Returns the names of the providers whose APIs are served, each below its name."""
+    return list(_make_served())
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """Returns the body of a request; of one that is longer than `most` bytes, a part that is too."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY:
+        if len(body) > most:
             break
     return bytes(body)
 

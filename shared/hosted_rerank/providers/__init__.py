@@ -7,6 +7,7 @@ models, wherever they run. A new API of the usual kind is one `Provider` in one 
 `tests/samples/`; no other code names it.
 """
 
+import os
 from collections.abc import Mapping
 
 from hosted_rerank._validation import closest, quote_start
@@ -28,6 +29,11 @@ PROVIDERS: Mapping[str, Provider] = {
     )
 }
 """The known providers by name."""
+
+
+def providers_with_key() -> list[Provider]:
+    """Returns the providers whose key is set in the environment."""
+    return [provider for provider in PROVIDERS.values() if any(map(os.environ.get, provider.api_key_env))]
 
 
 def find_provider(provider: ProviderName | str | Provider) -> Provider:
@@ -57,4 +63,4 @@ def find_provider(provider: ProviderName | str | Provider) -> Provider:
     return PROVIDERS[provider]
 
 
-__all__ = ["PROVIDERS", "Provider", "ProviderName", "find_provider"]
+__all__ = ["PROVIDERS", "Provider", "ProviderName", "find_provider", "providers_with_key"]
