@@ -187,7 +187,9 @@ def test_bulk_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
 def test_commands_exist(page: Path) -> None:
     """Each `hosted-rerank` command in a block for a shell has the options that the page gives it."""
-    lines = re.findall(r"^hosted-rerank (.*?)(?:  .*)?$", "\n".join(shell_blocks(page)).replace("\\\n", ""), flags=re.MULTILINE)
+    lines = re.findall(
+        r"^hosted-rerank (.*?)(?:  .*)?$", "\n".join(shell_blocks(page)).replace("\\\n", ""), flags=re.MULTILINE
+    )
     known = get_command(commands).commands
     for name, *words in map(shlex.split, lines):
         options = {
