@@ -4,6 +4,7 @@
 # make test-servers       our client against a server that others wrote (infinity), likewise; slow
 # make bench  side by side with peers, in an environment of their own; takes some 25 minutes, and valgrind for instructions
 # make soak   five minutes of calls in every way at once, with faults; counts what must not happen
+# make test-slow   the tests that take a minute: the figures that the documentation states
 # make test-bulk   drivers of large bulk jobs that are killed, terminated and interrupted; counts what is paid twice
 # make check  lint, types, import contracts and the documentation, built strictly
 # make docs   builds the documentation and serves it, anew after each change
@@ -19,14 +20,17 @@ THIRD_PARTY := $(addprefix test-third-party-,frameworks sdks proxy infinity npm 
 OPEN := -W ignore::pytest.PytestUnraisableExceptionWarning # sockets that these packages leave open
 NPM := ai @ai-sdk/cohere @ai-sdk/togetherai voyage-ai-provider @openrouter/sdk
 
-.PHONY: demo test test-third-party $(THIRD_PARTY) test-servers bench soak test-bulk check site docs ranks release-check api-check format clean
+.PHONY: demo test test-third-party $(THIRD_PARTY) test-servers bench soak test-slow test-bulk check site docs ranks release-check api-check format clean
 
 demo: $(VENV)/demo
 	$(BIN)/hosted-rerank demo
 
 test: $(VENV)/test
-	$(BIN)/python -m pytest -n auto -m "not ray"
+	$(BIN)/python -m pytest -n auto -m "not ray and not slow"
 	$(BIN)/python -m pytest -m ray tests/bulk tests/test_docs.py
+
+test-slow: $(VENV)/test
+	$(BIN)/python -m pytest -m slow tests/local
 
 test-third-party: $(THIRD_PARTY)
 

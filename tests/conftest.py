@@ -99,7 +99,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "ray: on real Ray; run by themselves, for how near they come to a limit is a matter of time"
     )
-    config.addinivalue_line("markers", "slow: starts a server of somebody else's, in an environment of its own")
+    config.addinivalue_line(
+        "markers", "slow: takes a minute, or starts a server of somebody else's in an environment of its own"
+    )
     config.addinivalue_line("markers", "wrong(way, reason): a known fault of one way, blocking or awaiting; strict")
 
 

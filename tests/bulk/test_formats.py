@@ -140,6 +140,6 @@ def test_equal_ids_are_told(url: str, tmp_path: Path, caplog: pytest.LogCaptureF
 def test_parts_overlap(tmp_path: Path) -> None:
     """Many small parts take little longer than one: the next part begins before the last rows of one are answered."""
     (tmp_path / "rows.jsonl").write_bytes(lines([{"query": f"q{n}?", "documents": ["a"]} for n in range(60)]))
-    with counting(0.1) as server:
+    with counting(0.4) as server:
         run_job(job(tmp_path / "rows.jsonl", tmp_path / "out", server.url, part_rows=4, concurrency=20))
-    assert server.most_at_once > 12
+    assert server.most_at_once > 12  # 20, on a machine that is fast

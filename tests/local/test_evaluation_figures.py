@@ -93,6 +93,7 @@ def test_figures_are_those_of_ranx(name: str, tmp_path: Path) -> None:
         assert ours[measure] * share == pytest.approx(theirs[called])
 
 
+@pytest.mark.slow
 def test_reference_figures(tmp_path: Path) -> None:
     """The embedded model lifts 503 questions on building permits from 0.539 to 0.700 nDCG@10, within 0.005."""
     zaragoza = pytest.importorskip("zaragoza_construction_faq")

@@ -25,11 +25,6 @@ def imported(name: str) -> Any:
         return import_module(name) if os.environ.get("THIRD_PARTY") else pytest.importorskip(name)
 
 
-def reply_lacks(what: str) -> pytest.MarkDecorator:
-    """A test that the local server's reply fails, until it has what is named."""
-    return pytest.mark.xfail(reason=f"the local server's reply lacks {what}", strict=True)
-
-
 @dataclass(frozen=True)
 class Case:
     """A question, its documents, and their scores as (index, score), best first."""

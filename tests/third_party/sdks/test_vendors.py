@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.third_party.conftest import Case, imported, reply_lacks
+from tests.third_party.conftest import Case, imported
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what these packages leave open and deprecate is not ours to mend
 
@@ -75,7 +75,6 @@ def test_zeroentropy(base_url: str, case: Case) -> None:
     assert response.total_tokens > 0
 
 
-@reply_lacks("rank_fields, which it refuses")
 def test_pinecone(base_url: str, case: Case) -> None:
     """Pinecone's client gets scores and units."""
     pinecone = imported("pinecone")
@@ -87,7 +86,6 @@ def test_pinecone(base_url: str, case: Case) -> None:
     assert response.usage.rerank_units == 1
 
 
-@reply_lacks("document")
 def test_openrouter(base_url: str, case: Case) -> None:
     """OpenRouter's client gets scores, texts and tokens."""
     openrouter = imported("openrouter")
@@ -110,7 +108,6 @@ def test_contextual(base_url: str, case: Case) -> None:
     assert [(result.index, result.relevance_score) for result in response.results] == case.best[:2]
 
 
-@reply_lacks("metadata, which it refuses")
 def test_contextual_metadata(base_url: str, case: Case) -> None:
     """Contextual's client may give metadata for each document."""
     contextual = imported("contextual")
