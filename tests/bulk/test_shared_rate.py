@@ -14,13 +14,13 @@ def test_four_workers(rate: float) -> None:
     assert found.refused <= 0.05
 
 
-@pytest.mark.parametrize("rate", [100, 1000])
-def test_a_thousand_workers(rate: float) -> None:
+@pytest.mark.parametrize(("rate", "seconds"), [(100, 60), (1000, 40)])
+def test_a_thousand_workers(rate: float, seconds: float) -> None:
     """`docs/bulk.md` counts on this: 1,000 workers at one limit; the actor is asked less than 2,500 times a second."""
-    found = simulate(1000, rate, 40)
+    found = simulate(1000, rate, seconds)
     assert found.share >= 0.9
     assert found.refused <= 0.06
-    assert found.leases / 40 < 2500
+    assert found.leases / seconds < 2500
 
 
 def test_it_is_asked_per_batch() -> None:
