@@ -1,5 +1,6 @@
 """Documents of several parts: what each API is sent, what it is not, and that all promises of texts hold for them."""
 
+import importlib
 import json
 import logging
 from datetime import date
@@ -8,9 +9,6 @@ from typing import Any
 import pytest
 
 from hosted_rerank import PROVIDERS, Dialect, InvalidRequestError, Reranker
-from hosted_rerank.local.apis import ApiRequest, respond
-from hosted_rerank.local.conditions import score_by_hash
-from hosted_rerank.local.provider_apis import make_apis
 from hosted_rerank.providers.document_parts import DocumentParts
 from tests.byhand import body_of, planned
 from tests.conftest import KEY, Acme, Rerank
@@ -80,9 +78,13 @@ def test_each_api_gets_its_own_format(row: str, model: str | None, documents: li
 @pytest.mark.parametrize(("row", "model", "documents", "_sent"), AS_PARTS)
 def test_the_local_server_takes_them(row: str, model: str | None, documents: list[Any], _sent: Any) -> None:
     """The local server takes what is sent to each API."""
+    rows = pytest.importorskip("hosted_rerank.local.provider_apis", exc_type=ImportError)
+    apis = importlib.import_module("hosted_rerank.local.apis")
+    conditions = importlib.import_module("hosted_rerank.local.conditions")
     path = PROVIDERS[row].url.partition("//")[2].partition("/")[2]
     content = json.dumps(body(row, model, documents)).encode()
-    responses = [respond(api, ApiRequest("POST", f"/{path}", {}, content), score_by_hash) for api in make_apis()[row]]
+    request = apis.ApiRequest("POST", f"/{path}", {}, content)
+    responses = [apis.respond(api, request, conditions.score_by_hash) for api in rows.make_apis()[row]]
     assert [response.status for response in responses if response.status != 404] == [200]
 
 
