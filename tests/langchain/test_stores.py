@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_classic.storage import LocalFileStore
 from langchain_core.documents import Document
 from langchain_core.stores import InMemoryByteStore, InMemoryStore
 
@@ -14,10 +13,16 @@ from langchain_hosted_rerank import HostedRerank
 DOCUMENTS = [Document("Bread rises."), Document("Python is a programming language.")]
 
 
-@pytest.mark.parametrize("kind", [InMemoryStore, InMemoryByteStore, LocalFileStore])
-async def test_stores(kind: Callable[..., Any], tmp_path: Path) -> None:
+def local_file_store(folder: Path) -> Any:
+    return pytest.importorskip("langchain_classic.storage").LocalFileStore(folder)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda _: InMemoryStore(), lambda _: InMemoryByteStore(), local_file_store], ids=["any", "bytes", "files"]
+)
+async def test_stores(make: Callable[[Path], Any], tmp_path: Path) -> None:
     """The second call finds the scores of the first in the store, blocking and awaiting, and ranks by them."""
-    store = kind(tmp_path) if kind is LocalFileStore else kind()
+    store = make(tmp_path)
     responses: list[Any] = []
     reranker = HostedRerank(provider="local", cache=store, on_response=responses.append)
     first = reranker.compress_documents(DOCUMENTS, "What is Python?")
