@@ -84,7 +84,7 @@ def _best_passages(state: CallState) -> Mapping[DocumentIndex, TextIndex]:
 
 def _by_document(state: CallState, best_passages: Mapping[DocumentIndex, TextIndex]) -> Mapping[DocumentIndex, float]:
     """Returns the scores by document, in input order but for equal scores of a sorted reply, which keep its order."""
-    if best_passages:
+    if state.plan.spans:
         by_text = _all_scores(state)
         return {document: by_text[text] for document, text in best_passages.items()}
     replies = [_of_documents(state.plan, result.scores) for result in state.results]
@@ -125,7 +125,7 @@ def _extras(
     """Returns the other fields of the results, and the places of best passages, by document."""
     plan = state.plan
     by_text = {text: extra for result in state.results for text, extra in result.result_extras.items()}
-    if not best_passages:
+    if not plan.spans:
         return _of_documents(plan, by_text)
     spans = {document: plan.spans.get((document, plan.texts[text])) for document, text in best_passages.items()}
     return {
