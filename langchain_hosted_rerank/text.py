@@ -13,7 +13,7 @@ _REMEDIES: Mapping[type[Any], str] = {str: "wrap them in Document(page_content=.
 
 
 Parts: TypeAlias = str | Mapping[str, Any]
-"""What is sent for a document: a text, or parts by name."""
+"""The content to send for a document: a text, or a mapping of parts."""
 
 
 def document_texts(

@@ -42,7 +42,7 @@ IDLE_LIFETIME = 300.0
 
 
 class _RateActor(SharedRate):
-    """A `SharedRate` that outlives the driver that made it, and ends when nobody uses it."""
+    """A `SharedRate` that outlives the driver that made it, and ends when no job uses it."""
 
     def __init__(self, idle_lifetime: float) -> None:
         super().__init__()
