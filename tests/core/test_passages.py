@@ -148,6 +148,11 @@ def test_document_of_a_failed_passage_has_no_score(server: HostileServer, acme: 
     reranker = acme(long_documents="passages", passage_chars=100, batch_size=1, on_error="passthrough")
     response = rerank(reranker, documents=[LONG, OTHER])
     assert [(result.index, result.error) for result in response.results] == [(1, None), (0, "ServerError")]
+    server.play(*[fails_for_the_dormouse] * 20)
+    alone = rerank(reranker, documents=[LONG])
+    assert [(result.index, result.relevance_score, result.error) for result in alone.results] == [
+        (0, None, "ServerError")
+    ]
 
 
 def test_fallback_has_passages_of_its_own_size(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
