@@ -40,6 +40,7 @@ ECHOES: dict[str, tuple[dict[str, Any], str, Any]] = {
     "siliconflow": ({"return_documents": True}, "results", {"text": "two"}),
     "infinity": ({"return_documents": True}, "results", "two"),
     "tei": ({"return_text": True}, "", "two"),
+    "elastic": ({"return_documents": True}, "rerank", "two"),
 }
 
 
@@ -47,9 +48,9 @@ ECHOES: dict[str, tuple[dict[str, Any], str, Any]] = {
 def test_documents_come_back_where_they_are_asked_for(name: str, base_url: str) -> None:
     """A result repeats its own document, in the form of the API, if the request or the API's default says so."""
     asks, results, document = ECHOES[name]
-    key = {"mixedbread": "input", "tei": "texts"}.get(name, "documents")
+    key = {"mixedbread": "input", "tei": "texts", "elastic": "input"}.get(name, "documents")
     body = {"model": "m", "query": "two", key: ["one", "two"], **asks}
-    if name == "tei":
+    if name in ("tei", "elastic"):
         del body["model"]
     reply = post(base_url, name, body).json()
     jsonschema.validate(reply, SAMPLES[name]["reply_schema"])

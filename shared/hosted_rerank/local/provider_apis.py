@@ -189,7 +189,10 @@ def _get_text(provider: Provider, item: Any, rank_fields: Any) -> str:
 
 def _get_text_of_parts(parts: DocumentParts, value: Any) -> str | None:
     """Returns the texts in a document of parts, as the embedded model sees no image; `None` if it is none."""
-    blocks = value if is_array(value) and parts.content_blocks else [value]
+    if parts.content == "typed":
+        words = at(value, "value")
+        return (words if at(value, "type") == "text" else "") if isinstance(words, str) else None
+    blocks = value if is_array(value) and parts.content == "blocks" else [value]
     texts = (text for block in blocks if is_object(block) for name, text in block.items() if name not in _NOT_TEXT)
     if parts == TEXT_ONLY or not all(map(is_object, blocks)):
         return None
@@ -209,7 +212,10 @@ def _make_response(provider: Provider, request: _RerankRequest, scores: Scores) 
     dialect, shape = provider.dialect, shape_of(provider.name, provider.dialect)
     order = rank(scores)[: request.top_n] if dialect.index is not None else list(enumerate(scores.relevance))
     results = [_make_result(provider, shape, request, index, relevance) for index, relevance in order]
-    headers = {header: str(scores.tokens) for header in provider.usage_headers}
+    headers = {
+        header: str(0 if count == "cached_tokens" else scores.tokens)
+        for header, count in provider.usage_headers.items()
+    }
     if not dialect.results:
         return ApiResponse(200, results, headers)
     body: dict[str, Any] = {}

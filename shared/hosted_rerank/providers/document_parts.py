@@ -86,7 +86,9 @@ class DocumentParts:
         path: The path of the parts in a document of a request.
         fields: Other fields of a document of parts, by path.
         text: The API's name for the part `text`.
-        content_blocks: Whether it takes the parts as a list of content blocks, as in a chat.
+        content: How the parts are written: as the fields of one object, as a list of the content blocks of a chat, or
+            as one object with its type and value.
+        alike: Whether the texts beside a document with parts are written as parts too.
         beside: The paths of lists in a request that hold parts beside the documents, by part.
         as_text: How fields are written for an API that takes texts, or does not take these fields.
     """
@@ -97,7 +99,8 @@ class DocumentParts:
     path: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     text: str = "text"
-    content_blocks: bool = False
+    content: Literal["fields", "blocks", "typed"] = "fields"
+    alike: bool = False
     beside: Mapping[str, str] = field(default_factory=dict[str, str])
     as_text: Literal["json", "yaml"] = "json"
 
@@ -147,8 +150,11 @@ class DocumentParts:
 
     def encode(self, parts: Mapping[str, Any]) -> Any:
         """Returns the JSON value of the parts of a document that `prepare` has returned."""
-        if self.content_blocks:
+        if self.content == "blocks":
             return [_content_block(name, value) for name, value in parts.items()]
+        if self.content == "typed":
+            ((name, value),) = parts.items()
+            return _typed_content(name, value)
         if self.beside:
             return parts.get("text", "")
         return {self.text if name == "text" else name: value for name, value in parts.items()}
@@ -161,6 +167,13 @@ TEXT_ONLY = DocumentParts()
 def _content_block(name: str, value: Any) -> dict[str, Any]:
     """Returns a part as a content block of a chat."""
     return {"type": "text", "text": value} if name == "text" else {"type": f"{name}_url", f"{name}_url": {"url": value}}
+
+
+def _typed_content(name: str, value: Any) -> dict[str, Any]:
+    """Returns a part as Elastic's content object; a data URI goes as it is."""
+    if name == "text":
+        return {"type": "text", "format": "text", "value": value}
+    return {"type": name, "format": "base64" if value[:5].lower() == "data:" else "url", "value": value}
 
 
 def _as_text(value: object) -> str:
