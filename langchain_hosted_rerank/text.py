@@ -8,6 +8,7 @@ from langchain_core.messages import HumanMessage
 
 from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_list
+from hosted_rerank.providers.document_parts import DocumentParts
 
 _REMEDIES: Mapping[type[Any], str] = {str: "wrap them in Document(page_content=...), or call .rerank(texts, query)"}
 
@@ -20,7 +21,8 @@ def document_texts(
     documents: Sequence[Document],
     to_text: Callable[[Document], Any] | None,
     metadata_fields: Sequence[str] | None,
-    image_key: str | None = None,
+    image_key: str | None,
+    images: DocumentParts,
 ) -> list[Parts]:
     """Return the text to send for each document.
 
@@ -29,6 +31,7 @@ def document_texts(
         to_text: Returns the text, the parts or the content blocks of a document; `None` uses `page_content`.
         metadata_fields: The metadata keys to put before `page_content`, as `name: value` lines.
         image_key: The metadata key of an image; `None` for none.
+        images: How the API takes images.
 
     Returns:
         One text for each document, or its parts.
@@ -45,16 +48,16 @@ def document_texts(
         texts = [_with_metadata(document, metadata_fields) for document in documents]
     if image_key is None:
         return [*texts]
-    return [_with_image(document, text, image_key) for document, text in zip(documents, texts, strict=True)]
+    return [_with_image(document, text, image_key, images) for document, text in zip(documents, texts, strict=True)]
 
 
-def _with_image(document: Document, text: str, image_key: str) -> Parts:
+def _with_image(document: Document, text: str, image_key: str, images: DocumentParts) -> Parts:
     """Return a text, with the image that the metadata has: a URL, a data URI or a content block."""
     image = document.metadata.get(image_key)
     if image is None:
         return text
     given = _to_parts([image]) if isinstance(image, Mapping) else {"image": image}
-    return {**cast("Mapping[str, Any]", given), **({} if is_blank(text) else {"text": text})}
+    return images.with_text(cast("Mapping[str, Any]", given), text)
 
 
 def _to_parts(given: Any) -> Any:

@@ -130,7 +130,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
-        texts = self._texts(nodes)
+        texts = self._texts(nodes, overrides.get("model"))
         with self._rerank(nodes, texts, query_bundle, overrides) as rerank:
             rerank.response = rerank_texts(rerank.reranker, rerank.query.query_str, texts, rerank.overrides)
         return rerank.ranked
@@ -140,15 +140,16 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
         threaded = isinstance(nodes, list) and len(nodes) >= _THREADED_FROM
-        texts = await asyncio.to_thread(self._texts, nodes) if threaded else self._texts(nodes)
+        model = overrides.get("model")
+        texts = await asyncio.to_thread(self._texts, nodes, model) if threaded else self._texts(nodes, model)
         with self._rerank(nodes, texts, query_bundle, overrides) as rerank:
             rerank.response = await arerank_texts(rerank.reranker, rerank.query.query_str, texts, rerank.overrides)
         return rerank.ranked
 
-    def _texts(self, nodes: list[NodeWithScore]) -> list[Document]:
+    def _texts(self, nodes: list[NodeWithScore], model: str | None) -> list[Document]:
         parts = self.reranker.provider.dialect.document_parts
-        images = parts.takes("image", self.reranker.model)
-        return node_texts(nodes, self.text_fn, self.metadata_mode, images=images)
+        images = parts if parts.takes("image", model or self.reranker.model) else None
+        return node_texts(nodes, self.text_fn, self.metadata_mode, images)
 
     @contextmanager
     def _rerank(

@@ -117,6 +117,7 @@ def test_metadata_beside_the_documents() -> None:
         ("jina", "jina-reranker-m0", BOTH, r"has several parts \(image, text\)"),
         ("siliconflow", None, IMAGE, "has an image, which Qwen/Qwen3-Reranker-8B does not take"),
         ("elastic", None, IMAGE, "has an image, which .rerank-v1-elasticsearch does not take"),
+        ("vllm", "Qwen/Qwen3-Reranker-0.6B", IMAGE, "has an image, which Qwen/Qwen3-Reranker-0.6B does not take"),
         ("elastic", "jina-m0", BOTH, r"has several parts \(image, text\)"),
         ("openrouter", None, {"image": "iVBORw0KGgo="}, "has an image that is neither a URL nor a data URI"),
         ("openrouter", None, {"audio": PNG}, "has an audio"),

@@ -113,6 +113,15 @@ class DocumentParts:
         """
         return name in (self.names or ()) and (model is None or bool(re.search(self.models, model, re.IGNORECASE)))
 
+    def with_text(self, media: Mapping[str, Any], text: str) -> dict[str, Any]:
+        """Returns the parts of a document with media and a text; without the text where a document has one part.
+
+        Args:
+            media: The media by kind.
+            text: The text, which may be blank.
+        """
+        return {**media, **({} if self.single or is_blank(text) else {"text": text})}
+
     def prepare(self, document: Parts, model: str | None) -> str:
         """Returns a document as the API takes it: with its parts, or as text.
 
