@@ -13,7 +13,7 @@ from typing import (
 
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage, convert_to_messages
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from typing_extensions import TypedDict
 
 from hosted_rerank._validation import check_sequence
@@ -92,10 +92,19 @@ def _to_documents(documents: Any) -> Sequence[Document]:
     check_sequence("documents", documents)
     if set(map(type, documents)) == {Document}:  # in C, because there may be 10,000
         return cast("Sequence[Document]", documents)
-    return [_to_document(cast("Mapping[str, Any]", each)) if isinstance(each, Mapping) else each for each in documents]
+    return [
+        _to_document(index, cast("Mapping[str, Any]", each)) if isinstance(each, Mapping) else each
+        for index, each in enumerate(documents)
+    ]
 
 
-def _to_document(given: Mapping[str, Any]) -> Document:
+def _to_document(index: int, given: Mapping[str, Any]) -> Document:
     """Return the document of a mapping that `model_dump` or langchain-core's `dumpd` wrote."""
-    fields = given["kwargs"] if given.get("type") == "constructor" else given
-    return Document.model_validate(dict(fields))
+    fields = given.get("kwargs") if given.get("type") == "constructor" else given
+    try:
+        return Document.model_validate(dict(fields) if isinstance(fields, Mapping) else fields)
+    except (ValidationError, TypeError):  # their messages may show the document
+        raise TypeError(
+            f"documents[{index}] is a mapping that is no Document: pass the fields of one, such as"
+            " {'page_content': ..., 'metadata': {...}}"
+        ) from None

@@ -10,8 +10,10 @@ from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_list
 from hosted_rerank.providers.document_parts import DocumentParts
 
-_REMEDIES: Mapping[type[Any], str] = {str: "wrap them in Document(page_content=...), or call .rerank(texts, query)"}
-
+_REMEDIES: Mapping[type[Any], str] = {
+    str: "wrap them in Document(page_content=...), or call .rerank(texts, query)",
+    object: "pass Document(page_content=...)",
+}
 
 Parts: TypeAlias = str | Mapping[str, Any]
 """The content to send for a document: a text, or a mapping of parts."""
@@ -109,7 +111,7 @@ def mixed_texts(
     """
     check_list("documents", documents, object)
     texts: list[Parts] = []
-    for document in documents:
+    for index, document in enumerate(documents):
         if isinstance(document, str):
             texts.append(document)
         elif isinstance(document, Mapping):
@@ -117,6 +119,9 @@ def mixed_texts(
             texts.append({name: document[name] for name in names})
         elif isinstance(document, list):
             texts.append(_to_parts(document))
-        else:
+        elif isinstance(document, Document):
             texts.extend(texts_of_documents([document]))
+        else:
+            kind = type(document).__name__
+            raise TypeError(f"documents[{index}] must be a text, a Document, a mapping or content blocks, not {kind}")
     return texts

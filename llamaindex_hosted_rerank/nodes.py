@@ -19,6 +19,7 @@ Unscored: TypeAlias = Literal["last", "drop", "none"]
 _REMEDIES: dict[type, str] = {
     BaseNode: "wrap it in NodeWithScore(node=...)",
     str: "wrap it in NodeWithScore(node=TextNode(text=...)), or call .reranker.rerank(query, texts)",
+    object: "pass NodeWithScore(node=TextNode(text=...))",
 }
 
 

@@ -216,6 +216,8 @@ def _warn_of_blank(texts: list[Document]) -> None:
 
 def _to_query_bundle(query_bundle: QueryBundle | str | None, query_str: str | None) -> QueryBundle | None:
     if query_str is None:
+        if query_bundle is not None and not isinstance(query_bundle, (str, QueryBundle)):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+            raise TypeError(f"query_bundle must be a QueryBundle or a str, not {type(query_bundle).__name__}")
         return QueryBundle(query_bundle) if isinstance(query_bundle, str) else query_bundle
     if query_bundle is not None:
         raise ValueError("query_bundle and query_str are both given: pass only one of them")

@@ -198,6 +198,14 @@ def test_texts_in_the_place_of_documents(asking: Asking, do: Do, server: Hostile
         do(asking(FireworksRerank), "compress_documents", ["swift"], QUERY)
     with pytest.raises(TypeError, match=r"must be a list, not str: pass \[text\]"):
         do(asking(FireworksRerank), "rerank", "swift", QUERY)
+    with pytest.raises(TypeError, match=r"must be a list, not Document: pass a list with it"):
+        do(asking(FireworksRerank), "compress_documents", documents()[0], QUERY)
+    with pytest.raises(TypeError, match=r"not dict: pass Document\(page_content=...\)"):
+        do(asking(FireworksRerank), "compress_documents", [{"page_content": "swift"}], QUERY)
+    with pytest.raises(
+        TypeError, match=r"documents\[1\] must be a text, a Document, a mapping or content blocks, not float"
+    ):
+        do(asking(FireworksRerank), "rerank", ["swift", float("nan")], QUERY)
     assert server.requests == []
 
 
