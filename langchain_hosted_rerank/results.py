@@ -47,7 +47,7 @@ def ranked_documents(
 
 
 def copy_nested(value: Any) -> Any:
-    """Return a copy of a dict, list, set or tuple with copies of those in it; other values as they are: they may be large."""
+    """Return a copy of a dict, list, set or tuple with copies of those in it; other values stay the same objects."""
     kind: type[Any] = type(value)  # pyright: ignore[reportUnknownVariableType] - the type of Any
     copy_of = _COPIES.get(kind)
     return value if copy_of is None else copy_of(value)
