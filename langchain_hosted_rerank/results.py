@@ -28,12 +28,13 @@ def ranked_documents(
     Returns:
         One copy for each result. Its metadata is new, with the dicts, lists and sets in it; other values are the same.
     """
+    earlier = {PASSTHROUGH_KEY, PASSAGE_KEY, EXTRA_KEY, score_key}
     copies: list[Document] = []
     for index, score, error, extra in response.results:
         document = documents[index]
         metadata = _copy_dict(document.metadata)
-        for key in (PASSTHROUGH_KEY, PASSAGE_KEY, EXTRA_KEY, score_key):
-            metadata.pop(key, None)
+        for key in earlier & metadata.keys():
+            del metadata[key]
         if error is not None:
             metadata[PASSTHROUGH_KEY] = error
         elif score is not None:

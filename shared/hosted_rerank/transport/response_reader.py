@@ -61,8 +61,13 @@ class ResponseReader:
             self._headers = {**self._headers, "date": formatdate(usegmt=True)}
         return Response(self._status, self._headers, body, time.monotonic())
 
-    def failed(self, error: BaseException) -> Outcome:
-        """Returns the outcome of a request that an exception ended."""
+    def failed(self, error: BaseException, proxies: str = "") -> Outcome:
+        """Returns the outcome of a request that an exception ended.
+
+        Args:
+            error: The exception.
+            proxies: The names of the variables whose proxies may have carried the request; empty for none.
+        """
         now, kind = time.monotonic(), type(error).__name__
         if isinstance(error, TimeoutError) or "Timeout" in kind:
             reason = "the deadline is over" if now >= self._deadline else f"no data within {self._timeout:.3g} s"
@@ -72,7 +77,7 @@ class ResponseReader:
             dead = self.reused_connection and not self._status and not kind.startswith("Connect")
             reason = f"{kind}: {error}" if str(error) else kind
             if _has_cause(error, errno.ECONNREFUSED):
-                reason = "connection refused: is the server running?"
+                reason = f"connection refused: is the {f'proxy of {proxies}' if proxies else 'server'} running?"
             full = _has_cause(error, errno.EMFILE, errno.ENFILE)
             self._failure = TransportFailure(reason, now, dead_connection=dead, no_descriptors=full)
         return self.outcome()
