@@ -13,7 +13,7 @@ from typing import (
 
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage, convert_to_messages
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from hosted_rerank._validation import check_sequence
@@ -100,10 +100,10 @@ def _to_documents(documents: Any) -> Sequence[Document]:
 
 def _to_document(index: int, given: Mapping[str, Any]) -> Document:
     """Return the document of a mapping that `model_dump` or langchain-core's `dumpd` wrote."""
-    fields = given.get("kwargs") if given.get("type") == "constructor" else given
+    fields: Any = given.get("kwargs") if given.get("type") == "constructor" else given
     try:
-        return Document.model_validate(dict(fields) if isinstance(fields, Mapping) else fields)
-    except (ValidationError, TypeError):  # their messages may show the document
+        return Document.model_validate(fields if fields is None else dict(fields))
+    except (ValueError, TypeError):  # their messages may show the document
         raise TypeError(
             f"documents[{index}] is a mapping that is no Document: pass the fields of one, such as"
             " {'page_content': ..., 'metadata': {...}}"

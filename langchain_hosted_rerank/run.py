@@ -120,7 +120,7 @@ def usage_metadata(response: RerankResponse) -> dict[str, int]:
 
 def record_usage(outputs: dict[str, Any]) -> None:
     """Add the usage to the metadata of the current run, where LangSmith reads the tokens and what they cost."""
-    usage = {name: outputs[name] for name in ("usage_metadata", "usage_units") if name in outputs}
+    usage: dict[str, Any] = {name: outputs[name] for name in ("usage_metadata", "usage_units") if name in outputs}
     if "fallback_errors" in outputs:  # another one answered than the config says
         usage |= {"ls_provider": outputs["provider"], "ls_model_name": outputs["model"]}
     if not usage:

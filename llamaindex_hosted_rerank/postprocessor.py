@@ -21,6 +21,7 @@ from hosted_rerank.providers.json_path import is_object
 from hosted_rerank.wire import Document
 from llamaindex_hosted_rerank.events import ReportedRerank, reported
 from llamaindex_hosted_rerank.nodes import Unscored, node_texts, ranked_nodes
+from llamaindex_hosted_rerank.openinference import reranker_span
 
 logger = logging.getLogger(__name__)
 dispatcher = get_dispatcher(__name__)
@@ -159,7 +160,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         if query_bundle is None:
             raise ValueError("query is None: pass the question as a str, by query_bundle or query_str")
         rerank = ReportedRerank(self.reranker, query_bundle, nodes, self._resolve_overrides(overrides))
-        with reported(rerank, self.callback_manager):
+        with reported(rerank, self.callback_manager), reranker_span():
             try:
                 yield rerank
             except InvalidRequestError as error:

@@ -84,7 +84,10 @@ def check_list(name: str, values: object, kind: type, remedies: Mapping[type[Any
     for index, value in enumerate(items):
         if not isinstance(value, kind):
             remedy = next((f": {text}" for other, text in (remedies or {}).items() if isinstance(value, other)), "")
-            raise TypeError(f"{name}[{index}] must be a {kind.__name__}, not {type(value).__name__}{remedy}")
+            wrong = type(value).__name__
+            if wrong == kind.__name__:  # of another package
+                wrong = f"{type(value).__module__}.{wrong}"
+            raise TypeError(f"{name}[{index}] must be a {kind.__name__}, not {wrong}{remedy}")
 
 
 def quote_start(name: str) -> str:
