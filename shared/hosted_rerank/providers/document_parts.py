@@ -134,6 +134,8 @@ class DocumentParts:
         """
         media = {name: value for name, value in document.parts.items() if name in MEDIA}
         texts = {name: value for name, value in document.parts.items() if name not in MEDIA}
+        if media and Parts.of(texts).is_blank:
+            texts = {}
         for name, value in media.items():
             if not self.takes(name, model):
                 raise ValueError(f"has an {name}, which {model or 'the API'} does not take")
@@ -147,7 +149,7 @@ class DocumentParts:
             return str(texts["text"])
         if self.single and len(media) + len(texts) > 1:
             raise ValueError(f"has several parts ({', '.join(document.parts)}), where a document has one")
-        return Parts.of({**media, **texts}) if texts != document.parts else document
+        return Parts.of({**media, **texts}) if {**media, **texts} != document.parts else document
 
     def _write(self, fields: Mapping[str, Any]) -> str:
         """Returns fields as text; of a text alone the text itself."""
