@@ -103,6 +103,21 @@ def test_rank_fields_choose_what_is_ranked(name: str, base_url: str) -> None:
         jsonschema.validate(reply, SAMPLES[name]["reply_schema"])
 
 
+def test_elastic_of_today(base_url: str) -> None:
+    """Elastic's API takes `top_n`, which older versions refuse, and names its product, as its clients demand."""
+    body = {"query": "snakes", "input": ["bread", "snakes", "snakes and bread"], "top_n": 1}
+    reply = post(base_url, "elastic", body)
+    assert [result["index"] for result in reply.json()["rerank"]] == [1]
+    assert reply.headers["x-elastic-product"] == "Elasticsearch"
+    assert post(base_url, "elastic", {**body, "top_n": 0}).status_code == 400
+    assert post(base_url, "elastic", {**body, "task_settings": {"return_documents": False}}).json()["rerank"][
+        0
+    ].keys() == {
+        "index",
+        "relevance_score",
+    }
+
+
 def test_contextual_takes_metadata(base_url: str) -> None:
     """`metadata` is a field of Contextual's API."""
     body = {"model": "m", "query": "q", "documents": ["one"], "metadata": ["of it"]}

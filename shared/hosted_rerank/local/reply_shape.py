@@ -76,9 +76,13 @@ class ReplyShape:
         result: The fields of each result, by path.
         echo: How the results repeat the documents; `None` if they never do.
         takes: Other fields that a request may have.
+        top_n: The path of the number of results in a request, if only our client does not send it.
+        headers: The headers of each reply.
     """
 
     body: Mapping[str, Value] = field(default_factory=dict[str, Value])
     result: Mapping[str, Any] = field(default_factory=dict[str, Any])
     echo: Echo | None = None
     takes: Sequence[str] = ()
+    top_n: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])

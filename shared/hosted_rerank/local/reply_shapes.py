@@ -219,7 +219,9 @@ SHAPES: Mapping[str, ReplyShape] = {
     "localai": ReplyShape(_MODEL_AND_USAGE, echo=_ALWAYS),
     "litellm": ReplyShape({"id": _new_id(""), **_BILLED}, echo=Echo()),
     "elastic": ReplyShape(
-        echo=Echo("text", "text", ("return_documents", "task_settings.return_documents"), default=True)
+        echo=Echo("text", "text", ("return_documents", "task_settings.return_documents"), default=True),
+        top_n="top_n",
+        headers={"x-elastic-product": "Elasticsearch"},  # without it its clients refuse a server
     ),
     "opensearch": ReplyShape(
         result={"output.0.name": "similarity", "output.0.data_type": "FLOAT32", "output.0.shape": [1]}
