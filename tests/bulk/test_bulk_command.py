@@ -40,6 +40,19 @@ def test_statuses(status: int, code: int, server: HostileServer, rows: Rows, tmp
     assert (done.exit_code, len(done.stderr.splitlines())) == (code, 1)
 
 
+def test_words_of_the_shell(rows: Rows, tmp_path: Path) -> None:
+    """A missing key and a folder that has the job are said by variables and options, not by parameters."""
+    out = str(tmp_path / "out")
+    done = CliRunner().invoke(commands, ["bulk", str(rows(5)), out])
+    assert done.exit_code == 77
+    assert "key for fireworks: set FIREWORKS_API_KEY" in done.stderr
+    assert "pickle" not in done.stderr
+    with counting(0) as server:
+        again = [CliRunner().invoke(commands, ["bulk", str(rows(5)), out + "2", *OPTIONS, server.url]) for _ in "12"]
+    assert [each.exit_code for each in again] == [0, 1]
+    assert again[1].stderr.endswith("already holds this job: pass --resume to continue it\n")
+
+
 def test_standard_streams(tmp_path: Path) -> None:
     """`-` reads rows from standard input and writes them to standard output, in their order."""
     rows = [{"id": number, "query": f"q{number}", "documents": ["a"]} for number in range(9)]
