@@ -156,9 +156,10 @@ def test_no_key(lines: str) -> None:
 
 
 def test_settings_of_the_shell(lines: str) -> None:
-    """What is missing of a provider is said with the variable to set, for each provider; status 77 is for keys alone."""
+    """What each provider lacks is said with the variable to set; status 77 is for keys alone."""
     for name, provider in PROVIDERS.items():
-        keys, settings = provider.api_key_env, [each for names in provider.settings_env.values() for each in names]
+        keys = provider.api_key_env
+        settings = [each for names in provider.settings_env.values() for each in names]
         if not keys and not settings:
             continue
         done = run("rerank", "-q", QUERY, "--provider", name, stdin=lines)

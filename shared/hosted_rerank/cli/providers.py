@@ -18,8 +18,8 @@ from hosted_rerank.cli.app import (
     complete_provider,
     exit_status,
     fail,
-    use_shell_words,
     parse_provider,
+    use_shell_words,
 )
 from hosted_rerank.errors import RerankError
 from hosted_rerank.providers import PROVIDERS, providers_with_key
