@@ -49,6 +49,7 @@ def plot_ranks(
     """
     drawn = before if isinstance(before, Comparison) else compare(before, () if after is None else after)
     moves = [_Move(line, None if line in drawn.left_out else line.after) for line in (*drawn.lines, *drawn.left_out)]
+    top = min(top, max((rank for move in moves for rank in (move.start, move.end) if rank), default=top))
     moves = [move for move in moves if _in_top(move.start, top) or _in_top(move.end, top)]
     left = _positions([move.start for move in moves], top)
     right = _positions([move.end for move in moves], top)
