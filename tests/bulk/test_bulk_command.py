@@ -1,14 +1,18 @@
 """`hosted-rerank bulk`: its summary, statuses, log lines and standard streams."""
 
 import json
+import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from hosted_rerank.bulk.job import Progress
 from hosted_rerank.cli.bulk_report import ProgressLines
 from hosted_rerank.cli.commands import commands
+from hosted_rerank.cli.progress_bar import fit, progress_bar
 from tests.bulk.counted import counting
 from tests.bulk.jobs import Rows
 from tests.hostile import HostileServer, reply
@@ -63,6 +67,22 @@ def test_standard_streams(tmp_path: Path) -> None:
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == list(range(9))
 
 
+@pytest.mark.parametrize("width", [44, 60, 80, 100, 140])
+def test_bar_of_any_width(width: int) -> None:
+    """The numbers of the bar are whole, and what has no place beside it is left out."""
+    screen = StringIO()
+    console = Console(file=screen, force_terminal=True, width=width)
+    with progress_bar(console) as bar:
+        more = fit(["3 failed", "8,100 tokens", "limit 12.5 requests/s"], 3000, width)
+        bar.add_task("a model with a long name", total=3000, completed=1200, more=more)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue()).splitlines()
+    assert max(map(len, lines)) <= width
+    assert "1200/3000" in "".join(lines)
+    assert " 40%" in "".join(lines)
+    assert f"{more}left -:--:--" in "".join(lines)
+    assert more.count(",") == {44: 0, 60: 1, 80: 3, 100: 4, 140: 4}[width]
+
+
 def test_lines_of_progress() -> None:
     """Where there is no terminal a line every half minute says rows, rate, tokens, limit and time left."""
     now, lines = [0.0], list[str]()
@@ -70,6 +90,6 @@ def test_lines_of_progress() -> None:
     for now[0] in (0.0, 10.0, 30.0, 50.0, 61.0):
         show(Progress(1_000, int(now[0]) * 2, 1, 5_000, 20.0))
     assert lines == [
-        "60 of 1,000 rows, 2 rows/s, 5,000 tokens, limit 20 requests/s, 1 failed, 8 min left",
-        "122 of 1,000 rows, 2 rows/s, 5,000 tokens, limit 20 requests/s, 1 failed, 7 min left",
+        "60 of 1,000 rows, 2 rows/s, 1 failed, 5,000 tokens, limit 20 requests/s, 8 min left",
+        "122 of 1,000 rows, 2 rows/s, 1 failed, 5,000 tokens, limit 20 requests/s, 7 min left",
     ]

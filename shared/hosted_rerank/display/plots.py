@@ -16,7 +16,7 @@ _UP, _DOWN, _GONE = "#4269d0", "#b5651d", "#999999"
 _STYLES = {
     "rises": (_UP, "-", 2.2),
     "falls": (_DOWN, "--", 1.3),
-    "stays": ("#555555", "-", 1.3),
+    "stays": ("#767676", "-", 1.3),
     "left out": (_GONE, ":", 1.3),
 }
 """The colour, style and width of a line."""
