@@ -15,6 +15,7 @@ import typer
 
 from hosted_rerank.errors import AuthenticationError, PermissionDeniedError, RerankError
 from hosted_rerank.providers import PROVIDERS, Provider, find_provider
+from hosted_rerank.providers.setting_checks import find_base_url
 
 EXIT_FAILED, EXIT_NO_RESULTS, EXIT_FAILED_ROWS, EXIT_UNAVAILABLE, EXIT_DENIED = 1, 3, 65, 75, 77
 """Exit statuses: failure; no results; some rows failed; what may pass, so that it is worth to try again; there is no
@@ -93,8 +94,8 @@ def check_key(provider: Provider, base_url: str | None) -> None:
     Raises:
         AuthenticationError: There is none. The message names the variables to set.
     """
-    keys, own = provider.api_key_env, (base_url, *map(os.environ.get, provider.base_url_env))
-    if keys and not any(own) and not any(map(os.environ.get, keys)):
+    keys, (own, _) = provider.api_key_env, find_base_url(provider, base_url or None)
+    if keys and not own and not any(map(os.environ.get, keys)):
         message = f"there is no API key for {provider.name}: set {' or '.join(keys)}"
         raise AuthenticationError(message, provider=provider.name)
 
