@@ -25,9 +25,20 @@ EXIT_INTERRUPTED = 130
 
 OPTIONS = ("model", "base_url", "instruction", "top_n")
 """The parameters of the library that commands have as options of the same name."""
+SHELL_WORDS = (
+    (r"(params: )?(.*)pass \w+=(\{[^}]*\})? or set ", r"\2set "),
+    (r"\(api_key= or ", "("),
+    (r" \(a pickle or dump [^)]*\)", ""),
+    (r"\b\w+(=True)? \((--[\w-]+)\)", r"\2"),
+    (r", or a Provider\(\.\.\.\) for another API", ""),
+)
+"""What a message of the library says that a shell does not have, and what stands there instead."""
 
 commands = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # it joins the lines of a paragraph
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -74,7 +85,7 @@ def parse_provider(name: str) -> Provider:
     try:
         return find_provider(name)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(use_shell_words(str(error))) from None
 
 
 def check_key(provider: Provider, base_url: str | None) -> None:
@@ -125,12 +136,14 @@ def fail(reason: str, status: int = EXIT_FAILED) -> NoReturn:
         reason: The error message.
         status: The exit status.
     """
-    print(f"hosted-rerank: {name_options(' '.join(reason.split()))}", file=sys.stderr)
+    print(f"hosted-rerank: {use_shell_words(' '.join(reason.split()))}", file=sys.stderr)
     raise typer.Exit(status)
 
 
-def name_options(message: str) -> str:
+def use_shell_words(message: str) -> str:
     """Returns a message of the library in which parameters are called as the options are: `--base-url`."""
+    for library, shell in SHELL_WORDS:
+        message = re.sub(library, shell, message)
     for name in OPTIONS:
         sign = "=?" if "_" in name else "="  # "model" alone may be a word of the message
         message = re.sub(rf"\b{name}{sign}(?!\w)", f"--{name.replace('_', '-')}", message)
