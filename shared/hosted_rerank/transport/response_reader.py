@@ -2,7 +2,6 @@
 
 import errno
 import re
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import formatdate
@@ -63,8 +62,13 @@ class ResponseReader:
             self._headers = {**self._headers, "date": formatdate(usegmt=True)}
         return Response(self._status, self._headers, body, time.monotonic())
 
-    def failed(self, error: BaseException) -> Outcome:
-        """Returns the outcome of a request that an exception ended."""
+    def failed(self, error: BaseException, proxies: str = "") -> Outcome:
+        """Returns the outcome of a request that an exception ended.
+
+        Args:
+            error: The exception.
+            proxies: The names of the variables whose proxies may have carried the request; empty for none.
+        """
         now, kind = time.monotonic(), type(error).__name__
         if isinstance(error, TimeoutError) or "Timeout" in kind:
             reason = "the deadline is over" if now >= self._deadline else f"no data within {self._timeout:.3g} s"
@@ -77,8 +81,8 @@ class ResponseReader:
             said = re.sub(r"\[Errno -?\d+\] ", "", str(error))
             reason = f"{kind}: {said}" if said else kind
             if errno.ECONNREFUSED in numbers:
-                reason = "connection refused: is the server running?"
-            elif any(isinstance(cause, socket.gaierror) for cause in causes):
+                reason = f"connection refused: is the {f'proxy of {proxies}' if proxies else 'server'} running?"
+            elif any(type(cause).__name__ == "gaierror" for cause in causes):
                 reason = f"the host is not found ({said}): check its name and the network"
             full = not numbers.isdisjoint((errno.EMFILE, errno.ENFILE))
             self._failure = TransportFailure(reason, now, dead_connection=dead, no_descriptors=full)
