@@ -208,3 +208,9 @@ def test_cookies_are_not_taken(server: HostileServer, acme: Acme, rerank: Rerank
     rerank(acme(api_key=OTHER), documents=["a"])
     rerank(reranker, documents=["a"])
     assert [seen.headers.get("cookie") for seen in server.requests] == [None] * 3
+
+
+def test_cloud_that_takes_a_key_needs_one(rerank: Rerank) -> None:
+    """IBM's token is for a key: without one nothing is sent."""
+    with pytest.raises(AuthenticationError, match="no API key for watsonx"):
+        rerank(Reranker("watsonx", max_retries=0), "q", ["a"])

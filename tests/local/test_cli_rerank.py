@@ -160,10 +160,10 @@ def test_settings_of_the_shell(lines: str) -> None:
     for name, provider in PROVIDERS.items():
         keys = provider.api_key_env
         settings = [each for names in provider.settings_env.values() for each in names]
-        if not keys and not settings:
+        if "localhost" in provider.url or (not keys and not settings):
             continue
-        done = run("rerank", "-q", QUERY, "--provider", name, stdin=lines)
-        assert done.exit_code == (77 if keys else 1), done.stderr
+        done = run("rerank", "-q", QUERY, "--provider", name, "--model", "m", stdin=lines)
+        assert done.exit_code == (77 if "no API key" in done.stderr else 1), done.stderr
         assert any(f"set {each}" in done.stderr for each in (*keys, *settings)), done.stderr
         assert not re.search(r"\w=|pickle|\(\.\.\.\)", done.stderr), done.stderr
 
@@ -185,9 +185,27 @@ def test_unknown_host(lines: str) -> None:
     assert "Errno" not in done.stderr
 
 
-def test_check_without_keys() -> None:
-    """Without any key the status is that of a missing key."""
-    assert run("check").exit_code == 77
+def test_own_server_needs_no_key(lines: str) -> None:
+    """A server on this machine is asked without a key, at its usual port, where one may listen."""
+    done = run("rerank", "-q", QUERY, "--provider", "vllm", "--model", "m", stdin=lines)
+    assert done.exit_code != 77
+    assert "key" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--base-url", "http://example.com"], "use https or a private host (10.0.0.1, vllm, vllm.default.svc,"),
+        (["--base-url", "https://me:word@host"], "contains a user name or password: leave it out"),
+        (["--instruction", "be brief"], "leave instruction out, or use a provider that takes one"),
+    ],
+)
+def test_remedies_of_the_shell(lines: str, monkeypatch: pytest.MonkeyPatch, options: list[str], says: str) -> None:
+    """A remedy is one that a shell has."""
+    monkeypatch.setenv("CO_API_KEY", KEY)
+    done = run("rerank", "-q", QUERY, "--provider", "cohere", *options, stdin=lines)
+    assert says in done.stderr
+    assert not re.search(r"\w=|\(\.\.\.", done.stderr)
 
 
 def test_nobody_listens(lines: str) -> None:

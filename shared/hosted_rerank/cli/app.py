@@ -3,7 +3,6 @@
 A command imports its modules when it runs, so that `--help` is fast and a missing extra is an error of one line.
 """
 
-import os
 import re
 import sys
 from collections.abc import Generator, Iterable
@@ -15,7 +14,7 @@ import typer
 
 from hosted_rerank.errors import AuthenticationError, PermissionDeniedError, RerankError
 from hosted_rerank.providers import PROVIDERS, Provider, find_provider
-from hosted_rerank.providers.setting_checks import find_base_url
+from hosted_rerank.providers.endpoint import Endpoint
 
 EXIT_FAILED, EXIT_NO_RESULTS, EXIT_FAILED_ROWS, EXIT_UNAVAILABLE, EXIT_DENIED = 1, 3, 65, 75, 77
 """Exit statuses: failure; no results; some rows failed; what may pass, so that it is worth to try again; there is no
@@ -30,7 +29,10 @@ SHELL_WORDS = (
     (r"\(api_key= or ", "("),
     (r" \(a pickle or dump [^)]*\)", ""),
     (r"\b\w+(=True)? \((--[\w-]+)\)", r"\2"),
-    (r", or a Provider\(\.\.\.\) for another API", ""),
+    (r", or a Provider\(\.\.\.[^)]*\) (for another API|if you trust the network)", ""),
+    (r" pass instruction_in_query=True to put it before the query,", ""),
+    (r": set batch_size or max_document_chars", ""),
+    (r": pass (the key as api_key=|it in params=)", ": leave it out"),
 )
 """What a message of the library says that a shell does not have, and what stands there instead."""
 
@@ -88,16 +90,14 @@ def parse_provider(name: str) -> Provider:
         raise typer.BadParameter(use_shell_words(str(error))) from None
 
 
-def check_key(provider: Provider, base_url: str | None) -> None:
-    """Checks that there is a key for the provider's own host.
+def check_key(provider: Provider, model: str | None, base_url: str | None) -> None:
+    """Checks that there is a key where one is needed, before a command reads its input.
 
     Raises:
         AuthenticationError: There is none. The message names the variables to set.
+        ValueError: The URL lacks a setting, or is none.
     """
-    keys, (own, _) = provider.api_key_env, find_base_url(provider, base_url or None)
-    if keys and not own and not any(map(os.environ.get, keys)):
-        message = f"there is no API key for {provider.name}: set {' or '.join(keys)}"
-        raise AuthenticationError(message, provider=provider.name)
+    Endpoint(provider=provider, model=model, base_url=base_url).key()
 
 
 @contextmanager

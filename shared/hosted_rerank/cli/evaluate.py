@@ -96,7 +96,7 @@ def evaluate(
 
         prices = _parse_prices(price or (), systems)
         for system in systems:
-            check_key(system.row, base_url)
+            check_key(system.row, system.model, base_url)
         _prepare(output, resume=resume)
         limits: dict[str, Any] = {"candidates": candidates, "ignore_identical_ids": ignore_identical_ids}
         if data is None:

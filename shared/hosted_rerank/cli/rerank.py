@@ -58,7 +58,7 @@ def rerank(
         from hosted_rerank.display.compare import compare  # noqa: PLC0415 - for a fast --help
         from hosted_rerank.reranker import Reranker  # noqa: PLC0415 - as above
 
-        check_key(chosen, base_url)
+        check_key(chosen, model, base_url)
         records = list(_read(file, kind))
         if not records:
             fail("there are no documents: the input is empty", EXIT_NO_RESULTS)

@@ -125,8 +125,8 @@ class Endpoint:
 
     @property
     def _is_signed(self) -> bool:
-        """Whether the cloud's library adds its credentials to each request."""
-        return not isinstance(self.provider.auth, KeyHeader)
+        """Whether the cloud's library finds credentials, without a key, and adds them to each request."""
+        return not isinstance(self.provider.auth, KeyHeader) and not self.provider.auth.takes_key
 
     @property
     def _has_credentials(self) -> bool:
@@ -136,7 +136,7 @@ class Endpoint:
     def _check_api_key(self) -> None:
         if self.api_key is None:
             return
-        if not isinstance(self.provider.auth, KeyHeader) and not self.provider.auth.takes_key:
+        if self._is_signed:
             raise ValueError(
                 f"api_key: the {self.provider.name} API takes the credentials of its cloud, which the cloud's library"
                 " finds: leave api_key out, or pass an access token as headers={'authorization': 'Bearer ...'}"
@@ -188,7 +188,7 @@ class Endpoint:
         if self._is_exposed and (self._known_key() or self._has_credentials or self.private):
             what = next(iter(self.private), "") if not (self._known_key() or self._is_signed) else "the API key"
             raise AuthenticationError(
-                f"{what} would go to {self.host} over plain http: use https, a private host (10.0.0.1, vllm,"
+                f"{what} would go to {self.host} over plain http: use https or a private host (10.0.0.1, vllm,"
                 " vllm.default.svc, rerank.internal), or a Provider(..., allow_http=True) if you trust the network",
                 provider=self.provider.name,
             )
