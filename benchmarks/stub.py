@@ -23,6 +23,9 @@ import orjson
 
 from hosted_rerank.local.conditions import RateLimit
 
+ASKED = Counter[str]()
+"""How often each query was asked."""
+
 
 def text_score(text: str) -> float:
     """Return the score of a text: the same always, another one for almost each text."""
@@ -41,8 +44,6 @@ class Stub(asyncio.Protocol):
     most_under_way = 0
     allowed = 0.0
     """Requests that the limit has allowed, as it grew, since the first one."""
-    asked_times = Counter[str]()
-    """How often each query was asked."""
     asked = 0.0
     """When it was asked last."""
 
@@ -117,8 +118,8 @@ class Stub(asyncio.Protocol):
         if settings.capacity is not None:
             return bool(Stub.under_way >= settings.capacity)
         if settings.share is not None:
-            Stub.asked_times[query] += 1
-            return random.Random(f"{query} {Stub.asked_times[query]}").random() < settings.share
+            ASKED[query] += 1
+            return random.Random(f"{query} {ASKED[query]}").random() < settings.share
         return bool(Stub.faults < settings.first)
 
     def _fail(self) -> None:

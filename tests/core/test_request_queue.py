@@ -48,6 +48,16 @@ def test_window_grows_where_responses_take_long() -> None:
     assert len(admitted(queue, 0.3, 0.5)) > 4 * RATE_SETTINGS.initial_window
 
 
+def test_overload_that_refuses_all_says_nothing_of_their_number() -> None:
+    """A service that answers 503 to all is down: the window is not narrowed; where it accepts some, to these."""
+    for accepted in (0, 4):
+        queue = RequestQueue(AdaptiveRate())
+        first = admitted(queue, 0.0, 0.05)
+        for ticket in first[accepted:]:
+            queue.on_throttled(ticket, 0.1, overloaded=True)
+        assert len(admitted(queue, 0.1, 0.11)) == (RATE_SETTINGS.initial_window if not accepted else 0)
+
+
 def test_full_limit_of_one_caller_delays_no_other() -> None:
     """A request whose caller may have one in flight keeps its position, and goes when that one ends."""
     queue = RequestQueue(AdaptiveRate())
