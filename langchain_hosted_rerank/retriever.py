@@ -1,18 +1,21 @@
 """`RerankRetriever`: a retriever that reranks the documents of another one. It needs only langchain-core."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import BaseRetriever, RetrieverLike
 from langchain_core.runnables import ConfigurableFieldSpec, Runnable, RunnableConfig, patch_config
 from langchain_core.runnables.utils import get_unique_config_specs
-from pydantic import ConfigDict, Field, InstanceOf
+from pydantic import ConfigDict, Field, InstanceOf, WithJsonSchema
 
 from hosted_rerank.frameworks.documentation import document_fields
 from hosted_rerank.frameworks.numbers import Count
 from hosted_rerank.frameworks.other_names import remedy_for
 from hosted_rerank.frameworks.overrides import OVERRIDES
+
+_JSON_SCHEMA = WithJsonSchema({"type": "object"})
+"""A component in the schema of a class that holds it."""
 
 
 @document_fields
@@ -35,8 +38,8 @@ class RerankRetriever(BaseRetriever):
         validate_assignment=True,
     )
 
-    base_retriever: RetrieverLike = Field(description="Finds the candidates.")
-    reranker: Runnable[Any, Any] | InstanceOf[BaseDocumentCompressor] = Field(
+    base_retriever: Annotated[RetrieverLike, _JSON_SCHEMA] = Field(description="Finds the candidates.")
+    reranker: Annotated[Runnable[Any, Any] | InstanceOf[BaseDocumentCompressor], _JSON_SCHEMA] = Field(
         description=(
             "Ranks the candidates: a `HostedRerank`, also with configurable fields, retries or fallbacks, or another "
             "document compressor."

@@ -124,6 +124,7 @@ def test_key_does_not_travel_in_the_clear(host: str, rerank: Rerank) -> None:
     "host",
     [
         *("vllm", "vllm.default.svc", "vllm.default.svc.cluster.local", "rerank.internal", "VLLM", "gpu_1"),
+        "vllm.a.svc.cluster.local.",
         *("10.0.0.1", "172.16.3.4", "172.31.255.255", "192.168.1.1", "127.0.0.9", "[fd00::1]"),
     ],
 )

@@ -17,7 +17,7 @@ from hosted_rerank import (
     RerankTimeoutError,
 )
 from hosted_rerank.response import RerankResponse
-from tests.conftest import DOCUMENTS, KEY, QUERY, Acme
+from tests.conftest import DOCUMENTS, KEY, QUERY, Acme, Rerank
 from tests.hostile import HostileServer, encoded, eventually, ranked, ranking, raw, reply, silence
 
 
@@ -66,6 +66,16 @@ def test_lent_client_is_used(lend: Lend, server: HostileServer) -> None:
     assert {seen.headers.get("x-custom") for seen in server.requests} == {"yes"}
     assert {seen.headers["authorization"] for seen in server.requests} == {f"Bearer {KEY}"}
     assert (len(server.requests), server.connections) == (3, 1)
+
+
+def test_closed_client(library: Any, rerank: Rerank, acme: Acme) -> None:
+    """A client that was closed is a fault of configuration, which is named before any request."""
+    client, async_client = library.Client(), library.AsyncClient()
+    client.close()
+    asyncio.run(async_client.aclose())
+    reranker = acme(client=client, async_client=async_client)
+    with pytest.raises(ConfigurationError, match="client= is closed"):
+        rerank(reranker)
 
 
 def test_mock_transport(lend: Lend, library: Any) -> None:

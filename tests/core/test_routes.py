@@ -157,6 +157,13 @@ def test_plain_request_through_a_proxy(proxy: HostileServer, rerank: Rerank) -> 
     assert (seen.headers["proxy-authorization"], proxy.connections) == (BASIC, 1)
 
 
+def test_proxy_that_is_not_running(rerank: Rerank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a proxy refuses the connection, the error asks for the proxy, not for the server."""
+    monkeypatch.setenv("ALL_PROXY", "http://user:word@127.0.0.1:1")
+    with pytest.raises(RerankConnectionError, match="is the proxy of ALL_PROXY running"):
+        rerank(asks(f"http://{HOST}:8080", max_retries=0))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_this_machine_is_asked_without_a_proxy(
     host: str, proxy: HostileServer, server: HostileServer, rerank: Rerank, monkeypatch: pytest.MonkeyPatch

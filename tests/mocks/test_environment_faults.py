@@ -20,6 +20,13 @@ FAULTS = {
     "port": ({"HTTPS_PROXY": f"http://{USER}:{PASSWORD}@127.0.0.1:notaport"}, (), ["HTTPS_PROXY"]),
     "large port": ({"HTTPS_PROXY": f"http://{USER}:{PASSWORD}@127.0.0.1:99999"}, (), ["HTTPS_PROXY"]),
     "lower case": ({"https_proxy": f"http://{USER}:{PASSWORD}@127.0.0.1:notaport"}, (), ["https_proxy"]),
+    "white space": ({"HTTPS_PROXY": f" http://{USER}:{PASSWORD}@127.0.0.1:1080"}, (), ["HTTPS_PROXY"]),
+    "line break": ({"ALL_PROXY": f"http://{USER}:{PASSWORD}@127.0.0.1:1080\n"}, (), ["ALL_PROXY"]),
+    "exceptions": (
+        {"ALL_PROXY": f"http://{USER}:{PASSWORD}@127.0.0.1:1080", "NO_PROXY": "[::1"},
+        (),
+        ["ALL_PROXY", "NO_PROXY"],
+    ),
     "no host": ({"HTTPS_PROXY": f"http://{USER}:{PASSWORD}@"}, (), ["HTTPS_PROXY"]),
     "certificates": ({"SSL_CERT_FILE": "/nowhere/ca.pem"}, (), ["SSL_CERT_FILE", "/nowhere/ca.pem"]),
 }

@@ -24,6 +24,7 @@ from hosted_rerank.providers.setting_checks import (
     check_headers,
     check_key,
     check_options,
+    find_base_url,
     first_set,
     read_settings,
     reveal,
@@ -33,8 +34,7 @@ from hosted_rerank.response import ScoreTransform
 from hosted_rerank.wire import LOOPBACK
 
 ScoreTransformChoice: TypeAlias = Literal["auto"] | ScoreTransform
-"""The transform of an API's scores: "none", "sigmoid", or "auto", the sigmoid if the provider's scores are logits.
-There is no min-max scaling, because a score would then depend on the other documents."""
+"""The transform of scores: "none", "sigmoid", or "auto" (the sigmoid for logits); none by the scores of others."""
 
 MIN_SECRET = 4
 """Characters of a word that is taken for a secret in a URL's path."""
@@ -101,8 +101,8 @@ class Endpoint:
         )
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "options", {**options, **self.options})
-        base_url = self.base_url if self.base_url is not None else first_set(self.provider.base_url_env)
-        object.__setattr__(self, "url", build_url(self.provider, base_url, params, model))
+        base_url, source = find_base_url(self.provider, self.base_url)
+        object.__setattr__(self, "url", build_url(self.provider, base_url, params, model, source))
         object.__setattr__(self, "url_params", params)
         object.__setattr__(self, "facts", self.provider.facts(model))
         object.__setattr__(self, "_own_base", base_url is not None)

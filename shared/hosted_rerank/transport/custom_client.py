@@ -25,6 +25,9 @@ class HTTPClient(Protocol):
     @property
     def headers(self) -> Any: ...
 
+    @property
+    def is_closed(self) -> bool: ...
+
     def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def send(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -38,6 +41,9 @@ class AsyncHTTPClient(Protocol):
 
     @property
     def headers(self) -> Any: ...
+
+    @property
+    def is_closed(self) -> bool: ...
 
     def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -103,7 +109,7 @@ def check_client(parameter: str, client: object, kind: str) -> None:
         raise TypeError(f"{parameter} must be an httpx.{kind} or httpx2.{kind}, not {type(client).__name__}")
 
 
-def check_way(needed: str, client: object, async_client: object) -> None:
+def check_way(needed: str, client: HTTPClient | None, async_client: AsyncHTTPClient | None) -> None:
     """Checks that a custom client serves a way of calling: where one is given, no call may leave by another.
 
     Args:
@@ -112,8 +118,11 @@ def check_way(needed: str, client: object, async_client: object) -> None:
         async_client: The custom client of awaiting calls.
 
     Raises:
-        ConfigurationError: Only the other client is given.
+        ConfigurationError: Only the other client is given, or it is closed.
     """
+    used = client if needed == "client" else async_client
+    if used is not None and used.is_closed:
+        raise ConfigurationError(f"{needed}= is closed: pass one that stays open as long as the reranker is used")
     if needed == "client" and client is None and async_client is not None:
         raise ConfigurationError(
             "async_client= is given and client= is not, and a blocking call would leave by another client:"

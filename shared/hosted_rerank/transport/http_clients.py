@@ -57,12 +57,9 @@ def make_async_client(url: str) -> "httpx.AsyncClient":
 def _make(kind: Callable[..., C], url: str) -> C:
     import httpx  # noqa: PLC0415 - as above
 
-    target = urlsplit(url)
-    host = target.hostname or ""
-    # A key that goes over plain http, to this machine or to a private host, must not go to a proxy.
-    trust_env = host not in LOOPBACK and not (target.scheme == "http" and is_private_host(host))
+    trust_env = _may_use_proxy(url)
     proxies = _proxies() if trust_env else {}
-    needs_tls = target.scheme == "https" or "https" in proxies.values()
+    needs_tls = url.startswith("https:") or "https" in proxies.values()
     context = _tls_context() if needs_tls else _trusts_nothing()
     try:
         return kind(
@@ -78,8 +75,22 @@ def _make(kind: Callable[..., C], url: str) -> C:
         problem = f"{name} names a {scheme} proxy, which needs socksio: pip install 'httpx[socks]'"
         raise ConfigurationError(problem) from None
     except (ValueError, httpx.InvalidURL) as error:
-        problem = f"the proxy settings of this system cannot be used ({type(error).__name__})"
+        names = [*proxies, *(name for name in ("NO_PROXY", "no_proxy") if os.environ.get(name))]
+        source = f"of {', '.join(names)}" if names else "of this system"
+        problem = f"the proxy settings {source} cannot be used ({type(error).__name__}): correct or unset them"
         raise ConfigurationError(problem) from None
+
+
+def _may_use_proxy(url: str) -> bool:
+    """Returns whether a proxy may carry requests: a key in plain http, to a private host, must not go to one."""
+    target = urlsplit(url)
+    host = target.hostname or ""
+    return host not in LOOPBACK and not (target.scheme == "http" and is_private_host(host))
+
+
+def proxy_variables(url: str) -> str:
+    """Returns the names of the environment's variables whose proxies may carry requests to a URL, for messages."""
+    return " or ".join(_proxies()) if _may_use_proxy(url) else ""
 
 
 def _proxies() -> dict[str, str]:
@@ -90,12 +101,14 @@ def _proxies() -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name in (*_PROXY_VARIABLES, *map(str.lower, _PROXY_VARIABLES)):
-        value = os.environ.get(name, "").strip()
+        value = os.environ.get(name, "")
         if not value:
             continue
         try:
             proxy = urlsplit(value if "://" in value else f"http://{value}")
             wrong = proxy.port == 0 or not proxy.hostname or proxy.scheme not in _PROXY_SCHEMES
+            if value.strip() != value:
+                raise ValueError  # noqa: TRY301 - httpx refuses it without the name of the variable
         except ValueError:  # the port is not a number, or too large
             raise ConfigurationError(f"{name} is not the address of a proxy: {_LIKE}") from None
         if wrong:

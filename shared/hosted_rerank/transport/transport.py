@@ -10,6 +10,7 @@ from math import inf
 
 from hosted_rerank.transport.background_loop import BackgroundLoop
 from hosted_rerank.transport.custom_client import AsyncHTTPClient, CustomClientTransport, HTTPClient
+from hosted_rerank.transport.http_clients import proxy_variables
 from hosted_rerank.transport.httpx_exchange import aread, failures, read
 from hosted_rerank.transport.pool_manager import POOLS
 from hosted_rerank.transport.response_reader import ResponseReader
@@ -62,7 +63,7 @@ class HTTPTransport:
             read(client, request, reader)
         except failures() as error:
             client.close()
-            return reader.failed(error)
+            return reader.failed(error, proxy_variables(request.url))
         except BaseException:
             client.close()
             raise
@@ -92,7 +93,7 @@ async def _send_in_background(background: BackgroundLoop, request: Request) -> O
         await aread(client, request, reader)
     except failures() as error:
         await client.aclose()
-        return reader.failed(error)
+        return reader.failed(error, proxy_variables(request.url))
     except BaseException:
         await client.aclose()
         raise
