@@ -17,7 +17,8 @@ class Client:
     """One way to rerank."""
 
     blocking: Callable[[], Any] | None = None
-    awaiting: Callable[[], Awaitable[Any]] | None = None
+    awaiting: Callable[..., Awaitable[Any]] | None = None
+    """Takes the query; without one, `QUERY`."""
 
 
 def texts(count: int, size: int = 1024) -> list[str]:
@@ -27,8 +28,8 @@ def texts(count: int, size: int = 1024) -> list[str]:
     return [f"{number} {' '.join(chance.choices(words, k=size // 5))}"[:size] for number in range(count)]
 
 
-def request_body(documents: Sequence[str], top_n: int | None) -> bytes:
-    body = {"model": "m", "query": QUERY, "documents": documents, "return_documents": False}
+def request_body(documents: Sequence[str], top_n: int | None, query: str = QUERY) -> bytes:
+    body = {"model": "m", "query": query, "documents": documents, "return_documents": False}
     return orjson.dumps(body if top_n is None else body | {"top_n": top_n})
 
 
@@ -54,7 +55,10 @@ def through_langchain(reranker: Any, documents: Sequence[str]) -> Client:
         )
         for number, text in enumerate(documents)
     ]
-    return Client(lambda: reranker.compress_documents(pages, QUERY), lambda: reranker.acompress_documents(pages, QUERY))
+    return Client(
+        lambda: reranker.compress_documents(pages, QUERY),
+        lambda query=QUERY: reranker.acompress_documents(pages, query),
+    )
 
 
 def through_llamaindex(reranker: Any, documents: Sequence[str]) -> Client:
@@ -63,5 +67,5 @@ def through_llamaindex(reranker: Any, documents: Sequence[str]) -> Client:
     nodes = [NodeWithScore(node=TextNode(text=text, metadata={"source": "a.txt"}), score=0.5) for text in documents]
     return Client(
         lambda: reranker.postprocess_nodes(nodes, query_str=QUERY),
-        lambda: reranker.apostprocess_nodes(nodes, query_str=QUERY),
+        lambda query=QUERY: reranker.apostprocess_nodes(nodes, query_str=query),
     )

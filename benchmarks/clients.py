@@ -25,8 +25,8 @@ def _floor(url: str, documents: Sequence[str], top_n: int | None) -> Client:
     kept: list[socket.socket] = []
     free: list[_Exchange] = []
 
-    def message() -> bytes:
-        body = request_body(documents, top_n)
+    def message(query: str = QUERY) -> bytes:
+        body = request_body(documents, top_n, query)
         head = f"POST /v1/rerank HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
         return head.encode() + body
 
@@ -41,10 +41,10 @@ def _floor(url: str, documents: Sequence[str], top_n: int | None) -> Client:
             if (body := _whole(came)) is not None:
                 return orjson.loads(body)["data"]
 
-    async def awaiting() -> Any:
+    async def awaiting(query: str = QUERY) -> Any:
         loop = asyncio.get_running_loop()
         exchange = free.pop() if free else (await loop.create_connection(_Exchange, host, port))[1]
-        body = await exchange.ask(message())
+        body = await exchange.ask(message(query))
         free.append(exchange)
         return orjson.loads(body)["data"]
 
@@ -86,8 +86,10 @@ def _httpx(url: str, documents: Sequence[str], top_n: int | None) -> Client:
         response = client.post(f"{url}/v1/rerank", content=request_body(documents, top_n), headers=headers)
         return orjson.loads(response.raise_for_status().content)["data"]
 
-    async def awaiting() -> Any:
-        response = await aclient.post(f"{url}/v1/rerank", content=request_body(documents, top_n), headers=headers)
+    async def awaiting(query: str = QUERY) -> Any:
+        response = await aclient.post(
+            f"{url}/v1/rerank", content=request_body(documents, top_n, query), headers=headers
+        )
         return orjson.loads(response.raise_for_status().content)["data"]
 
     return Client(blocking, awaiting)
@@ -100,10 +102,10 @@ def _httpx_retrying(url: str, documents: Sequence[str], top_n: int | None) -> Cl
     headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
     aclient = httpx.AsyncClient(timeout=30)
 
-    async def awaiting() -> Any:
+    async def awaiting(query: str = QUERY) -> Any:
         for pause in (0.5, 1.0, None):
             try:
-                body = request_body(documents, top_n)
+                body = request_body(documents, top_n, query)
                 response = await aclient.post(f"{url}/v1/rerank", content=body, headers=headers)
                 told = response.headers.get("retry-after")
                 if response.status_code != 429 and response.status_code < 500:
@@ -125,10 +127,12 @@ def _aiohttp(url: str, documents: Sequence[str], top_n: int | None) -> Client:
     headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
     kept: list[aiohttp.ClientSession] = []
 
-    async def awaiting() -> Any:
+    async def awaiting(query: str = QUERY) -> Any:
         if not kept:
             kept.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2000)))
-        async with kept[0].post(f"{url}/v1/rerank", data=request_body(documents, top_n), headers=headers) as response:
+        async with kept[0].post(
+            f"{url}/v1/rerank", data=request_body(documents, top_n, query), headers=headers
+        ) as response:
             response.raise_for_status()
             return orjson.loads(await response.read())["data"]
 
@@ -141,7 +145,7 @@ def _core(url: str, documents: Sequence[str], top_n: int | None, **settings: Any
     reranker = Reranker("fireworks", "m", api_key=KEY, base_url=url, **settings)
     return Client(
         lambda: reranker.rerank(QUERY, documents, top_n=top_n).results,
-        lambda: reranker.arerank(QUERY, documents, top_n=top_n),
+        lambda query=QUERY: reranker.arerank(query, documents, top_n=top_n),
     )
 
 

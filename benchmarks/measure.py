@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.client import Client, texts
+from benchmarks.client import QUERY, Client, texts
 from benchmarks.clients import CLIENTS, make
 
 
@@ -58,20 +58,20 @@ def instructions(client: Client, count: int, *, awaiting: bool) -> dict[str, Any
 
 
 def storm(client: Client, count: int, waves: int) -> dict[str, Any]:
-    """Make calls at once, wave after wave, in one event loop."""
+    """Make calls at once, wave after wave, in one event loop; each of a wave with a query of its own."""
     call, times, failed = client.awaiting, list[float](), Counter[str]()
     assert call is not None
 
-    async def one() -> None:
+    async def one(number: int) -> None:
         try:
-            await call()
+            await call(f"{QUERY} {number}")
         except Exception as error:
             failed[type(error).__name__] += 1
 
     async def main() -> None:
         for _ in range(waves):
             began = time.perf_counter()
-            await asyncio.gather(*(one() for _ in range(count)))
+            await asyncio.gather(*(one(number) for number in range(count)))
             times.append(time.perf_counter() - began)
 
     cpu = time.process_time()

@@ -71,7 +71,9 @@ def _litellm(url: str, documents: Sequence[str], top_n: int | None) -> Client:
 
     settings: dict[str, Any] = {"model": "cohere/m", "query": QUERY, "documents": list(documents), "top_n": top_n}
     settings |= {"api_key": KEY, "api_base": f"{url}/cohere/v2/rerank"}
-    return Client(lambda: litellm.rerank(**settings), lambda: litellm.arerank(**settings))
+    return Client(
+        lambda: litellm.rerank(**settings), lambda query=QUERY: litellm.arerank(**settings | {"query": query})
+    )
 
 
 PEERS: dict[str, Callable[..., Client]] = {

@@ -16,13 +16,15 @@ import socket
 import ssl
 import time
 import zlib
+from collections import Counter
 from typing import Any
 
 import orjson
 
 from hosted_rerank.local.conditions import RateLimit
 
-CHANCE = random.Random(7)
+ASKED = Counter[str]()
+"""How often each query was asked."""
 
 
 def text_score(text: str) -> float:
@@ -90,11 +92,11 @@ class Stub(asyncio.Protocol):
             told = "" if self._settings.silent else f"retry-after: {math.ceil(wait)}\r\n"
             self._send(429, {"error": {"message": "too many"}}, told)
             return
-        if self._settings.fault and self._is_faulty():
+        body = orjson.loads(content)
+        if self._settings.fault and self._is_faulty(str(body.get("query"))):
             Stub.faults += 1
             self._fail()
             return
-        body = orjson.loads(content)
         documents = body.get("documents") or body.get("passages") or body.get("texts")
         if self._settings.max_documents and len(documents) > self._settings.max_documents:
             self._send(400, {"error": {"message": f"at most {self._settings.max_documents} documents"}})
@@ -107,13 +109,17 @@ class Stub(asyncio.Protocol):
         else:
             self._rank(target, body, len(documents))
 
-    def _is_faulty(self) -> bool:
-        """Whether this request is one of those that meet the fault."""
+    def _is_faulty(self, query: str) -> bool:
+        """Whether this request is one of those that meet the fault.
+
+        By chance, it depends on the query and on how often it was asked, so that all clients meet the same faults.
+        """
         settings = self._settings
         if settings.capacity is not None:
             return bool(Stub.under_way >= settings.capacity)
         if settings.share is not None:
-            return CHANCE.random() < settings.share
+            ASKED[query] += 1
+            return random.Random(f"{query} {ASKED[query]}").random() < settings.share
         return bool(Stub.faults < settings.first)
 
     def _fail(self) -> None:

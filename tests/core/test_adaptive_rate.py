@@ -1,5 +1,6 @@
 """The effect of each constant of the adaptive rate."""
 
+import math
 from collections.abc import Callable
 from dataclasses import fields, replace
 
@@ -109,13 +110,43 @@ def measure_estimate_excess(rate: AdaptiveRate) -> float:
     return rate.rate - 100
 
 
-def measure_burst_share(settings: RateSettings) -> float:
-    """A hundred requests at once are accepted, so many of them are sent together from then on."""
+def throttled_bucket(settings: RateSettings, hold: float) -> TokenBucket:
+    """Returns a bucket after a hundred requests at once were accepted, and the next one throttled."""
     bucket = TokenBucket(settings)
     for _ in range(101):
         bucket.on_sent(0.0)
-    bucket.on_throttled(0.0, 0.0, 1.0)
-    return bucket.capacity / 100
+    bucket.on_throttled(0.0, 0.0, hold)
+    return bucket
+
+
+def measure_burst_share(settings: RateSettings) -> float:
+    """A hundred requests at once are accepted, so many of them are sent together from then on."""
+    return throttled_bucket(settings, 1.0).capacity / 100
+
+
+def measure_start_growth(settings: RateSettings) -> float:
+    """By how much a first estimate grows in a second in which it delays requests."""
+    bucket = throttled_bucket(settings, 0.0)
+    before = bucket.rate
+    for step in range(1, 11):
+        for _ in range(round(bucket.rate / 10)):
+            bucket.on_sent(step / 10)
+        bucket.refill(step / 10, growing=True)
+    return bucket.rate / before
+
+
+def measure_measured_bursts(settings: RateSettings) -> float:
+    """The bursts that are sent in ten seconds after a hold until the rate falls to what was accepted in them."""
+    for count in range(50, 400):
+        bucket = throttled_bucket(settings, 1.0)
+        before = bucket.rate
+        for _ in range(count):
+            bucket.on_sent(1.0)
+        bucket.on_success()
+        bucket.on_throttled(11.0, 11.0, 1.0)
+        if bucket.rate < 0.6 * before:
+            return count / 100
+    return math.inf
 
 
 def measure_tolerated_share(rate: AdaptiveRate) -> float:
@@ -134,13 +165,11 @@ def measure_max_hold(rate: AdaptiveRate) -> float:
     return rate.wait(0.0)
 
 
-def decrease(settings: RateSettings, seconds: float) -> float:
-    """Returns the share that is left of a limit after so many seconds of growth."""
+def decrease(settings: RateSettings, measured: float) -> float:
+    """Returns the share that is left of a limit."""
     limit = LearnedLimit(100.0, settings)
-    limit.grow(seconds)
-    before = limit.value
-    limit.lower()
-    return limit.value / before
+    limit.lower(measured)
+    return limit.value / 100.0
 
 
 def growth(settings: RateSettings, value: float) -> float:
@@ -163,13 +192,15 @@ MEASURED: dict[str, tuple[Callable[[RateSettings], float], float]] = {
     "response_timeout": (of_rate(measure_response_timeout), 0.35),
     "max_window": (of_rate(measure_max_window), 1000),
     "burst_interval": (of_rate(measure_burst_interval), 0.005),
-    "estimate_excess": (of_rate(measure_estimate_excess), 25.0),
+    "estimate_excess": (of_rate(measure_estimate_excess), 22.0),
+    "start_growth": (measure_start_growth, 2.0),
     "burst_share": (measure_burst_share, 0.25),
-    "decrease": (lambda settings: decrease(settings, 1.0), 0.8),
-    "repeated_decrease": (lambda settings: decrease(settings, 0.5), 0.6),
-    "growth": (lambda settings: growth(settings, 20.0), 3.3),
-    "small_limit": (lambda settings: growth(settings, 3.0), 0.174),
-    "large_limit": (lambda settings: growth(settings, 100.0), 6.6),
+    "decrease": (lambda settings: decrease(settings, math.inf), 0.75),
+    "max_decrease": (lambda settings: decrease(settings, 0.0), 0.5),
+    "measured_bursts": (measure_measured_bursts, 1.5),
+    "growth": (lambda settings: growth(settings, 20.0), 2.2),
+    "small_limit": (lambda settings: growth(settings, 3.0), 0.1375),
+    "large_limit": (lambda settings: growth(settings, 100.0), 4.4),
     "tolerated_share": (of_rate(measure_tolerated_share), 0.185),
     "max_hold": (of_rate(measure_max_hold), 60.0),
 }

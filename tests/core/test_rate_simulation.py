@@ -23,12 +23,20 @@ def run(requests: int, bucket: Bucket, latency: Latency) -> Caller:
 def test_small_burst(requests: int, rate: float, refused_after: float) -> None:
     """All are served in 1.4 times of what is ideal and half a second, and at most 16 % are refused.
 
-    Where refusals are slower than responses and the limit is small, it is a tenth more of time, and 20 %.
+    Where refusals are slower than responses, two of them delay all by that time again.
     """
     caller = run(requests, Bucket(rate, 10), Latency(0.1, refused_after))
-    slow = rate == 20 and refused_after > 0.1
-    assert caller.finished <= (1.1 if slow else 1.0) * (1.4 * (requests - 10) / rate + 0.5)
-    assert caller.refused <= (0.2 if slow else 0.16) * requests
+    late = 3.3 * refused_after if refused_after > 0.1 else 0.0
+    assert caller.finished <= 1.4 * (requests - 10) / rate + 0.5 + late
+    assert caller.refused <= 0.16 * requests
+
+
+@pytest.mark.parametrize("refused_after", [0.01, 0.3])
+def test_small_burst_without_retry_after(refused_after: float) -> None:
+    """A rate of which the first estimate is far too low is found as fast."""
+    caller = run(120, Bucket(40, 10, retry_after=False), Latency(0.1, refused_after))
+    assert caller.finished <= 1.4 * (120 - 10) / 40 + 0.5
+    assert caller.refused <= 0.16 * 120
 
 
 @pytest.mark.parametrize(("requests", "rate", "burst"), [(40, 1, 1), (15, 1 / 3, 5)])
@@ -36,14 +44,14 @@ def test_limit_without_retry_after(requests: int, rate: float, burst: float) -> 
     """All are served near the rate, although no refusal says how long to wait."""
     caller = run(requests, Bucket(rate, burst, retry_after=False), Latency(0.1, 0.01))
     assert caller.finished <= 1.4 * (requests - burst) / rate + 0.5
-    assert caller.refused <= 0.7 * requests
+    assert caller.refused <= 0.5 * requests
 
 
 @pytest.mark.parametrize("latency", [0.05, 0.1, 0.2, 0.3, 0.5])
 def test_service_without_a_limit(latency: float) -> None:
     """500 calls at once are admitted in a few round trips."""
     caller = run(500, Bucket(1e9, 1e9), Latency(latency, latency))
-    assert caller.finished <= 5.2 * latency
+    assert caller.finished <= 4 * latency + 0.1
 
 
 def share_ratio(burst: float, begins: float, seed: int) -> float:
@@ -59,11 +67,11 @@ def share_ratio(burst: float, begins: float, seed: int) -> float:
 
 
 def test_two_processes_share_a_limit() -> None:
-    """Two processes with one key get similar shares: within 1.5 times in five of six runs, and never starved."""
+    """Two processes with one key get similar shares: within 1.5 times in nearly all runs."""
     cases = [(burst, begins, seed) for burst in (5, 10, 20) for begins in (0, 2, 5, 10) for seed in (1, 2, 3)]
     ratios = sorted(share_ratio(*case) for case in cases)
-    assert ratios[len(ratios) * 5 // 6] <= 1.6
-    assert ratios[-1] <= 3.0
+    assert ratios[len(ratios) * 9 // 10] <= 1.5
+    assert ratios[-1] <= 1.7
 
 
 def test_estimate_is_what_a_request_waits() -> None:

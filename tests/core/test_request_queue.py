@@ -35,7 +35,7 @@ def test_window_starts_gently_and_grows_while_all_goes_well() -> None:
     assert len(first) == RATE_SETTINGS.initial_window
     for ticket in first[:4]:
         queue.on_success(ticket, 0.1)
-    assert len(admitted(queue, 0.1, 0.2)) == 4  # others of the round are still in flight
+    assert not admitted(queue, 0.1, 0.2)  # others of the round are still in flight
     for ticket in first[4:]:
         queue.on_success(ticket, 0.2)
     assert len(admitted(queue, 0.2, 0.4)) > 4 * RATE_SETTINGS.initial_window
@@ -46,6 +46,16 @@ def test_window_grows_where_responses_take_long() -> None:
     queue = RequestQueue(AdaptiveRate())
     assert len(admitted(queue, 0.0, 0.3)) == RATE_SETTINGS.initial_window
     assert len(admitted(queue, 0.3, 0.5)) > 4 * RATE_SETTINGS.initial_window
+
+
+def test_overload_that_refuses_all_says_nothing_of_their_number() -> None:
+    """A service that answers 503 to all is down: the window is not narrowed; where it accepts some, to these."""
+    for accepted in (0, 4):
+        queue = RequestQueue(AdaptiveRate())
+        first = admitted(queue, 0.0, 0.05)
+        for ticket in first[accepted:]:
+            queue.on_throttled(ticket, 0.1, overloaded=True)
+        assert len(admitted(queue, 0.1, 0.11)) == (RATE_SETTINGS.initial_window if not accepted else 0)
 
 
 def test_full_limit_of_one_caller_delays_no_other() -> None:

@@ -30,7 +30,7 @@ MAX_LEASES_PER_SECOND = 300
 """Leases per second of all workers. Above that, each worker waits longer between two leases."""
 MAX_IN_FLIGHT = 100_000
 """Maximum number of requests in flight, including requests that are granted ahead."""
-SETTINGS = replace(RATE_SETTINGS, max_window=MAX_IN_FLIGHT, window_growth=2.0, growth=0.5)
+SETTINGS = replace(RATE_SETTINGS, max_window=MAX_IN_FLIGHT, window_growth=1.7, growth=0.5)
 """The constants of the rate: the window counts the requests of all workers, and limits grow slower, because more
 requests are refused before a report is there; chosen by `tests/bulk/simulation.py`."""
 LEASE_TIMEOUT = 120.0

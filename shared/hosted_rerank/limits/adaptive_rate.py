@@ -3,10 +3,11 @@
 It is composed of three parts: the `TokenBucket` learns requests per second, the `ConcurrencyWindow` learns requests in
 flight, and the `ServerQuota` keeps what the server states. A request is sent when all three admit it.
 
-A throttled request lowers the limit that was reached by a factor, once for all requests that were sent before the last
-decrease became known. From then on, a limit grows only while it is what delays requests, by an amount that does not
-depend on its value. So a limit is found with a few throttled requests, one that changes is followed, and processes that
-share a limit come to similar shares.
+A throttled request lowers the limit that was reached, once for all requests that were sent before the last decrease
+became known: by a factor, or to the rate at which requests were accepted after the last hold, where that is less. From
+then on, a limit grows only while it is what delays requests, by an amount that does not depend on its value. So a limit
+is found with a few throttled requests, one that changes is followed, and processes that share a limit come to similar
+shares.
 
 A throttled request with `Retry-After` delays all requests. One without it may be chance: it delays no other request,
 and lowers no limit unless many requests are throttled.
@@ -83,6 +84,8 @@ class AdaptiveRate:
         self._throttled_share -= self._throttled_share / 20
         self._quota.on_response(now, quota, self.in_flight)
         self._quota.on_success()
+        if ticket.sent >= self._lowered_at:
+            self._bucket.on_success()
 
     def on_dropped(self, ticket: Ticket) -> None:  # noqa: ARG002 - of the protocol
         """Records that a request ended without a response that says anything about the limits."""

@@ -21,10 +21,10 @@ def max_connections() -> int:
 class ConcurrencyWindow:
     """Learns how many requests may be in flight. It is not thread-safe.
 
-    It starts small, so that a small limit refuses few requests. When nearly all requests of a full window have
-    succeeded, or no response came for long, it grows by a factor, until a request is throttled; what a wider window
-    admits is spread a little, so that the first throttled request stops the last ones. After that, it is lowered where
-    it was too wide, and grows as a `LearnedLimit`.
+    It starts small, so that a small limit refuses few requests. A full window of requests is a round, and no other one
+    is sent until nearly all of the round have succeeded, or no response came for long. Then it grows by a factor, until
+    a request is throttled; what a wider window admits is spread a little, so that the first throttled request stops the
+    last ones. After that, it is lowered where it was too wide, and grows as a `LearnedLimit`.
 
     Args:
         settings: The constants.
@@ -66,7 +66,7 @@ class ConcurrencyWindow:
         if self._throttled:
             self._grow(now)
             return math.inf if self.is_full else 0.0
-        if self.is_full:
+        if self.is_full or self._round_until < math.inf:
             if self.in_flight >= self._settings.max_window:
                 return math.inf
             if (left := self._progress_at + self._settings.response_timeout - now) > 0:
@@ -131,6 +131,7 @@ class ConcurrencyWindow:
     def on_dropped(self) -> None:
         """Records that a request ended without a response that says anything about the limits."""
         self.in_flight -= 1
+        self._round_until = math.inf
 
     def on_throttled(self) -> None:
         """Records a throttled request: the start is over."""
@@ -142,5 +143,10 @@ class ConcurrencyWindow:
         self._limit.start(max(1.0, self._limit.value * self._settings.decrease))
 
     def narrow(self) -> None:
-        """Lowers the window to the requests in flight, which the overloaded service accepted so far."""
-        self._limit.start(max(1.0, min(self._limit.value, self.in_flight)))
+        """Lowers the window to the requests in flight, which the overloaded service accepted so far.
+
+        A service that accepted none is down, however few requests it gets.
+        """
+        settings = self._settings
+        first = min(settings.initial_window, settings.max_window)
+        self._limit.start(min(self._limit.value, self.in_flight) if self.in_flight else first)

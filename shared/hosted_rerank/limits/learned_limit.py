@@ -1,5 +1,7 @@
 """One learned limit: a number that falls when the API refuses requests, and grows again."""
 
+import math
+
 from hosted_rerank.limits.rate_settings import RateSettings
 
 
@@ -26,14 +28,14 @@ class LearnedLimit:
         """Sets the limit to a value from which it grows."""
         self.value, self._growing_for = value, 0.0
 
-    def lower(self) -> None:
-        """Lowers the limit by a factor; by another one if it is refused again within a second of growth."""
+    def lower(self, measured: float = math.inf) -> None:
+        """Lowers the limit by a factor, or to a measured value that is less, but not by more than `max_decrease`."""
         settings = self._settings
-        self.start(self.value * (settings.decrease if self._growing_for >= 1.0 else settings.repeated_decrease))
+        self.start(max(self.value * settings.max_decrease, min(self.value * settings.decrease, measured)))
 
     def grow(self, seconds: float) -> None:
         """Raises the limit by the growth of so many seconds."""
         settings, seconds = self._settings, min(seconds, 1.0)
         self._growing_for += seconds
-        factor = min((self.value / settings.small_limit) ** 3, max(1.0, self.value / settings.large_limit))
+        factor = min((self.value / settings.small_limit) ** 4, max(1.0, self.value / settings.large_limit))
         self.value += settings.growth * factor * self._growing_for * seconds

@@ -25,19 +25,22 @@ class RateSettings:
     """Maximum number of requests in flight; the default of `max_concurrency`."""
     burst_interval: float = 0.005
     """Seconds of requests that may be sent together; half of it is the shortest sleep. Chosen by simulation."""
-    estimate_excess: float = 25.0
+    estimate_excess: float = 22.0
     """Requests by which the first estimate of the rate exceeds the burst that was accepted; chosen by simulation."""
+    start_growth: float = 2.0
+    """Factor per second by which a first estimate without `Retry-After` grows until a request is throttled again."""
     burst_share: float = 0.25
     """Share of the accepted burst that is used; the rest lets a rate that is too high show late and few refusals."""
-    decrease: float = 0.8
+    decrease: float = 0.75
     """Share of a limit that a throttled request leaves; chosen by simulation (CUBIC, RFC 9438: 0.7)."""
-    repeated_decrease: float = 0.6
-    """That share within a second of growth after the last decrease, and that of the burst; chosen by simulation (Reno,
-    RFC 5681: 0.5)."""
-    growth: float = 3.3
+    max_decrease: float = 0.5
+    """That share where the limit was far too high, and that of the burst (Reno, RFC 5681)."""
+    measured_bursts: float = 1.5
+    """Bursts that are sent after a hold until the requests beyond the burst measure the rate; chosen by simulation."""
+    growth: float = 2.2
     """Growth per second, one second after the last decrease, rising with time; chosen by simulation."""
-    small_limit: float = 8.0
-    """The limit below which the growth is less, by the cube of the share: as much per request, not per second."""
+    small_limit: float = 6.0
+    """The limit below which the growth is less, by the fourth power of the share; chosen by simulation."""
     large_limit: float = 50.0
     """The limit above which the growth is more, in proportion; chosen by simulation."""
     tolerated_share: float = 0.15

@@ -17,7 +17,8 @@ class TokenBucket:
 
     A throttled request shows that the server's bucket was empty when the request was sent. So the requests that were
     accepted until then are the burst, and say how large the rate may be. Later ones lower the rate, once for all that
-    were sent before the last decrease.
+    were sent before the last decrease. The rate grows during a hold as well, so that of the processes that share a
+    limit, those that are held do not fall behind.
 
     Args:
         settings: The constants.
@@ -37,6 +38,10 @@ class TokenBucket:
         """When the last hold ended, which filled the server's bucket."""
         self._since_filled = 0
         """Requests that were sent since then."""
+        self._accepted = 0
+        """Requests that were sent since the last decrease and accepted."""
+        self._starting = False
+        """Whether the rate is a first estimate that no hold followed, so that it may be far too low."""
 
     @property
     def rate(self) -> float:
@@ -59,6 +64,10 @@ class TokenBucket:
         if self.rate == math.inf:
             self._times.append(now)
 
+    def on_success(self) -> None:
+        """Records that a request was accepted that was sent after the last decrease."""
+        self._accepted += 1
+
     def give_back(self) -> None:
         """Returns the token of a request that an overloaded service refused, whatever the account's rate."""
         self._tokens = min(self._tokens + 1, self.capacity)
@@ -71,9 +80,11 @@ class TokenBucket:
         self._refilled_at = now
         spare = self._tokens + past * self.rate - self.capacity
         self._tokens = self.capacity + min(spare, 0.0)
-        seconds = min(past, now - self._filled_at)
-        if growing and seconds > 0 and spare < 1 + 2 * interval * self.rate:
-            self._limit.grow(seconds)
+        if growing and spare < 1 + 2 * interval * self.rate:
+            if self._starting:
+                self._limit.value *= self._settings.start_growth ** min(past, 1.0)
+            else:
+                self._limit.grow(past)
 
     def on_throttled(self, sent: float, now: float, hold: float) -> None:
         """Lowers the rate, or the burst, after a throttled request that was sent after the last decrease.
@@ -89,9 +100,30 @@ class TokenBucket:
             excess = self._settings.estimate_excess if hold else 0.0
             self._limit.start((self._burst + excess) / max(1.0, hold))
             self._times.clear()
+            self._starting = not hold
         elif 0 <= sent - self._filled_at < _AT_ONCE and self._since_filled < self._burst:
-            self._burst = max(1.0, self._burst * self._settings.repeated_decrease)
+            self._burst = max(1.0, self._burst * self._settings.max_decrease)
         else:
-            self._limit.lower()
+            self._limit.lower(self._measure(sent, now, hold))
+            self._starting = False
+        self._accepted = 0
         self._refilled_at, self._filled_at, self._since_filled = now, now + hold, 0
         self._tokens = self.capacity - hold * self.rate if hold else 0.0
+
+    def _measure(self, sent: float, now: float, hold: float) -> float:
+        """Returns the rate at which requests were accepted until one was sent that was throttled.
+
+        After a hold, the server's bucket gave its burst, and the others at its rate. Returns infinity if they are too
+        few to tell, and 0 if none was accepted.
+
+        Args:
+            sent: When the throttled request was sent.
+            now: When its response came.
+            hold: Seconds of the hold that follows; 0 without one, as there was none before.
+        """
+        if not self._accepted:
+            return 0.0
+        count = self._since_filled - self.rate * (now - sent)
+        if not hold or count < self._settings.measured_bursts * self._burst:
+            return math.inf
+        return (count - self._burst) / max(sent - self._filled_at, self._settings.burst_interval)
