@@ -169,7 +169,7 @@ def embedded(quick: bool) -> None:
             continue
         (cpu, wall), work = result.pop("ours"), f"embedded model, {words} words"
         for says, mine, place in (("CPU", cpu, 0), ("wall", wall, 1)):
-            best = min(result, key=lambda way: result[way][place])  # noqa: B023 - it is called at once
+            best = min(result, key=lambda way: result[way][place])
             found(work, "onnxruntime", f"s {says}, {best}", result[best][place])
             found(work, "core", f"s {says}", mine)
             found(work, "core", f"times the {says} of onnxruntime at its best", mine / result[best][place], 1.2)
