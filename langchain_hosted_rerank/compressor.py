@@ -249,4 +249,5 @@ class HostedRerank(DocumentSettings, BaseDocumentCompressor, RunnableSerializabl
         return run.response
 
     def _document_texts(self, documents: Sequence[Document]) -> list[Parts]:
-        return document_texts(documents, self.document_to_text, self.metadata_fields, self.image_key)
+        parts = self.reranker.provider.dialect.document_parts
+        return document_texts(documents, self.document_to_text, self.metadata_fields, self.image_key, parts)

@@ -92,10 +92,19 @@ def _to_documents(documents: Any) -> Sequence[Document]:
     check_sequence("documents", documents)
     if set(map(type, documents)) == {Document}:  # in C, because there may be 10,000
         return cast("Sequence[Document]", documents)
-    return [_to_document(cast("Mapping[str, Any]", each)) if isinstance(each, Mapping) else each for each in documents]
+    return [
+        _to_document(index, cast("Mapping[str, Any]", each)) if isinstance(each, Mapping) else each
+        for index, each in enumerate(documents)
+    ]
 
 
-def _to_document(given: Mapping[str, Any]) -> Document:
+def _to_document(index: int, given: Mapping[str, Any]) -> Document:
     """Return the document of a mapping that `model_dump` or langchain-core's `dumpd` wrote."""
-    fields = given["kwargs"] if given.get("type") == "constructor" else given
-    return Document.model_validate(dict(fields))
+    fields: Any = given.get("kwargs") if given.get("type") == "constructor" else given
+    try:
+        return Document.model_validate(fields if fields is None else dict(fields))
+    except (ValueError, TypeError):  # their messages may show the document
+        raise TypeError(
+            f"documents[{index}] is a mapping that is no Document: pass the fields of one, such as"
+            " {'page_content': ..., 'metadata': {...}}"
+        ) from None

@@ -28,12 +28,13 @@ def ranked_documents(
     Returns:
         One copy for each result. Its metadata is new, with the dicts, lists and sets in it; other values are the same.
     """
+    earlier = {PASSTHROUGH_KEY, PASSAGE_KEY, EXTRA_KEY, score_key}
     copies: list[Document] = []
     for index, score, error, extra in response.results:
         document = documents[index]
         metadata = _copy_dict(document.metadata)
-        for key in (PASSTHROUGH_KEY, PASSAGE_KEY, EXTRA_KEY, score_key):
-            metadata.pop(key, None)
+        for key in earlier & metadata.keys():
+            del metadata[key]
         if error is not None:
             metadata[PASSTHROUGH_KEY] = error
         elif score is not None:
@@ -47,7 +48,7 @@ def ranked_documents(
 
 
 def copy_nested(value: Any) -> Any:
-    """Return a copy of a dict, list or set with copies of those in it; any other value itself, which may be large."""
+    """Return a copy of a dict, list, set or tuple with copies of those in it; other values stay the same objects."""
     kind: type[Any] = type(value)  # pyright: ignore[reportUnknownVariableType] - the type of Any
     copy_of = _COPIES.get(kind)
     return value if copy_of is None else copy_of(value)
@@ -63,7 +64,16 @@ def _copy_list(value: list[Any]) -> list[Any]:
     return [copy_nested(each) for each in value]
 
 
-_COPIES: Mapping[type[Any], Callable[[Any], Any]] = {dict: _copy_dict, list: _copy_list, set: set}
+def _copy_tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(map(copy_nested, value))
+
+
+_COPIES: Mapping[type[Any], Callable[[Any], Any]] = {
+    dict: _copy_dict,
+    list: _copy_list,
+    set: set,
+    tuple: _copy_tuple,
+}
 
 
 def ranked_pairs(response: RerankResponse) -> list[dict[str, Any]]:

@@ -1,18 +1,22 @@
 """`RerankRetriever`: a retriever that reranks the documents of another one. It needs only langchain-core."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import BaseRetriever, RetrieverLike
 from langchain_core.runnables import ConfigurableFieldSpec, Runnable, RunnableConfig, patch_config
 from langchain_core.runnables.utils import get_unique_config_specs
-from pydantic import ConfigDict, Field, InstanceOf
+from pydantic import ConfigDict, Field, InstanceOf, WithJsonSchema, model_validator
 
 from hosted_rerank.frameworks.documentation import document_fields
 from hosted_rerank.frameworks.numbers import Count
 from hosted_rerank.frameworks.other_names import remedy_for
 from hosted_rerank.frameworks.overrides import OVERRIDES
+from hosted_rerank.providers.json_path import is_object
+
+_JSON_SCHEMA = WithJsonSchema({"type": "object"})
+"""A component in the schema of a class that holds it."""
 
 
 @document_fields
@@ -35,8 +39,8 @@ class RerankRetriever(BaseRetriever):
         validate_assignment=True,
     )
 
-    base_retriever: RetrieverLike = Field(description="Finds the candidates.")
-    reranker: Runnable[Any, Any] | InstanceOf[BaseDocumentCompressor] = Field(
+    base_retriever: Annotated[RetrieverLike, _JSON_SCHEMA] = Field(description="Finds the candidates.")
+    reranker: Annotated[Runnable[Any, Any] | InstanceOf[BaseDocumentCompressor], _JSON_SCHEMA] = Field(
         description=(
             "Ranks the candidates: a `HostedRerank`, also with configurable fields, retries or fallbacks, or another "
             "document compressor."
@@ -46,6 +50,15 @@ class RerankRetriever(BaseRetriever):
         default=None,
         description="The largest number of documents to return, at least 1; `None` uses the `top_n` of the reranker.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _explain_unknown(cls, fields: Any) -> Any:
+        """Raise the error for a name of another retriever or a typo, which says what it is called here."""
+        for name in fields if is_object(fields) else ():
+            if name not in cls.model_fields and (remedy := remedy_for(name, cls.model_fields)):
+                raise ValueError(f"{cls.__name__} takes no {name}: {remedy}")
+        return fields
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

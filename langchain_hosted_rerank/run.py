@@ -119,8 +119,10 @@ def usage_metadata(response: RerankResponse) -> dict[str, int]:
 
 
 def record_usage(outputs: dict[str, Any]) -> None:
-    """Add the usage to the metadata of the current run, where LangSmith reads the tokens."""
-    usage = {name: outputs[name] for name in ("usage_metadata", "usage_units") if name in outputs}
+    """Add the usage to the metadata of the current run, where LangSmith reads the tokens and what they cost."""
+    usage: dict[str, Any] = {name: outputs[name] for name in ("usage_metadata", "usage_units") if name in outputs}
+    if "fallback_errors" in outputs:  # another one answered than the config says
+        usage |= {"ls_provider": outputs["provider"], "ls_model_name": outputs["model"]}
     if not usage:
         return
     with contextlib.suppress(Exception):  # an error of the tracing must not fail the rerank

@@ -23,8 +23,8 @@ class DocumentSettings(RerankSettings):
     image_key: str | None = Field(
         default=None,
         description=(
-            "The metadata key of an image to send with the `page_content`: a URL, a data URI or a content block. "
-            "APIs and models that take no images refuse it."
+            "The metadata key of an image: a URL, a data URI or a content block. It goes with the `page_content`, or "
+            "in its place where a document has one part (Jina, DashScope, Elastic). Models without images refuse it."
         ),
     )
     metadata_fields: list[str] | None = Field(

@@ -8,9 +8,12 @@ from langchain_core.messages import HumanMessage
 
 from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_list
+from hosted_rerank.providers.document_parts import DocumentParts
 
-_REMEDIES: Mapping[type[Any], str] = {str: "wrap them in Document(page_content=...), or call .rerank(texts, query)"}
-
+_REMEDIES: Mapping[type[Any], str] = {
+    str: "wrap them in Document(page_content=...), or call .rerank(texts, query)",
+    object: "pass Document(page_content=...)",
+}
 
 Parts: TypeAlias = str | Mapping[str, Any]
 """The content to send for a document: a text, or a mapping of parts."""
@@ -20,7 +23,8 @@ def document_texts(
     documents: Sequence[Document],
     to_text: Callable[[Document], Any] | None,
     metadata_fields: Sequence[str] | None,
-    image_key: str | None = None,
+    image_key: str | None,
+    images: DocumentParts,
 ) -> list[Parts]:
     """Return the text to send for each document.
 
@@ -29,6 +33,7 @@ def document_texts(
         to_text: Returns the text, the parts or the content blocks of a document; `None` uses `page_content`.
         metadata_fields: The metadata keys to put before `page_content`, as `name: value` lines.
         image_key: The metadata key of an image; `None` for none.
+        images: How the API takes images.
 
     Returns:
         One text for each document, or its parts.
@@ -45,16 +50,16 @@ def document_texts(
         texts = [_with_metadata(document, metadata_fields) for document in documents]
     if image_key is None:
         return [*texts]
-    return [_with_image(document, text, image_key) for document, text in zip(documents, texts, strict=True)]
+    return [_with_image(document, text, image_key, images) for document, text in zip(documents, texts, strict=True)]
 
 
-def _with_image(document: Document, text: str, image_key: str) -> Parts:
+def _with_image(document: Document, text: str, image_key: str, images: DocumentParts) -> Parts:
     """Return a text, with the image that the metadata has: a URL, a data URI or a content block."""
     image = document.metadata.get(image_key)
     if image is None:
         return text
     given = _to_parts([image]) if isinstance(image, Mapping) else {"image": image}
-    return {**cast("Mapping[str, Any]", given), **({} if is_blank(text) else {"text": text})}
+    return images.with_text(cast("Mapping[str, Any]", given), text)
 
 
 def _to_parts(given: Any) -> Any:
@@ -106,7 +111,7 @@ def mixed_texts(
     """
     check_list("documents", documents, object)
     texts: list[Parts] = []
-    for document in documents:
+    for index, document in enumerate(documents):
         if isinstance(document, str):
             texts.append(document)
         elif isinstance(document, Mapping):
@@ -114,6 +119,9 @@ def mixed_texts(
             texts.append({name: document[name] for name in names})
         elif isinstance(document, list):
             texts.append(_to_parts(document))
-        else:
+        elif isinstance(document, Document):
             texts.extend(texts_of_documents([document]))
+        else:
+            kind = type(document).__name__
+            raise TypeError(f"documents[{index}] must be a text, a Document, a mapping or content blocks, not {kind}")
     return texts

@@ -7,8 +7,8 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 from pydantic import Field
 
 from hosted_rerank import RerankResponse
-from hosted_rerank._text import is_blank
 from hosted_rerank._validation import check_list
+from hosted_rerank.providers.document_parts import DocumentParts
 from hosted_rerank.response import PASSAGE
 from hosted_rerank.wire import Document
 from llamaindex_hosted_rerank.images import node_image
@@ -19,6 +19,7 @@ Unscored: TypeAlias = Literal["last", "drop", "none"]
 _REMEDIES: dict[type, str] = {
     BaseNode: "wrap it in NodeWithScore(node=...)",
     str: "wrap it in NodeWithScore(node=TextNode(text=...)), or call .reranker.rerank(query, texts)",
+    object: "pass NodeWithScore(node=TextNode(text=...))",
 }
 
 
@@ -50,8 +51,7 @@ def node_texts(
     nodes: Sequence[NodeWithScore],
     to_text: Callable[[BaseNode], str] | None,
     mode: MetadataMode,
-    *,
-    images: bool = False,
+    images: DocumentParts | None = None,
 ) -> list[Document]:
     """Return the text to send for each node.
 
@@ -59,7 +59,7 @@ def node_texts(
         nodes: The nodes.
         to_text: Returns the text of a node; `None` uses its content.
         mode: Selects the metadata that the content includes.
-        images: Whether the image of a node is sent too.
+        images: How the API takes images; `None` if the model takes none.
 
     Returns:
         One text for each node, or its parts.
@@ -70,15 +70,12 @@ def node_texts(
     check_list("nodes", nodes, NodeWithScore, _REMEDIES)
     if to_text is not None:
         return [to_text(node.node) for node in nodes]
-    if images:
-        return [_with_image(node.node, node.node.get_content(metadata_mode=mode)) for node in nodes]
-    return [node.node.get_content(metadata_mode=mode) for node in nodes]
-
-
-def _with_image(node: BaseNode, text: str) -> Document:
-    """Return the text of a node, with its image as a URL or data URI if it has one."""
-    image = node_image(node)
-    return text if image is None else {"image": image, **({} if is_blank(text) else {"text": text})}
+    texts: list[Document] = [node.node.get_content(metadata_mode=mode) for node in nodes]
+    if images is not None:
+        for index, node in enumerate(nodes):
+            if (image := node_image(node.node)) is not None:
+                texts[index] = images.with_text({"image": image}, str(texts[index]))
+    return texts
 
 
 def ranked_nodes(

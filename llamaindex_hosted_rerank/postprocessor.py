@@ -21,6 +21,7 @@ from hosted_rerank.providers.json_path import is_object
 from hosted_rerank.wire import Document
 from llamaindex_hosted_rerank.events import ReportedRerank, reported
 from llamaindex_hosted_rerank.nodes import Unscored, node_texts, ranked_nodes
+from llamaindex_hosted_rerank.openinference import reranker_span
 
 logger = logging.getLogger(__name__)
 dispatcher = get_dispatcher(__name__)
@@ -130,7 +131,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
-        texts = self._texts(nodes)
+        texts = self._texts(nodes, overrides.get("model"))
         with self._rerank(nodes, texts, query_bundle, overrides) as rerank:
             rerank.response = rerank_texts(rerank.reranker, rerank.query.query_str, texts, rerank.overrides)
         return rerank.ranked
@@ -140,15 +141,16 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **overrides: Unpack[Overrides]
     ) -> list[NodeWithScore]:
         threaded = isinstance(nodes, list) and len(nodes) >= _THREADED_FROM
-        texts = await asyncio.to_thread(self._texts, nodes) if threaded else self._texts(nodes)
+        model = overrides.get("model")
+        texts = await asyncio.to_thread(self._texts, nodes, model) if threaded else self._texts(nodes, model)
         with self._rerank(nodes, texts, query_bundle, overrides) as rerank:
             rerank.response = await arerank_texts(rerank.reranker, rerank.query.query_str, texts, rerank.overrides)
         return rerank.ranked
 
-    def _texts(self, nodes: list[NodeWithScore]) -> list[Document]:
+    def _texts(self, nodes: list[NodeWithScore], model: str | None) -> list[Document]:
         parts = self.reranker.provider.dialect.document_parts
-        images = parts.takes("image", self.reranker.model)
-        return node_texts(nodes, self.text_fn, self.metadata_mode, images=images)
+        images = parts if parts.takes("image", model or self.reranker.model) else None
+        return node_texts(nodes, self.text_fn, self.metadata_mode, images)
 
     @contextmanager
     def _rerank(
@@ -158,7 +160,7 @@ class HostedRerank(RerankSettings, BaseNodePostprocessor):
         if query_bundle is None:
             raise ValueError("query is None: pass the question as a str, by query_bundle or query_str")
         rerank = ReportedRerank(self.reranker, query_bundle, nodes, self._resolve_overrides(overrides))
-        with reported(rerank, self.callback_manager):
+        with reported(rerank, self.callback_manager), reranker_span():
             try:
                 yield rerank
             except InvalidRequestError as error:
@@ -215,6 +217,8 @@ def _warn_of_blank(texts: list[Document]) -> None:
 
 def _to_query_bundle(query_bundle: QueryBundle | str | None, query_str: str | None) -> QueryBundle | None:
     if query_str is None:
+        if query_bundle is not None and not isinstance(query_bundle, (str, QueryBundle)):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+            raise TypeError(f"query_bundle must be a QueryBundle or a str, not {type(query_bundle).__name__}")
         return QueryBundle(query_bundle) if isinstance(query_bundle, str) else query_bundle
     if query_bundle is not None:
         raise ValueError("query_bundle and query_str are both given: pass only one of them")

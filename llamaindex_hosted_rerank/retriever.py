@@ -5,7 +5,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
-from hosted_rerank._validation import check_count
+from hosted_rerank.frameworks.numbers import to_count
 from hosted_rerank.frameworks.overrides import Overrides
 from llamaindex_hosted_rerank.postprocessor import HostedRerank
 
@@ -26,7 +26,7 @@ class RerankRetriever(BaseRetriever):
         callback_manager: The callback manager of LlamaIndex, which the reranker gets too, as a query engine does it.
 
     Raises:
-        TypeError: `top_n` is not an int.
+        TypeError: `top_n` is no whole number.
         ValueError: `top_n` is less than 1.
     """
 
@@ -38,13 +38,11 @@ class RerankRetriever(BaseRetriever):
         top_n: int | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
-        if top_n is not None:
-            check_count("top_n", top_n, least=1)
         if callback_manager is not None:
             reranker.callback_manager = callback_manager
         self.base_retriever = base_retriever
         self.reranker = reranker
-        self.top_n = top_n
+        self.top_n = None if top_n is None else to_count("top_n", top_n)
         super().__init__(callback_manager=callback_manager)  # pyright: ignore[reportUnknownMemberType] - a parameter is a bare Dict
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:

@@ -5,6 +5,7 @@ shown and not executed.
 """
 
 import html
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -49,13 +50,16 @@ class Line:
     @property
     def words(self) -> str:
         """The beginning of the text, on one line."""
-        text = " ".join(self.text[: 4 * _MAX_TEXT_CHARS].split())
-        return text if len(text) <= _MAX_TEXT_CHARS else text[: _MAX_TEXT_CHARS - 1] + "…"
+        return _cut(" ".join(self.text[: 4 * _MAX_TEXT_CHARS].split()), _MAX_TEXT_CHARS)
 
     @property
     def shown_score(self) -> str:
         """The score as text, or the name of the error."""
         return self.error or ("" if self.score is None else f"{self.score:.4g}")
+
+
+def _cut(text: str, chars: int) -> str:
+    return text if len(text) <= chars else text[: chars - 1] + "…"
 
 
 def _bar_fractions(lines: Sequence[Line]) -> list[float]:
@@ -109,6 +113,8 @@ def as_table(lines: Sequence[Line], title: str = "", below: str = "") -> "Table"
 
 
 def as_text(lines: Sequence[Line], title: str = "", below: str = "") -> str:
-    """Return the table as plain text, for a log or a terminal without rich."""
-    rows = [f"{line.after:>4} {line.was:>6} {line.move:>6}  {line.shown_score:<10}  {line.words}" for line in lines]
+    """Return the table as plain text, for a log or a terminal without rich, whose width its texts do not exceed."""
+    starts = [f"{line.after:>4} {line.was:>6} {line.move:>6}  {line.shown_score:<10}  " for line in lines]
+    width = shutil.get_terminal_size((0, 0)).columns or max(map(len, starts), default=0) + _MAX_TEXT_CHARS
+    rows = [start + _cut(line.words, max(width - len(start), 1)) for start, line in zip(starts, lines, strict=True)]
     return "\n".join(filter(None, (title, "rank before   move  score", *map(str.rstrip, rows), below)))

@@ -1,6 +1,6 @@
 """Checks of arguments that several functions take."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from difflib import get_close_matches
 from typing import Any, cast
 
@@ -56,8 +56,10 @@ def check_sequence(name: str, values: object) -> None:
     kind, remedy = type(values).__name__, ""
     if isinstance(values, str):
         remedy = ": pass [text]"
-    elif isinstance(values, Iterable) and not isinstance(values, (bytes, Mapping)):
+    elif isinstance(values, (Iterator, Sized)) and not isinstance(values, (bytes, Mapping)):
         remedy = ": pass list(...)"
+    elif values is not None:  # a single document or node
+        remedy = ": pass a list with it"
     raise TypeError(f"{name} must be a list, not {kind}{remedy}")
 
 
@@ -82,7 +84,10 @@ def check_list(name: str, values: object, kind: type, remedies: Mapping[type[Any
     for index, value in enumerate(items):
         if not isinstance(value, kind):
             remedy = next((f": {text}" for other, text in (remedies or {}).items() if isinstance(value, other)), "")
-            raise TypeError(f"{name}[{index}] must be a {kind.__name__}, not {type(value).__name__}{remedy}")
+            wrong = type(value).__name__
+            if wrong == kind.__name__:  # of another package
+                wrong = f"{type(value).__module__}.{wrong}"
+            raise TypeError(f"{name}[{index}] must be a {kind.__name__}, not {wrong}{remedy}")
 
 
 def quote_start(name: str) -> str:

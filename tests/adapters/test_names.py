@@ -41,6 +41,27 @@ def test_name_of_another_reranker(host: ModuleType, name: str, remedy: str) -> N
     assert KEY not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("return_documents", "results always come with your own documents"),
+        ("device", "the server has the model"),
+        ("llm", "no language model is asked"),
+    ],
+)
+def test_name_that_nothing_has_here(host: ModuleType, name: str, remedy: str) -> None:
+    """A parameter of another reranker that has no counterpart is refused with the reason, and with no other name."""
+    with pytest.raises(ValueError, match=f"HostedRerank takes no {name}: {remedy}"):
+        host.HostedRerank("cohere", **{name: True})
+
+
+def test_callbacks(host: ModuleType) -> None:
+    """The refusal of `callbacks` says where they go."""
+    where = "callback_manager" if "callback_manager" in host.HostedRerank.model_fields else "config of a call"
+    with pytest.raises(ValueError, match=where):
+        host.HostedRerank(callbacks=[])
+
+
 def test_name_of_an_option(host: ModuleType) -> None:
     """A field of the provider's own API is one of `options`."""
     with pytest.raises(ValueError, match=r"options=\{'truncation': \.\.\.\}"):

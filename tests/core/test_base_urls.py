@@ -71,6 +71,15 @@ def test_base_url_of_the_vendors_sdk(
     assert url("https://mine.example", provider).startswith("https://mine.example/")
 
 
+def test_base_url_of_the_environment_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is no URL is named; a blank one counts as not set."""
+    monkeypatch.setenv("CO_API_URL", "h.example/v2")
+    with pytest.raises(ValueError, match="CO_API_URL must be an http or https URL"):
+        Reranker("cohere")
+    monkeypatch.setenv("CO_API_URL", " ")
+    assert url(None, "cohere") == "https://api.cohere.com/v2/rerank"
+
+
 def test_base_url_of_the_environment_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key is optional at a base URL of the environment, as it is at one that the caller passes."""
     monkeypatch.setenv("CO_API_URL", "https://h.example")

@@ -79,6 +79,16 @@ def test_plain_text_and_terminal() -> None:
     assert "[red]one[/red]" in captured.get()
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_plain_text_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a REPL a text gets what is left of a line, and a number is whole."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = repr(compare(["word " * 50, "short"], response((1, 0.123456), (0, 0.000123456)))).splitlines()
+    assert len(shown[2]) == columns
+    assert "0.0001235" in shown[2]
+    assert shown[1].endswith("0.1235      short")
+
+
 def test_equal_texts_keep_their_own_places() -> None:
     """Of equal texts without ids, each place is used once."""
     lines = compare(["a", "b", "a"], ["a", "a", "b"]).lines
@@ -144,6 +154,11 @@ def test_plots() -> None:
     with pytest.raises(ValueError, match="3 scores, 1 judgements"):
         plot_scores([1, 2, 3], relevant=[True])
     pyplot.close("all")
+
+
+def test_plot_of_few_documents_has_their_height() -> None:
+    """Three documents make a plot of three rows, not of ten."""
+    assert plot_ranks(["a", "b", "c"], response((2, 0.9), (1, 0.5), (0, 0.1))).get_ylim() == (3.7, 0.3)
 
 
 def test_comparison_is_public() -> None:

@@ -124,6 +124,7 @@ def test_key_does_not_travel_in_the_clear(host: str, rerank: Rerank) -> None:
     "host",
     [
         *("vllm", "vllm.default.svc", "vllm.default.svc.cluster.local", "rerank.internal", "VLLM", "gpu_1"),
+        "vllm.a.svc.cluster.local.",
         *("10.0.0.1", "172.16.3.4", "172.31.255.255", "192.168.1.1", "127.0.0.9", "[fd00::1]"),
     ],
 )
@@ -207,3 +208,9 @@ def test_cookies_are_not_taken(server: HostileServer, acme: Acme, rerank: Rerank
     rerank(acme(api_key=OTHER), documents=["a"])
     rerank(reranker, documents=["a"])
     assert [seen.headers.get("cookie") for seen in server.requests] == [None] * 3
+
+
+def test_cloud_that_takes_a_key_needs_one(rerank: Rerank) -> None:
+    """IBM's token is for a key: without one nothing is sent."""
+    with pytest.raises(AuthenticationError, match="no API key for watsonx"):
+        rerank(Reranker("watsonx", max_retries=0), "q", ["a"])

@@ -29,6 +29,19 @@ AS_PARTS = [
     ("nvidia-nim", "nvidia/llama-nemotron-rerank-vl-1b-v2", ["swift", BOTH, IMAGE], [{"text": "swift"}, BOTH, IMAGE]),
     ("openrouter", "nvidia/llama-nemotron-rerank-vl-1b-v2", ["swift", BOTH], ["swift", BOTH]),
     ("dashscope-native", "qwen3-vl-rerank", ["swift", IMAGE], ["swift", IMAGE]),
+    ("siliconflow", "Qwen/Qwen3-VL-Reranker-8B", ["swift", BOTH], ["swift", BOTH]),
+    ("jina", "jina-reranker-m0", [{"image": PNG, "text": " ", "tags": [""]}], [IMAGE]),
+    ("elastic", "jina-m0", ["swift", {"text": "x"}], ["swift", "x"]),
+    (
+        "elastic",
+        "jina-m0",
+        ["swift", IMAGE, {"image": "HTTPS://img.example/s.png"}],
+        [
+            {"type": "text", "format": "text", "value": "swift"},
+            {"type": "image", "format": "base64", "value": PNG},
+            {"type": "image", "format": "url", "value": "HTTPS://img.example/s.png"},
+        ],
+    ),
     ("pinecone", None, ["swift", FIELDS], [{"text": "swift"}, FIELDS]),
     ("together", None, [FIELDS, {"name": "Swift"}], [FIELDS, {"name": "Swift"}]),
     ("mixedbread", None, [FIELDS], [FIELDS]),
@@ -51,6 +64,7 @@ AS_PARTS = [
     ("cohere", None, [{"title": "Schwärme", "year": 2026}], ["title: Schwärme\nyear: 2026\n"]),
     ("azure", None, [{"title": "Swift"}], ["title: Swift\n"]),
     ("fireworks", None, [FIELDS, {"text": "It flies."}], [json.dumps(FIELDS), "It flies."]),
+    ("openrouter", None, [{"image": PNG, "year": 2026}], [{"image": PNG, "text": '{"year": 2026}'}]),
     ("openrouter", None, [{"image": PNG, "title": "Swift"}], [{"image": PNG, "text": '{"title": "Swift"}'}]),
 ]
 SETTINGS = {
@@ -103,6 +117,10 @@ def test_metadata_beside_the_documents() -> None:
         ("local", None, IMAGE, "has an image, which all-MiniLM-L6-v2 does not take"),
         ("jina", "jina-reranker-v3.5", IMAGE, "has an image, which jina-reranker-v3.5 does not take"),
         ("jina", "jina-reranker-m0", BOTH, r"has several parts \(image, text\)"),
+        ("siliconflow", None, IMAGE, "has an image, which Qwen/Qwen3-Reranker-8B does not take"),
+        ("elastic", None, IMAGE, "has an image, which .rerank-v1-elasticsearch does not take"),
+        ("vllm", "Qwen/Qwen3-Reranker-0.6B", IMAGE, "has an image, which Qwen/Qwen3-Reranker-0.6B does not take"),
+        ("elastic", "jina-m0", BOTH, r"has several parts \(image, text\)"),
         ("openrouter", None, {"image": "iVBORw0KGgo="}, "has an image that is neither a URL nor a data URI"),
         ("openrouter", None, {"audio": PNG}, "has an audio"),
         ("vllm", None, {"text": object()}, "cannot be written as JSON: a value of type object"),
@@ -121,6 +139,16 @@ def test_what_cannot_be_sent_is_refused(
     assert PNG not in str(refused.value)
     if "which" in says:
         assert f"({row}): pass a text in its place, or use a model that takes it (at jina," in str(refused.value)
+
+
+def test_image_that_a_fallback_does_not_take(server: HostileServer, acme: Acme, rerank: Rerank) -> None:
+    """An image that one of the fallbacks does not take is refused before any request, and not in an outage."""
+    row = {"dialect": Dialect(document_parts=DocumentParts(names=("text", "image")))}
+    with pytest.raises(InvalidRequestError, match=r"documents\[1\] has an image, which rerank-v5.0-fast does not take"):
+        rerank(acme(row=row, fallbacks=["cohere"]), documents=["swift", BOTH])
+    assert server.requests == []
+    rerank(acme(row=row, fallbacks=["cohere"]), documents=["swift", {"title": "Swift"}])
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("row", ["pinecone", "together", "mixedbread"])

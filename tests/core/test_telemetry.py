@@ -61,6 +61,14 @@ def test_span_with_the_model_of_a_call(acme: Acme, rerank: Rerank, spans: InMemo
     assert (span.name, (span.attributes or {})["gen_ai.request.model"]) == ("rerank m-2", "m-2")
 
 
+def test_span_of_what_is_no_list(acme: Acme, rerank: Rerank, spans: InMemorySpanExporter) -> None:
+    """Documents that are no list fail with the same words as without OpenTelemetry, and with a span."""
+    with pytest.raises(TypeError, match=r"not generator: pass list\(\.\.\.\)"):
+        rerank(acme(), documents=(text for text in DOCUMENTS))
+    (span,) = spans.get_finished_spans()
+    assert not span.status.is_ok
+
+
 def test_switched_off(acme: Acme, rerank: Rerank, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenTelemetry's variable for instrumentations that are off switches ours off."""
     monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "redis, hosted_rerank")

@@ -22,10 +22,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from hosted_rerank import ServerError
+from hosted_rerank import Reranker, ServerError
 from langchain_hosted_rerank import FireworksRerank
 from tests.adapters.fixtures import Asking, Do
-from tests.conftest import QUERY
+from tests.conftest import KEY, QUERY
 from tests.hostile import HostileServer, eventually, ranked, reply
 from tests.langchain.shelf import Shelf, documents
 from tests.tracing import provider
@@ -172,6 +172,21 @@ def test_langsmith(retriever: Any, do: Do, langsmith: tuple[Client, dict[str, di
     assert about["usage_metadata"] == {"input_tokens": 42, "output_tokens": 0, "total_tokens": 42}
     assert run["outputs"]["usage_metadata"] == validate_extracted_usage_metadata(about["usage_metadata"])
     assert about["usage_units"] == {"search_units": 1}
+
+
+def test_langsmith_after_a_fallback(
+    asking: Asking, do: Do, server: HostileServer, langsmith: tuple[Client, dict[str, dict[str, Any]]]
+) -> None:
+    """The metadata that LangSmith counts cost by names the provider and the model that answered."""
+    client, runs = langsmith
+    server.play(reply(503), reply(200, ANSWER))
+    fallback = Reranker("vllm", "m-2", api_key=KEY, base_url=server.url)
+    reranker = asking(FireworksRerank, max_retries=0, fallbacks=[fallback])
+    do(reranker, "compress_documents", documents(), QUERY, [LangChainTracer(client=client)])
+    assert eventually(lambda: len(runs) >= 1 and all("outputs" in run for run in runs.values()))
+    (run,) = runs.values()
+    about = run["extra"]["metadata"]
+    assert (about["ls_provider"], about["ls_model_name"]) == ("vllm", "as-served")
 
 
 async def test_astream_events(retriever: Any) -> None:

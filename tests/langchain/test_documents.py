@@ -44,13 +44,14 @@ def test_subclass_and_id_are_kept(asking: Asking, do: Do) -> None:
 
 def test_nested_metadata(asking: Asking, do: Do) -> None:
     """A change inside the metadata of a result, at any depth, does not show in the input."""
-    (given,) = documents("swift", loc={"lines": [1, {"to": 2}]}, tags={"a"}, pair=(1, 2))
+    (given,) = documents("swift", loc={"lines": [1, {"to": 2}]}, tags={"a"}, pair=(1, [2]))
     before = copy.deepcopy(given)
     (best,) = do(asking(FireworksRerank), "compress_documents", [given], QUERY)
     assert {name: best.metadata[name] for name in before.metadata} == before.metadata
     best.metadata["loc"]["lines"][1]["to"] = 3
     best.metadata["loc"]["lines"].append(4)
     best.metadata["tags"].add("b")
+    best.metadata["pair"][1].append(3)
     assert given == before
 
 
@@ -198,6 +199,14 @@ def test_texts_in_the_place_of_documents(asking: Asking, do: Do, server: Hostile
         do(asking(FireworksRerank), "compress_documents", ["swift"], QUERY)
     with pytest.raises(TypeError, match=r"must be a list, not str: pass \[text\]"):
         do(asking(FireworksRerank), "rerank", "swift", QUERY)
+    with pytest.raises(TypeError, match=r"must be a list, not Document: pass a list with it"):
+        do(asking(FireworksRerank), "compress_documents", documents()[0], QUERY)
+    with pytest.raises(TypeError, match=r"not dict: pass Document\(page_content=...\)"):
+        do(asking(FireworksRerank), "compress_documents", [{"page_content": "swift"}], QUERY)
+    with pytest.raises(
+        TypeError, match=r"documents\[1\] must be a text, a Document, a mapping or content blocks, not float"
+    ):
+        do(asking(FireworksRerank), "rerank", ["swift", float("nan")], QUERY)
     assert server.requests == []
 
 

@@ -127,6 +127,13 @@ def test_json_schema(kind: type[BaseModel]) -> None:
         assert "id of the model" in properties["model"]["description"]
 
 
+def test_json_schema_of_the_retriever() -> None:
+    """So does that of the retriever, whose parts are objects."""
+    properties = RerankRetriever.model_json_schema()["properties"]
+    assert properties["reranker"]["type"] == properties["base_retriever"]["type"] == "object"
+    assert properties["top_n"]["anyOf"][0] == {"minimum": 1, "type": "integer"}
+
+
 def test_equal_after_a_pickle() -> None:
     """What comes out of a pickle equals what went in, but for the key."""
     assert pickle.loads(pickle.dumps(FireworksRerank(top_n=7, api_key=KEY))) == FireworksRerank(top_n=7)

@@ -45,6 +45,13 @@ def test_function_and_blocks(asking: Asking, do: Do, server: HostileServer, part
     assert [seen.body["documents"] for seen in server.requests] == [[AS_PARTS], [AS_PARTS, "salmon"]]
 
 
+def test_one_part(asking: Asking, do: Do, server: HostileServer) -> None:
+    """Where a document has one part, its image goes in place of its text."""
+    reranker = asking(HostedRerank, provider="jina", model="jina-reranker-m0", image_key="picture")
+    do(reranker, "compress_documents", [Document("a swift", metadata={"picture": URL}), Document("a salmon")], QUERY)
+    assert server.requests[0].body["documents"] == [{"image": URL}, "a salmon"]
+
+
 def test_refused(asking: Asking, do: Do, server: HostileServer) -> None:
     """An API that takes no images refuses one before any request, and no document has two."""
     given = [Document("a swift", metadata={"picture": URL})]

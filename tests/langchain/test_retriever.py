@@ -76,6 +76,15 @@ def test_wrong_parameter(asking: Asking, wrong: dict[str, Any]) -> None:
         RerankRetriever(base_retriever=Shelf(documents=documents()), reranker=asking(FireworksRerank), **wrong)
 
 
+@pytest.mark.parametrize(
+    ("name", "ours"), [("base_compressor", "reranker"), ("retriever", "base_retriever"), ("topn", "top_n")]
+)
+def test_name_of_another_retriever(name: str, ours: str) -> None:
+    """The refusal of what `ContextualCompressionRetriever` calls a field, or of a typo, says what it is called here."""
+    with pytest.raises(ValueError, match=f"RerankRetriever takes no {name}: did you mean `{ours}`"):
+        RerankRetriever(**{name: None})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("top_n", [0, -1, True])
 def test_wrong_assignment(retriever: RerankRetriever, top_n: Any) -> None:
     """An assignment of what is no count is refused."""

@@ -115,6 +115,17 @@ def test_no_state(asking: Asking, do: Do, wrong: Any) -> None:
         do(asking(FireworksRerank), "invoke", wrong)
 
 
+@pytest.mark.parametrize("wrong", [{"page_content": ["a secret"]}, {"text": "a secret"}, {"type": "constructor"}])
+def test_mapping_that_is_no_document(asking: Asking, do: Do, server: HostileServer, wrong: Any) -> None:
+    """A mapping without the fields of a document is refused by its place, with the remedy, and is not shown."""
+    given = {"query": QUERY, "documents": [{"page_content": "heron"}, wrong]}
+    with pytest.raises(TypeError, match=r"documents\[1\] is a mapping that is no Document") as refused:
+        do(asking(FireworksRerank), "invoke", given)
+    assert "{'page_content': ..., " in str(refused.value)
+    assert "secret" not in str(refused.value)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize(
     ("act", "kind", "attempts"),
     [

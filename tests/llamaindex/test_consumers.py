@@ -18,6 +18,7 @@ from tests.adapters.fixtures import Asking, Do
 from tests.conftest import QUERY
 from tests.hostile import HostileServer, ranked, reply
 from tests.llamaindex.shelf import engine_with
+from tests.tracing import provider
 
 
 @pytest.fixture
@@ -75,6 +76,20 @@ def test_openinference_after_a_fallback(
     assert (seen["llm.token_count.prompt"], seen["llm.token_count.total"]) == (40, 42)
     assert (seen["hosted_rerank.usage.search_units"], seen["hosted_rerank.request_ids"]) == (1, ("req-1",))
     assert (seen["hosted_rerank.answered_by"], seen["hosted_rerank.fallback_errors"]) == ("fireworks", ("ServerError",))
+
+
+def test_one_span(asking: Asking, do: Do, server: HostileServer, spans: InMemorySpanExporter) -> None:
+    """Where OpenInference makes the span of a rerank, ours has its attributes and no span of its own."""
+    own = InMemorySpanExporter()
+    processor = SimpleSpanProcessor(own)
+    provider().add_span_processor(processor)
+    server.play(reply(200, ranked(0.25, 0.75, 0.5, 0.125)))
+    do(engine_with(asking(NebiusRerank, model="m-1")), "query", QUERY)
+    provider().force_flush()
+    processor.shutdown()
+    seen = reranker_span(spans)
+    assert (seen["gen_ai.operation.name"], seen["hosted_rerank.sent"]) == ("rerank", 4)
+    assert not [span for span in own.get_finished_spans() if span.name.startswith("rerank")]
 
 
 def test_openinference_of_a_failure(asking: Asking, do: Do, server: HostileServer, spans: InMemorySpanExporter) -> None:

@@ -43,9 +43,15 @@ def test_images_of_nodes(asking: Asking, do: Do, server: HostileServer, tmp_path
     assert all(node.score is not None for node in best)
 
 
-@pytest.mark.parametrize(("model", "sent"), [("jina-reranker-m0", {"image": "https://a.example/b.png"}), (None, "a")])
-def test_the_model_decides(asking: Asking, do: Do, server: HostileServer, model: str | None, sent: object) -> None:
-    """A model that takes no images gets the text of a node."""
-    node = ImageNode(image_url="https://a.example/b.png", text="" if model else "a")
-    do(asking(HostedRerank, provider="jina", model=model), "postprocess_nodes", scored(node), query_str=QUERY)
-    assert server.requests[0].body["documents"] == [sent]
+@pytest.mark.parametrize("text", ["", "a swift"])
+@pytest.mark.parametrize("own", [True, False])
+def test_the_model_decides(asking: Asking, do: Do, server: HostileServer, text: str, own: bool) -> None:  # noqa: FBT001 - a case
+    """A model that takes no images gets the text of a node, also if it is the call's; with one part the image goes."""
+    given = scored(ImageNode(image_url="https://a.example/b.png", text=text), TextNode(text="a"))
+    reranker = asking(HostedRerank, provider="jina", model="jina-reranker-m0" if own else None)
+    other = {"model": None if own else "jina-reranker-m0"}
+    do(reranker, "postprocess_nodes", given, query_str=QUERY, **other)
+    do(reranker, "postprocess_nodes", given, query_str=QUERY, model="jina-reranker-v3.5")
+    first, second = (seen.body["documents"] for seen in server.requests)
+    assert first == [{"image": "https://a.example/b.png"}, "a"]
+    assert second == ([text, "a"] if text else ["a"])

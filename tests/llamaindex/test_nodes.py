@@ -132,6 +132,8 @@ WRONG = {
     "texts": (["a"], r"nodes\[0\] must be a NodeWithScore, not str: wrap it in NodeWithScore.*\.reranker\.rerank"),
     "nodes": ([TextNode(text="a")], r"not TextNode: wrap it in NodeWithScore\(node=\.\.\.\)$"),
     "generator": ((node for node in ()), r"not generator: pass list\(\.\.\.\)$"),
+    "one node": (NodeWithScore(node=TextNode(text="a")), r"not NodeWithScore: pass a list with it$"),
+    "mapping": ([{"text": "a"}], r"not dict: pass NodeWithScore\(node=TextNode\(text=\.\.\.\)\)$"),
 }
 
 
@@ -140,6 +142,13 @@ def test_remedies(asking: Asking, do: Do, given: Any, remedy: str) -> None:
     """An error for a wrong input says in one line what to pass instead."""
     with pytest.raises(TypeError, match=remedy):
         do(asking(FireworksRerank), "postprocess_nodes", given, query_str=QUERY)
+
+
+def test_query_that_is_none(asking: Asking, do: Do, server: HostileServer) -> None:
+    """A query that is neither a bundle nor a text is a `TypeError`."""
+    with pytest.raises(TypeError, match="query_bundle must be a QueryBundle or a str, not list"):
+        do(asking(FireworksRerank), "postprocess_nodes", nodes(), [QUERY])
+    assert server.requests == []
 
 
 def test_model_of_a_call(asking: Asking, do: Do, server: HostileServer) -> None:

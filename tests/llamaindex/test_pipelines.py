@@ -85,7 +85,14 @@ def test_top_n_of_a_retriever(asking: Asking, do: Do, top_n: int | None, count: 
     assert len(do(retriever, "retrieve", QUERY)) == count
 
 
-@pytest.mark.parametrize("top_n", [0, -1, True, "2"])
+@pytest.mark.parametrize("top_n", ["2", 2.0])
+def test_top_n_of_a_retriever_as_text(asking: Asking, do: Do, top_n: Any) -> None:
+    """It takes whole numbers as the fields do."""
+    retriever = RerankRetriever(Shelf(nodes()), asking(FireworksRerank, top_n=9), top_n=top_n)
+    assert len(do(retriever, "retrieve", QUERY)) == 2
+
+
+@pytest.mark.parametrize("top_n", [0, -1, True, "two", 1.5])
 def test_refused_top_n_of_a_retriever(asking: Asking, top_n: Any) -> None:
     """A `top_n` that is no count is refused in the constructor."""
     with pytest.raises((ValueError, TypeError), match="top_n"):

@@ -1,6 +1,7 @@
 """`hosted-rerank rerank`: files of each format in, a table or JSON lines out, exit statuses that scripts can use."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hosted_rerank.cli.commands import commands
+from hosted_rerank.providers import PROVIDERS
 from tests.bounded import patience
 from tests.conftest import DOCUMENTS, KEY, QUERY
 from tests.hostile import HostileServer, reply
@@ -79,7 +81,11 @@ def test_nothing_left(lines: str) -> None:
     """A threshold that leaves nothing, and no document at all, end with status 3."""
     assert run(*ASK, "--threshold", "1.5", stdin=lines).exit_code == 3
     done = run(*ASK, stdin="\n\n")
-    assert (done.exit_code, done.stdout) == (3, "")
+    assert (done.exit_code, done.stdout, done.stderr) == (
+        3,
+        "",
+        "hosted-rerank: there are no documents: the input is empty\n",
+    )
 
 
 @pytest.mark.parametrize(("status", "exits"), [(500, 75), (429, 75), (401, 77), (403, 77), (422, 1)])
@@ -147,6 +153,59 @@ def test_no_key(lines: str) -> None:
     done = run("rerank", "-q", QUERY, "--provider", "cohere", stdin=lines)
     assert done.exit_code == 77
     assert done.stderr == "hosted-rerank: there is no API key for cohere: set CO_API_KEY or COHERE_API_KEY\n"
+
+
+def test_settings_of_the_shell(lines: str) -> None:
+    """What each provider lacks is said with the variable to set; status 77 is for keys alone."""
+    for name, provider in PROVIDERS.items():
+        keys = provider.api_key_env
+        settings = [each for names in provider.settings_env.values() for each in names]
+        if "localhost" in provider.url or (not keys and not settings):
+            continue
+        done = run("rerank", "-q", QUERY, "--provider", name, "--model", "m", stdin=lines)
+        assert done.exit_code == (77 if "no API key" in done.stderr else 1), done.stderr
+        assert any(f"set {each}" in done.stderr for each in (*keys, *settings)), done.stderr
+        assert not re.search(r"\w=|pickle|\(\.\.\.\)", done.stderr), done.stderr
+
+
+def test_refused_key(server: HostileServer, lines: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused key names the variable, and no parameter."""
+    monkeypatch.setenv("CO_API_KEY", KEY)
+    server.play(reply(401, {"message": "invalid api token"}))
+    done = run("rerank", "-q", QUERY, "--provider", "cohere", "--base-url", server.url, stdin=lines)
+    assert done.exit_code == 77
+    assert "check the API key (CO_API_KEY or COHERE_API_KEY)" in done.stderr
+
+
+def test_unknown_host(lines: str) -> None:
+    """A host without an address says what to look at, without a number of the system."""
+    done = run("rerank", "-q", QUERY, "--provider", "tei", "--base-url", "http://host.invalid", stdin=lines)
+    assert done.exit_code == 75
+    assert "the host is not found" in done.stderr
+    assert "Errno" not in done.stderr
+
+
+def test_own_server_needs_no_key(lines: str) -> None:
+    """A server on this machine is asked without a key, at its usual port, where one may listen."""
+    done = run("rerank", "-q", QUERY, "--provider", "vllm", "--model", "m", stdin=lines)
+    assert done.exit_code != 77
+    assert "key" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--base-url", "http://example.com"], "use https or a private host (10.0.0.1, vllm, vllm.default.svc,"),
+        (["--base-url", "https://me:word@host"], "contains a user name or password: leave it out"),
+        (["--instruction", "be brief"], "leave instruction out, or use a provider that takes one"),
+    ],
+)
+def test_remedies_of_the_shell(lines: str, monkeypatch: pytest.MonkeyPatch, options: list[str], says: str) -> None:
+    """A remedy is one that a shell has."""
+    monkeypatch.setenv("CO_API_KEY", KEY)
+    done = run("rerank", "-q", QUERY, "--provider", "cohere", *options, stdin=lines)
+    assert says in done.stderr
+    assert not re.search(r"\w=|\(\.\.\.", done.stderr)
 
 
 def test_nobody_listens(lines: str) -> None:

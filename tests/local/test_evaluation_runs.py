@@ -109,7 +109,7 @@ def test_another_evaluations_file_is_refused(
 def test_other_candidates_are_another_evaluation(acme: Acme, data: Any, tmp_path: Path) -> None:
     """The file is of its candidates, and of `top_n`."""
     evaluation.evaluate(acme(), data, checkpoint=tmp_path / "kept.jsonl")
-    with pytest.raises(ValueError, match="content is"):
+    with pytest.raises(ValueError, match="its queries, texts or candidates are others"):
         evaluation.evaluate(acme(), data.cut(2), checkpoint=tmp_path / "kept.jsonl")
     with pytest.raises(ValueError, match="top_n is None there and 2 here"):
         evaluation.evaluate(acme(), data, top_n=2, checkpoint=tmp_path / "kept.jsonl")

@@ -40,6 +40,7 @@ ECHOES: dict[str, tuple[dict[str, Any], str, Any]] = {
     "siliconflow": ({"return_documents": True}, "results", {"text": "two"}),
     "infinity": ({"return_documents": True}, "results", "two"),
     "tei": ({"return_text": True}, "", "two"),
+    "elastic": ({"return_documents": True}, "rerank", "two"),
 }
 
 
@@ -47,9 +48,9 @@ ECHOES: dict[str, tuple[dict[str, Any], str, Any]] = {
 def test_documents_come_back_where_they_are_asked_for(name: str, base_url: str) -> None:
     """A result repeats its own document, in the form of the API, if the request or the API's default says so."""
     asks, results, document = ECHOES[name]
-    key = {"mixedbread": "input", "tei": "texts"}.get(name, "documents")
+    key = {"mixedbread": "input", "tei": "texts", "elastic": "input"}.get(name, "documents")
     body = {"model": "m", "query": "two", key: ["one", "two"], **asks}
-    if name == "tei":
+    if name in ("tei", "elastic"):
         del body["model"]
     reply = post(base_url, name, body).json()
     jsonschema.validate(reply, SAMPLES[name]["reply_schema"])
@@ -100,6 +101,21 @@ def test_rank_fields_choose_what_is_ranked(name: str, base_url: str) -> None:
         reply = post(base_url, name, {**body, "rank_fields": fields}).json()
         assert reply.get("data", reply.get("results"))[0]["index"] == best
         jsonschema.validate(reply, SAMPLES[name]["reply_schema"])
+
+
+def test_elastic_of_today(base_url: str) -> None:
+    """Elastic's API takes `top_n`, which older versions refuse, and names its product, as its clients demand."""
+    body = {"query": "snakes", "input": ["bread", "snakes", "snakes and bread"], "top_n": 1}
+    reply = post(base_url, "elastic", body)
+    assert [result["index"] for result in reply.json()["rerank"]] == [1]
+    assert reply.headers["x-elastic-product"] == "Elasticsearch"
+    assert post(base_url, "elastic", {**body, "top_n": 0}).status_code == 400
+    assert post(base_url, "elastic", {**body, "task_settings": {"return_documents": False}}).json()["rerank"][
+        0
+    ].keys() == {
+        "index",
+        "relevance_score",
+    }
 
 
 def test_contextual_takes_metadata(base_url: str) -> None:

@@ -128,7 +128,7 @@ def test_unknown_provider() -> None:
 def test_check_without_any_key() -> None:
     """With no key set there is nothing to check, and it says what to set."""
     result = run("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 77
     assert "FIREWORKS_API_KEY" in result.output
 
 

@@ -15,6 +15,7 @@ import orjson
 
 from hosted_rerank._text import BYTES_PER_TOKEN
 from hosted_rerank.call.batching import Batch, Plan
+from hosted_rerank.call.passages import long_document_remedy
 from hosted_rerank.call.request_encoding import encode_body, not_json_error
 from hosted_rerank.errors import SizeRefusal, SizeUnit
 from hosted_rerank.limits.learned_sizes import SizeLimit
@@ -195,5 +196,5 @@ def too_long_hint(plan: Plan, sizes: RequestSizes, text: TextIndex, refusal: Siz
     return (
         f"documents[{plan.document_indices[text]}] is too long by itself: it has {len(plan.texts[text]):,} characters,"
         f" a request with it and the query has {'about ' if unit == 'tokens' else ''}{size:,} {unit}, and {limit}:"
-        " shorten it, or set max_document_chars"
+        f" {long_document_remedy(plan.endpoint, plan.call_options)}"
     )

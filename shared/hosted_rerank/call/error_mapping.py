@@ -62,7 +62,7 @@ def error_for(
     wait = verdict.retry_after
     refused = kind(
         f"{name} answered {outcome.status}{after}"
-        + (f": {said}" if said else "")
+        + (f": {said.rstrip('.')}" if said else "")
         + (f"; {advice}" if (advice := _advice(outcome.status, endpoint)) else "")
         + (f"; it asks to wait {wait:g} s" if wait is not None else "")
         + no_time,

@@ -10,6 +10,7 @@ from hosted_rerank.call.arguments import check_arguments
 from hosted_rerank.call.batching import plan
 from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.call.call_state import CallState
+from hosted_rerank.call.documents import prepare_documents
 from hosted_rerank.call.merge import merge
 from hosted_rerank.call.request_flow import no_fallback
 from hosted_rerank.call.score_store import ScoreStore
@@ -72,7 +73,7 @@ class FallbackChain:
         observer: Gets the fallbacks and the response.
 
     Raises:
-        InvalidRequestError: An argument of the call has an impossible value.
+        InvalidRequestError: An argument of the call has an impossible value, or a reranker does not take a document.
         TypeError: An argument of the call has the wrong type.
     """
 
@@ -80,6 +81,10 @@ class FallbackChain:
         self.failures: list[RerankError] = []
         """The errors of the stages that failed, in order."""
         self._call, self._store, self._observer = check_arguments(call), store, observer
+        for fallback in (
+            stages[1:] if self._call.has_parts else ()
+        ):  # what it does not take is refused before any request
+            prepare_documents(fallback.endpoint, self._call, None)
         self._options = stages[0].call_options
         self._started = time.monotonic()
         self._waiting = list(stages)

@@ -75,6 +75,21 @@ def cut_passages(endpoint: Endpoint, options: CallOptions, call: Call, text: str
     return [span for span in stripped if not is_blank(text[slice(*span)])]
 
 
+def long_document_remedy(endpoint: Endpoint, options: CallOptions) -> str:
+    """Returns what to do about a document that is too long.
+
+    Args:
+        endpoint: The endpoint, with the model.
+        options: The options of the call.
+    """
+    if options.long_documents == "passages":
+        return "set a smaller passage_chars"
+    if endpoint.facts.listwise:
+        return "shorten it, or set max_document_chars"
+    size = "" if _document_tokens(endpoint) else " with passage_chars="
+    return f"shorten it, set max_document_chars, or score its passages: long_documents='passages'{size}"
+
+
 def _document_tokens(endpoint: Endpoint) -> int | None:
     """Returns the tokens that the model reads of a document with its query; `None` if nobody states them."""
     set_by_caller = [

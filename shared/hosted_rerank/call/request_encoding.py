@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.error_mapping import Sensitive, malformed_error, request_id
@@ -170,6 +170,8 @@ def batch_result(
 
 def _by_text(values: Mapping[int, _Value], text_indices: Sequence[TextIndex]) -> Mapping[TextIndex, _Value]:
     """Returns the values of the documents of a request by text."""
+    if isinstance(text_indices, range) and text_indices.start == 0:  # the numbers are the same
+        return cast("Mapping[TextIndex, _Value]", values)
     return {text_indices[index]: value for index, value in values.items()}
 
 

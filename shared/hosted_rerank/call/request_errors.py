@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from hosted_rerank.call.batching import Batch, Plan
 from hosted_rerank.call.error_mapping import error_for
+from hosted_rerank.call.passages import long_document_remedy
 from hosted_rerank.call.request_encoding import sensitive
 from hosted_rerank.errors import CircuitOpenError, RateLimitError, RequestTooLargeError, RerankError
 from hosted_rerank.limits.classification import is_overlong
@@ -33,8 +34,8 @@ class RequestErrors:
             longest = max(self.batch.text_indices, key=lambda index: len(self.plan.texts[index]))
             document, length = self.plan.document_indices[longest], len(self.plan.texts[longest])
             error.add_hint(
-                f"the longest document of the request is documents[{document}], with {length} characters: shorten it,"
-                " or set max_document_chars"
+                f"the longest document of the request is documents[{document}], with {length} characters:"
+                f" {long_document_remedy(self.plan.endpoint, self.plan.call_options)}"
             )
         return error
 

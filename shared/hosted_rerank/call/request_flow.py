@@ -108,7 +108,8 @@ class Exchange:
     def _name_url(self, error: RerankError) -> RerankError:
         """Returns an error after it names the URL that was asked, which is rarely the one that `base_url` says."""
         error.url = self.plan.endpoint.shown_url(self.key)
-        error.add_hint(f"the URL is {error.url}")
+        if not error.url.startswith("local:"):
+            error.add_hint(f"the URL is {error.url}")
         return error
 
     def _attempts(self) -> Generator[Step, Any, BatchResult]:

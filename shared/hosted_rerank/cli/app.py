@@ -3,7 +3,6 @@
 A command imports its modules when it runs, so that `--help` is fast and a missing extra is an error of one line.
 """
 
-import os
 import re
 import sys
 from collections.abc import Generator, Iterable
@@ -15,6 +14,7 @@ import typer
 
 from hosted_rerank.errors import AuthenticationError, PermissionDeniedError, RerankError
 from hosted_rerank.providers import PROVIDERS, Provider, find_provider
+from hosted_rerank.providers.endpoint import Endpoint
 
 EXIT_FAILED, EXIT_NO_RESULTS, EXIT_FAILED_ROWS, EXIT_UNAVAILABLE, EXIT_DENIED = 1, 3, 65, 75, 77
 """Exit statuses: failure; no results; some rows failed; what may pass, so that it is worth to try again; there is no
@@ -24,9 +24,23 @@ EXIT_INTERRUPTED = 130
 
 OPTIONS = ("model", "base_url", "instruction", "top_n")
 """The parameters of the library that commands have as options of the same name."""
+SHELL_WORDS = (
+    (r"(params: )?(.*)pass \w+=(\{[^}]*\})? or set ", r"\2set "),
+    (r"\(api_key= or ", "("),
+    (r" \(a pickle or dump [^)]*\)", ""),
+    (r"\b\w+(=True)? \((--[\w-]+)\)", r"\2"),
+    (r", or a Provider\(\.\.\.[^)]*\) (for another API|if you trust the network)", ""),
+    (r" pass instruction_in_query=True to put it before the query,", ""),
+    (r": set batch_size or max_document_chars", ""),
+    (r": pass (the key as api_key=|it in params=)", ": leave it out"),
+)
+"""What a message of the library says that a shell does not have, and what stands there instead."""
 
 commands = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # it joins the lines of a paragraph
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -73,19 +87,17 @@ def parse_provider(name: str) -> Provider:
     try:
         return find_provider(name)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(use_shell_words(str(error))) from None
 
 
-def check_key(provider: Provider, base_url: str | None) -> None:
-    """Checks that there is a key for the provider's own host.
+def check_key(provider: Provider, model: str | None, base_url: str | None) -> None:
+    """Checks that there is a key where one is needed, before a command reads its input.
 
     Raises:
         AuthenticationError: There is none. The message names the variables to set.
+        ValueError: The URL lacks a setting, or is none.
     """
-    keys, own = provider.api_key_env, (base_url, *map(os.environ.get, provider.base_url_env))
-    if keys and not any(own) and not any(map(os.environ.get, keys)):
-        message = f"there is no API key for {provider.name}: set {' or '.join(keys)}"
-        raise AuthenticationError(message, provider=provider.name)
+    Endpoint(provider=provider, model=model, base_url=base_url).key()
 
 
 @contextmanager
@@ -124,12 +136,14 @@ def fail(reason: str, status: int = EXIT_FAILED) -> NoReturn:
         reason: The error message.
         status: The exit status.
     """
-    print(f"hosted-rerank: {name_options(' '.join(reason.split()))}", file=sys.stderr)
+    print(f"hosted-rerank: {use_shell_words(' '.join(reason.split()))}", file=sys.stderr)
     raise typer.Exit(status)
 
 
-def name_options(message: str) -> str:
+def use_shell_words(message: str) -> str:
     """Returns a message of the library in which parameters are called as the options are: `--base-url`."""
+    for library, shell in SHELL_WORDS:
+        message = re.sub(library, shell, message)
     for name in OPTIONS:
         sign = "=?" if "_" in name else "="  # "model" alone may be a word of the message
         message = re.sub(rf"\b{name}{sign}(?!\w)", f"--{name.replace('_', '-')}", message)

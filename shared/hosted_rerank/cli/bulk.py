@@ -16,6 +16,7 @@ from hosted_rerank.cli.app import (
     InstructionOption,
     ModelOption,
     ProviderOption,
+    check_key,
     commands,
     exit_status,
     fail,
@@ -72,7 +73,7 @@ def bulk(
     key that is missing or refused; 130 after Ctrl-C, 143 after SIGTERM; 1 for any other failure; 2 for a wrong command
     line.
     """
-    parse_provider(provider)
+    chosen = parse_provider(provider)
     if as_json and output == "-":
         raise typer.BadParameter("standard output cannot have the rows and the summary: name an output folder")
     with (
@@ -81,6 +82,8 @@ def bulk(
         copy_input(input) as source,
         temporary_output(output) as folder,
     ):
+        if engine == "local":  # Ray's workers have an environment of their own
+            check_key(chosen, model, base_url)
         from hosted_rerank.bulk import Columns, Job, run_job  # noqa: PLC0415 - quick help
 
         settings = {"base_url": base_url, "instruction": instruction}

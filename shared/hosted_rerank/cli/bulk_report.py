@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+
+from hosted_rerank.cli.progress_bar import fit, progress_bar
 
 if TYPE_CHECKING:
     from hosted_rerank.bulk.job import JobResult, Progress
@@ -84,24 +84,20 @@ class ProgressLines:
 
 @contextmanager
 def _show_bar(console: Console) -> Generator[Callable[["Progress"], None]]:
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TaskProgressColumn(show_speed=True),
-        TextColumn("{task.fields[more]}"),
-    )
-    left = (TextColumn("left"), TimeRemainingColumn())
-    with Bar(TextColumn("rows"), *columns, *left, console=console) as bar:
+    with progress_bar(console) as bar:
         task = bar.add_task("rows", total=None, more="")
         yield lambda progress: bar.update(
-            task, total=progress.total, completed=progress.rows, more=", ".join(_describe(progress))
+            task,
+            total=progress.total,
+            completed=progress.rows,
+            more=fit(_describe(progress), progress.total, console.width),
         )
 
 
 def _describe(progress: "Progress") -> list[str]:
     limit = "no limit met" if math.isinf(progress.rate) else f"limit {progress.rate:,.3g} requests/s"
     failed = [f"{progress.failed:,} failed"] if progress.failed else []
-    return [f"{progress.tokens:,} tokens", limit, *failed]
+    return [*failed, f"{progress.tokens:,} tokens", limit]
 
 
 def _format_count(count: int, what: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -38,10 +38,14 @@ def evaluate(
         list[str],
         typer.Option(help="NAME or NAME=MODEL; repeat it to compare several.", autocompletion=complete_provider),
     ] = ["local"],  # noqa: B006 - typer copies it
-    split: Annotated[str, typer.Option(help="The split; its judgements are qrels/SPLIT.tsv.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="The split; its judgements are qrels/SPLIT.tsv; default: test.")
+    ] = None,
     qrels: Annotated[Path | None, typer.Option(help="A file of judgements instead, BEIR's or TREC's.")] = None,
     run: Annotated[Path | None, typer.Option(help="A TREC run as the first stage; default: BM25.")] = None,
-    joined: Annotated[int, typer.Option(min=1, help="Answers of the FAQ in one document; more make it long.")] = 1,
+    joined: Annotated[
+        int | None, typer.Option(min=1, help="Answers of the FAQ in one document, for long ones; default: 1.")
+    ] = None,
     ignore_identical_ids: Annotated[
         bool, typer.Option("--ignore-identical-ids", help="Leave out a document with the id of the query.")
     ] = False,
@@ -84,21 +88,23 @@ def evaluate(
         "long_documents": long_documents,
     }
     systems = [System.parse(each, settings) for each in provider]
+    of_data = {"split": split, "qrels": qrels, "run": run, "ignore_identical_ids": ignore_identical_ids or None}
+    _refuse_unused(data, {**of_data, "joined": joined})
     console, lengths, cuts = Console(stderr=True), _parse_numbers(chars, "--chars"), _parse_numbers(depths, "--depths")
     with report_errors("run it again with --resume" if output else ""):
         from hosted_rerank import evaluation  # noqa: PLC0415 - heavy, and an extra
 
         prices = _parse_prices(price or (), systems)
         for system in systems:
-            check_key(system.row, base_url)
+            check_key(system.row, system.model, base_url)
         _prepare(output, resume=resume)
         limits: dict[str, Any] = {"candidates": candidates, "ignore_identical_ids": ignore_identical_ids}
         if data is None:
-            dataset = evaluation.load_faq_dataset(candidates, joined=joined)
+            dataset = evaluation.load_faq_dataset(candidates, joined=joined or 1)
         elif data.startswith(IR_DATASETS):
             dataset = evaluation.load_ir_dataset(data.removeprefix(IR_DATASETS), run=run, **limits)
         else:
-            dataset = evaluation.load_dataset(data, split=split, qrels=qrels, run=run, **limits)
+            dataset = evaluation.load_dataset(data, split=split or "test", qrels=qrels, run=run, **limits)
         runner = Runner(console, dataset, concurrency, output, top_n)
         done = [runner.evaluate(system) for system in systems]
         sweeps = [
@@ -121,6 +127,22 @@ def evaluate(
     if failures:
         pass_by = all(issubclass(getattr(errors, name), ConnectionError) for name in failures)
         raise typer.Exit(EXIT_UNAVAILABLE if pass_by else EXIT_FAILED)
+
+
+def _refuse_unused(data: str | None, options: Mapping[str, object]) -> None:
+    """Refuses options that the kind of dataset would ignore."""
+    if data is None:
+        used, remedy = {"joined"}, "pass a dataset as --data, because the Python FAQ does not have it"
+    elif data.startswith(IR_DATASETS):
+        used, remedy = (
+            {"run", "ignore_identical_ids"},
+            "the name in ir_datasets says the split, and only the Python FAQ is joined",
+        )
+    else:
+        used, remedy = options.keys() - {"joined"}, "only the Python FAQ has it"
+    for name in options.keys() - used:
+        if options[name] is not None:
+            raise typer.BadParameter(f"{remedy}.", param_hint=f"--{name.replace('_', '-')}")
 
 
 def _parse_option(given: str) -> tuple[str, Any]:

@@ -7,17 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, TaskID
 
 from hosted_rerank.cli.app import parse_provider
+from hosted_rerank.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from hosted_rerank.evaluation import Dataset, Evaluation, Sweep
@@ -144,7 +137,5 @@ def write_files(folder: Path, files: Mapping[str, Iterable[str]]) -> None:
 
 @contextmanager
 def _progress(console: Console, name: str, total: int) -> Generator[tuple[Progress, TaskID]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    speed = (TaskProgressColumn(show_speed=True), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, *speed, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield bar, bar.add_task(name, total=total)
+    with progress_bar(console, transient=True) as bar:
+        yield bar, bar.add_task(name, total=total, more="")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from hosted_rerank.cli.app import check_key
 from hosted_rerank.errors import RerankError
 from hosted_rerank.providers import Provider
 from hosted_rerank.reranker import Reranker
@@ -65,7 +64,6 @@ def note_on_default(provider: Provider, today: date) -> str:
 
 def _check(provider: Provider, model: str | None, base_url: str | None) -> CheckResult:
     try:
-        check_key(provider, base_url)
         with Reranker(provider, model, base_url=base_url, max_retries=0) as reranker:
             response = reranker.rerank(QUERY, DOCUMENTS)
     except (RerankError, ImportError, ValueError) as error:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from hosted_rerank.cli.app import (
+    EXIT_DENIED,
     EXIT_FAILED,
     BaseUrlOption,
     ModelOption,
@@ -17,8 +18,8 @@ from hosted_rerank.cli.app import (
     complete_provider,
     exit_status,
     fail,
-    name_options,
     parse_provider,
+    use_shell_words,
 )
 from hosted_rerank.errors import RerankError
 from hosted_rerank.providers import PROVIDERS, providers_with_key
@@ -81,14 +82,15 @@ def check(
     if not checked:
         fail(
             "no API key is set in the environment: set FIREWORKS_API_KEY, NEBIUS_API_KEY or another one"
-            " (`hosted-rerank providers` lists them), or check --provider local, which needs no key"
+            " (`hosted-rerank providers` lists them), or check --provider local, which needs no key",
+            EXIT_DENIED,
         )
     results = {each.name: check_provider(each, model, base_url) for each in checked}
     if as_json:
         typer.echo(json.dumps({n: {"passed": r.passed, "message": r.message} for n, r in results.items()}))
     else:
         for name, result in results.items():
-            typer.echo(f"{name}: {name_options(result.message)}", err=not result.passed)
+            typer.echo(f"{name}: {use_shell_words(result.message)}", err=not result.passed)
     errors = [result.error for result in results.values() if not result.passed]
     statuses = {exit_status(error) if isinstance(error, RerankError) else EXIT_FAILED for error in errors}
     if statuses:

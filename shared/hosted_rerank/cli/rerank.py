@@ -58,8 +58,10 @@ def rerank(
         from hosted_rerank.display.compare import compare  # noqa: PLC0415 - for a fast --help
         from hosted_rerank.reranker import Reranker  # noqa: PLC0415 - as above
 
-        check_key(chosen, base_url)
+        check_key(chosen, model, base_url)
         records = list(_read(file, kind))
+        if not records:
+            fail("there are no documents: the input is empty", EXIT_NO_RESULTS)
         texts = [_get_text(record, field, place) for place, record in enumerate(records, 1)]
         with Reranker(chosen, model, base_url=base_url, instruction=instruction) as reranker:
             response = reranker.rerank(query, texts, top_n=top_n)

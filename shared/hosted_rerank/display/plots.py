@@ -16,7 +16,7 @@ _UP, _DOWN, _GONE = "#4269d0", "#b5651d", "#999999"
 _STYLES = {
     "rises": (_UP, "-", 2.2),
     "falls": (_DOWN, "--", 1.3),
-    "stays": ("#555555", "-", 1.3),
+    "stays": ("#767676", "-", 1.3),
     "left out": (_GONE, ":", 1.3),
 }
 """The colour, style and width of a line."""
@@ -49,6 +49,7 @@ def plot_ranks(
     """
     drawn = before if isinstance(before, Comparison) else compare(before, () if after is None else after)
     moves = [_Move(line, None if line in drawn.left_out else line.after) for line in (*drawn.lines, *drawn.left_out)]
+    top = min(top, max((rank for move in moves for rank in (move.start, move.end) if rank), default=top))
     moves = [move for move in moves if _in_top(move.start, top) or _in_top(move.end, top)]
     left = _positions([move.start for move in moves], top)
     right = _positions([move.end for move in moves], top)

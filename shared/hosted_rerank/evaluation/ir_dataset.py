@@ -31,6 +31,8 @@ def load_ir_dataset(
     """
     try:
         source: Any = import_module("ir_datasets").load(name)
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError("ir_datasets is not installed: pip install ir_datasets", name=missing.name) from None
     except KeyError:
         raise ValueError(f"ir_datasets has no dataset {name!r}") from None
     if not (source.has_docs() and source.has_queries() and source.has_qrels()):

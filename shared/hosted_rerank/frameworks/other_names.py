@@ -13,6 +13,10 @@ _OTHER_NAMES: Mapping[str, str] = {
     "session": "client",
     "default_headers": "headers",
     "extra_headers": "headers",
+    "user_agent": "headers",
+    "callbacks": "callback_manager",
+    "httpx_client": "client",
+    "httpx_async_client": "async_client",
     "max_batch_size": "batch_size",
     "choice_batch_size": "batch_size",
     "embed_batch_size": "batch_size",
@@ -20,6 +24,9 @@ _OTHER_NAMES: Mapping[str, str] = {
     "model_name": "model",
     "model_name_or_path": "model",
     "task": "instruction",
+    "query_instruction": "instruction",
+    "choice_select_prompt": "instruction",
+    "text_instruction": "text_fn",
     "threshold": "score_threshold",
     "request_timeout": "timeout",
     "top_k": "top_n",
@@ -29,20 +36,34 @@ _OTHER_NAMES: Mapping[str, str] = {
     "truncate_text": "max_document_chars",
     "truncation": "max_document_chars",
     "truncate": "max_document_chars",
+    "base_compressor": "reranker",
+    "compressor": "reranker",
+    "retriever": "base_retriever",
     "api_base": "base_url",
     "api_url": "base_url",
     "endpoint": "base_url",
 }
 """Our parameter by the other name. Keys of all vendors end alike, and are not in it."""
 
+NOT_HERE: Mapping[str, str] = {
+    "return_documents": "results always come with your own documents",
+    "callbacks": "pass them in the config of a call",
+    "device": "the server has the model",
+    "llm": "no language model is asked: pass provider and model",
+}
+"""What to do about a parameter of other rerankers that these classes have not."""
 
-def remedy_for(name: str, known: Collection[str], options: Collection[str] = ()) -> str | None:
+
+def remedy_for(
+    name: str, known: Collection[str], options: Collection[str] = (), not_here: Mapping[str, str] | None = None
+) -> str | None:
     """Returns what to do about an unknown argument: what it is called here, for names of other rerankers and typos.
 
     Args:
         name: The argument.
         known: Our arguments in its place.
         options: The options of the provider's API.
+        not_here: The remedies for parameters that have no name here.
 
     Returns:
         The remedy, such as "did you mean `top_n`?"; `None` if none is known.
@@ -50,6 +71,8 @@ def remedy_for(name: str, known: Collection[str], options: Collection[str] = ())
     if name in options and "options" in known:
         return f"pass options={{{name!r}: ...}}"
     ours = "api_key" if name.endswith(("api_key", "api_token")) else _OTHER_NAMES.get(name)
+    if ours not in known and not_here and name in not_here:
+        return not_here[name]
     if ours not in known:
         ours = closest(name, known)
     return ours and f"did you mean `{ours}`?"

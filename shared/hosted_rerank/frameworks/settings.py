@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from hosted_rerank._context_manager import ContextManagerMixin
 from hosted_rerank.frameworks.documentation import POSITIONAL, document_fields
 from hosted_rerank.frameworks.fields import ProviderField, RerankFields
-from hosted_rerank.frameworks.other_names import remedy_for
+from hosted_rerank.frameworks.other_names import NOT_HERE, remedy_for
 from hosted_rerank.frameworks.overrides import Overrides, check_overrides
 from hosted_rerank.frameworks.serialization import PRIVATE_FIELDS, serialize_public
 from hosted_rerank.providers import PROVIDERS, Provider
@@ -92,7 +92,7 @@ class RerankSettings(ContextManagerMixin, RerankFields):
         known = {name for name, each in cls.model_fields.items() if each.init is not False}
         options = _options(fields.get("provider", cls.model_fields["provider"].default))
         for name in fields:
-            if name not in known and (remedy := remedy_for(name, known, options)):
+            if name not in known and (remedy := remedy_for(name, known, options, NOT_HERE)):
                 raise ValueError(f"{cls.__name__} takes no {name}: {remedy}")
         return fields
 

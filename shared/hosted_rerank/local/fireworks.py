@@ -63,7 +63,8 @@ def _rerank(http_request: ApiRequest, score: ScoreFunction) -> ApiResponse:
     for index, relevance in rank(scores)[: request.top_n]:
         document = {"document": request.documents[index]} if request.return_documents else {}
         data.append({"index": index, "relevance_score": relevance, **document})
-    return ApiResponse(200, {"object": "list", "model": model, "data": data, "usage": scores.usage})
+    headers = {"fireworks-prompt-tokens": str(scores.tokens), "fireworks-cached-prompt-tokens": "0"}
+    return ApiResponse(200, {"object": "list", "model": model, "data": data, "usage": scores.usage}, headers)
 
 
 def _describe(error: ValidationError) -> str:

@@ -18,11 +18,10 @@ from hosted_rerank.local.apis import Api, ApiRequest, ApiResponse, ScoreFunction
 from hosted_rerank.local.model import Scores
 from hosted_rerank.local.reply_shape import ABSENT, Answered, ReplyShape
 from hosted_rerank.local.reply_shapes import shape_of
+from hosted_rerank.local.request_texts import InvalidError, read_texts
 from hosted_rerank.providers import PROVIDERS, Provider
 from hosted_rerank.providers.auth import KeyHeader
-from hosted_rerank.providers.document_parts import MEDIA, TEXT_ONLY, DocumentParts
 from hosted_rerank.providers.json_path import at, copy_with, is_array, is_object, parse, put
-from hosted_rerank.providers.prompt import Prompt
 from hosted_rerank.providers.servers import LLAMACPP, VLLM
 from hosted_rerank.providers.vendors import COHERE
 
@@ -47,8 +46,6 @@ UNKNOWN_FIELD: Mapping[str, tuple[int, str]] = {
 
 IGNORED_FIELDS: Mapping[str, Sequence[str]] = {"cohere": ("return_documents",)}
 """Fields that an API takes and ignores: older SDKs and litellm 1.100 send this one to Cohere's second version."""
-_NOT_TEXT = ("type", *MEDIA)
-"""Fields of a document that are not read as text."""
 
 
 def make_apis() -> Mapping[str, Sequence[Api]]:
@@ -74,14 +71,6 @@ def _make_pattern(path: str) -> str:
     return re.sub(r"\\\{(\w+)\\\}", lambda match: f"(?P<{match[1]}>.+)", re.escape(path))
 
 
-class _InvalidError(Exception):
-    """A request is invalid; the message is for the client."""
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 @dataclass(frozen=True, slots=True)
 class _RerankRequest:
     """The content of a rerank request."""
@@ -98,7 +87,7 @@ class _RerankRequest:
 def _rerank(provider: Provider, http_request: ApiRequest, score: ScoreFunction) -> ApiResponse:
     try:
         request = _parse(provider, http_request)
-    except _InvalidError as invalid:
+    except InvalidError as invalid:
         return _make_error(provider, invalid.status, str(invalid))
     return _make_response(provider, request, score(request.query, request.documents))
 
@@ -106,7 +95,7 @@ def _rerank(provider: Provider, http_request: ApiRequest, score: ScoreFunction) 
 def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
     body, is_json = parse(http_request.content)
     if not is_json or not is_object(body):
-        raise _InvalidError("the body is not a JSON object")
+        raise InvalidError("the body is not a JSON object")
     ignored = {*IGNORED_FIELDS.get(provider.name, ())} - provider.dialect.options.keys()
     body = {name: value for name, value in body.items() if name not in ignored}
     _refuse_unknown(provider, body)
@@ -116,10 +105,11 @@ def _parse(provider: Provider, http_request: ApiRequest) -> _RerankRequest:
         or provider.default_model
         or "model"
     )
-    top_n = _get_optional(body, provider.dialect.top_n, int)
+    top_n_path = provider.dialect.top_n or shape_of(provider.name, provider.dialect).top_n
+    top_n = _get_optional(body, top_n_path, int)
     if top_n is not None and top_n < 1:
-        raise _InvalidError(f"{provider.dialect.top_n} must be at least 1")
-    query, documents = _get_texts(provider, body)
+        raise InvalidError(f"{top_n_path} must be at least 1")
+    query, documents = read_texts(provider, body)
     return _RerankRequest(model, query, documents, top_n, body, at(body, provider.dialect.documents))
 
 
@@ -127,12 +117,13 @@ def _refuse_unknown(provider: Provider, body: Mapping[str, Any]) -> None:
     dialect = provider.dialect
     own = (dialect.model, dialect.query, dialect.documents, dialect.top_n, dialect.instruction, dialect.next_page)
     beside = dialect.document_parts.beside.values()
-    taken = (*shape_of(provider.name, dialect).takes, dialect.document_count)
+    shape = shape_of(provider.name, dialect)
+    taken = (*shape.takes, shape.top_n, dialect.document_count)
     known = {path for path in (*own, *beside, *dialect.static_fields, *dialect.options, *taken) if path is not None}
     unknown = [path for path in _list_paths(body, known) if path and path not in known]
     if unknown and not dialect.allows_extra_fields:
         status, message = UNKNOWN_FIELD.get(provider.name, (400, "unknown fields: {}"))
-        raise _InvalidError(message.format(", ".join(unknown)), status)
+        raise InvalidError(message.format(", ".join(unknown)), status)
 
 
 _DEEPEST_PATH = 8
@@ -152,64 +143,18 @@ def _list_paths(value: Any, known: set[str], path: str = "") -> Iterator[str]:
 def _get_optional(body: Mapping[str, Any], path: str | None, kind: type) -> Any:
     value = None if path is None else at(body, path)
     if value is not None and type(value) is not kind:
-        raise _InvalidError(f"{path} must be of type {kind.__name__}")
+        raise InvalidError(f"{path} must be of type {kind.__name__}")
     return value
-
-
-def _get_texts(provider: Provider, body: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Returns the query and the documents of a request."""
-    dialect = provider.dialect
-    items = at(body, dialect.documents)
-    if not is_array(items) or not items:
-        raise _InvalidError(f"{dialect.documents} must be a list that is not empty")
-    texts = [_get_text(provider, item, at(body, "rank_fields")) for item in items]
-    if dialect.prompt is not None:
-        pairs = [_parse_prompt(dialect.prompt, text) for text in texts]
-        return pairs[0][0], [document for _, document in pairs]
-    in_pairs = dialect.document_query is not None
-    query = at(items[0], dialect.document_query or "") if in_pairs else at(body, dialect.query or "")
-    if not isinstance(query, str):
-        raise _InvalidError(f"{dialect.query or 'the query of a pair'} must be a string")
-    return query, texts
-
-
-def _get_text(provider: Provider, item: Any, rank_fields: Any) -> str:
-    dialect = provider.dialect
-    if isinstance(item, str) and not dialect.document:
-        return item
-    if is_object(item) and is_array(rank_fields) and (found := [item[name] for name in rank_fields if name in item]):
-        return "\n".join(map(str, found))
-    if isinstance(text := at(item, dialect.document or "text"), str):
-        return text
-    words = _get_text_of_parts(dialect.document_parts, at(item, dialect.document_parts.path))
-    if words is None:
-        raise _InvalidError(f"an item of {dialect.documents} has no text")
-    return words
-
-
-def _get_text_of_parts(parts: DocumentParts, value: Any) -> str | None:
-    """Returns the texts in a document of parts, as the embedded model sees no image; `None` if it is none."""
-    blocks = value if is_array(value) and parts.content_blocks else [value]
-    texts = (text for block in blocks if is_object(block) for name, text in block.items() if name not in _NOT_TEXT)
-    if parts == TEXT_ONLY or not all(map(is_object, blocks)):
-        return None
-    return "\n".join(text for text in texts if isinstance(text, str))
-
-
-def _parse_prompt(prompt: Prompt, text: str) -> tuple[str, str]:
-    """Returns the query and the document in a prompt."""
-    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.*)", re.escape(prompt.template))
-    match = re.fullmatch(pattern, text, re.DOTALL)
-    if match is None:
-        raise _InvalidError("the prompt does not follow the template of the reranker")
-    return match["query"], match["document"]
 
 
 def _make_response(provider: Provider, request: _RerankRequest, scores: Scores) -> ApiResponse:
     dialect, shape = provider.dialect, shape_of(provider.name, provider.dialect)
     order = rank(scores)[: request.top_n] if dialect.index is not None else list(enumerate(scores.relevance))
     results = [_make_result(provider, shape, request, index, relevance) for index, relevance in order]
-    headers = {header: str(scores.tokens) for header in provider.usage_headers}
+    headers = dict(shape.headers) | {
+        header: str(0 if count == "cached_tokens" else scores.tokens)
+        for header, count in provider.usage_headers.items()
+    }
     if not dialect.results:
         return ApiResponse(200, results, headers)
     body: dict[str, Any] = {}

@@ -32,7 +32,8 @@ class Echo:
     Args:
         path: The path of the document in a result; empty if its fields stand in the result itself.
         form: The document as a string, as an object with the text, or as the request has it.
-        asked_by: The path of the request's field that asks for it; `None` if it always comes.
+        asked_by: The paths of the request's fields that ask for it, of which the first one counts that a request has;
+            `None` if it always comes.
         asks: The value of that field that asks for it.
         default: The value of that field in a request without it.
         otherwise: The value at `path` where nobody asks.
@@ -40,15 +41,17 @@ class Echo:
 
     path: str = "document"
     form: Literal["text", "object", "sent"] = "object"
-    asked_by: str | None = "return_documents"
+    asked_by: tuple[str, ...] | None = ("return_documents",)
     asks: bool = True
     default: bool = False
     otherwise: Any = ABSENT
 
     def is_asked(self, body: Mapping[str, Any]) -> bool:
         """Returns whether a request asks for the documents."""
-        value = None if self.asked_by is None else at(body, self.asked_by)
-        return self.asked_by is None or (self.default if value is None else value) is self.asks
+        if self.asked_by is None:
+            return True
+        given = (at(body, path) for path in self.asked_by)
+        return next((value for value in given if value is not None), self.default) is self.asks
 
     def repeat(self, body: Mapping[str, Any], item: Any, text: str) -> dict[str, Any]:
         """Returns the fields of a result that repeat a document.
@@ -73,9 +76,13 @@ class ReplyShape:
         result: The fields of each result, by path.
         echo: How the results repeat the documents; `None` if they never do.
         takes: Other fields that a request may have.
+        top_n: The path of the number of results in a request, if only our client does not send it.
+        headers: The headers of each reply.
     """
 
     body: Mapping[str, Value] = field(default_factory=dict[str, Value])
     result: Mapping[str, Any] = field(default_factory=dict[str, Any])
     echo: Echo | None = None
     takes: Sequence[str] = ()
+    top_n: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])

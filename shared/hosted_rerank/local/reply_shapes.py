@@ -86,7 +86,7 @@ _LIST_TOTAL: Mapping[str, Value] = {"object": "list", "model": _model, "usage.to
 _COHERE = ReplyShape({"id": _new_id(""), "meta.api_version.version": "2", **_BILLED}, echo=Echo())  # only v1 echoes
 _NVIDIA = ReplyShape({"usage": _usage})
 _VLLM = ReplyShape({"id": _new_id("rerank-"), **_MODEL_AND_USAGE}, echo=_ALWAYS, result={"document.multi_modal": None})
-_TEI = ReplyShape(echo=Echo("text", "text", "return_text"), takes=("return_text",))
+_TEI = ReplyShape(echo=Echo("text", "text", ("return_text",)), takes=("return_text",))
 _SILICONFLOW = ReplyShape(
     {"id": _new_id(""), "tokens.input_tokens": _tokens, "tokens.output_tokens": 0, **_BILLED}, echo=Echo()
 )
@@ -107,7 +107,7 @@ SHAPES: Mapping[str, ReplyShape] = {
     "mixedbread": ReplyShape(
         {**_LIST, "top_k": _of_request("top_k", None), "return_input": _of_request("return_input", default=False)},
         {"object": "rank_result"},
-        Echo("input", "sent", "return_input", otherwise=None),
+        Echo("input", "sent", ("return_input",), otherwise=None),
         takes=("rank_fields",),
     ),
     "zeroentropy": ReplyShape(
@@ -140,7 +140,7 @@ SHAPES: Mapping[str, ReplyShape] = {
         }
     ),
     "oracle": ReplyShape({"id": _new_id(""), "modelId": _model, "modelVersion": "3.5"}, {"document": None}),
-    "vertex": ReplyShape(echo=Echo("", "sent", "ignoreRecordDetailsInResponse", asks=False)),
+    "vertex": ReplyShape(echo=Echo("", "sent", ("ignoreRecordDetailsInResponse",), asks=False)),
     "watsonx": ReplyShape(
         {
             "model_id": _model,
@@ -148,12 +148,12 @@ SHAPES: Mapping[str, ReplyShape] = {
             "input_token_count": _tokens,
             "query": _watsonx_query,
         },
-        echo=Echo("input", "object", "parameters.return_options.inputs"),
+        echo=Echo("input", "object", ("parameters.return_options.inputs",)),
         takes=("parameters.return_options.inputs", "parameters.return_options.query"),
     ),
     "dashscope": ReplyShape({"id": _new_id(""), **_LIST_TOTAL}, echo=Echo()),
     "dashscope-native": ReplyShape(
-        {"request_id": _new_id(""), "usage.total_tokens": _tokens}, echo=Echo(asked_by="parameters.return_documents")
+        {"request_id": _new_id(""), "usage.total_tokens": _tokens}, echo=Echo(asked_by=("parameters.return_documents",))
     ),
     "cloudflare": ReplyShape({"success": True, "errors": [], "messages": []}),
     "scaleway": ReplyShape({"id": _new_id(""), **_MODEL_AND_USAGE}),
@@ -203,7 +203,7 @@ SHAPES: Mapping[str, ReplyShape] = {
             "executionTime": 10,
             **{f"output.{path}": value for path, value in _INFINITY.items()},
         },
-        echo=Echo(form="text", asked_by="input.return_docs", otherwise=None),
+        echo=Echo(form="text", asked_by=("input.return_docs",), otherwise=None),
     ),
     "xinference": ReplyShape(
         {
@@ -218,7 +218,11 @@ SHAPES: Mapping[str, ReplyShape] = {
     "llamacpp": ReplyShape(_LIST),
     "localai": ReplyShape(_MODEL_AND_USAGE, echo=_ALWAYS),
     "litellm": ReplyShape({"id": _new_id(""), **_BILLED}, echo=Echo()),
-    "elastic": ReplyShape(),
+    "elastic": ReplyShape(
+        echo=Echo("text", "text", ("return_documents", "task_settings.return_documents"), default=True),
+        top_n="top_n",
+        headers={"x-elastic-product": "Elasticsearch"},  # without it its clients refuse a server
+    ),
     "opensearch": ReplyShape(
         result={"output.0.name": "similarity", "output.0.data_type": "FLOAT32", "output.0.shape": [1]}
     ),

@@ -84,7 +84,8 @@ def serve(
         OSError: The port is in use.
     """
     with _listen(host, port) as listener:
-        print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)} (as others below /<provider>)", flush=True)
+        page = "; open it in a browser to try rerankers" if pages else ""
+        print(f"{MODEL} as Fireworks and as Nebius at {_url(listener)} (as others below /<provider>){page}", flush=True)
         conditions = conditions or Conditions()
         config = _make_config(
             app(api_key, conditions, host, pages), conditions, access_log=log_requests, timeout_graceful_shutdown=5

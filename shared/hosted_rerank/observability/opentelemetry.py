@@ -8,7 +8,7 @@ uses only OpenTelemetry's API, not its SDK.
 
 import os
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sized
 from contextlib import contextmanager
 from contextvars import Token
 from functools import cache
@@ -81,7 +81,9 @@ class TracedCall(CallObserver):
             self._attributes["server.port"] = target.port or (443 if target.scheme == "https" else 80)
         if endpoint.model:
             self._attributes["gen_ai.request.model"] = endpoint.model
-        self._request_attributes: dict[str, Any] = {"hosted_rerank.documents": len(call.documents)}
+        self._request_attributes: dict[str, Any] = {}
+        if isinstance(call.documents, Sized):  # the arguments are not checked yet
+            self._request_attributes["hosted_rerank.documents"] = len(call.documents)
         if call.top_n is not None:
             self._request_attributes["gen_ai.retrieval.top_k"] = call.top_n
         if os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").lower() == "true":

@@ -151,9 +151,10 @@ class Dialect:
     def _encode_document(self, query: str, place: int, text: str) -> Any:
         """Returns a document that is an object or a pair, or has parts."""
         own: tuple[str, Any] = (self.document, text)
-        fields = self.document_fields
-        if isinstance(text, Parts):
-            own, fields = (self.document_parts.path, self.document_parts.encode(text.parts)), self.document_parts.fields
+        fields, taken = self.document_fields, self.document_parts
+        if isinstance(text, Parts) or taken.alike:
+            parts = text.parts if isinstance(text, Parts) else {"text": text}
+            own, fields = (taken.path, taken.encode(parts)), taken.fields
         item: Any = None
         for path, value in (own, *fields.items(), (self.document_id, str(place)), (self.document_query, query)):
             if path is not None:

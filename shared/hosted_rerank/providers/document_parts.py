@@ -86,7 +86,9 @@ class DocumentParts:
         path: The path of the parts in a document of a request.
         fields: Other fields of a document of parts, by path.
         text: The API's name for the part `text`.
-        content_blocks: Whether it takes the parts as a list of content blocks, as in a chat.
+        content: How the parts are written: as the fields of one object, as a list of the content blocks of a chat, or
+            as one object with its type and value.
+        alike: Whether the texts beside a document with parts are written as parts too.
         beside: The paths of lists in a request that hold parts beside the documents, by part.
         as_text: How fields are written for an API that takes texts, or does not take these fields.
     """
@@ -97,7 +99,8 @@ class DocumentParts:
     path: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     text: str = "text"
-    content_blocks: bool = False
+    content: Literal["fields", "blocks", "typed"] = "fields"
+    alike: bool = False
     beside: Mapping[str, str] = field(default_factory=dict[str, str])
     as_text: Literal["json", "yaml"] = "json"
 
@@ -109,6 +112,15 @@ class DocumentParts:
             model: The id of the model; `None` for any.
         """
         return name in (self.names or ()) and (model is None or bool(re.search(self.models, model, re.IGNORECASE)))
+
+    def with_text(self, media: Mapping[str, Any], text: str) -> dict[str, Any]:
+        """Returns the parts of a document with media and a text; without the text where a document has one part.
+
+        Args:
+            media: The media by kind.
+            text: The text, which may be blank.
+        """
+        return {**media, **({} if self.single or is_blank(text) else {"text": text})}
 
     def prepare(self, document: Parts, model: str | None) -> str:
         """Returns a document as the API takes it: with its parts, or as text.
@@ -122,6 +134,8 @@ class DocumentParts:
         """
         media = {name: value for name, value in document.parts.items() if name in MEDIA}
         texts = {name: value for name, value in document.parts.items() if name not in MEDIA}
+        if media and Parts.of(texts).is_blank:
+            texts = {}
         for name, value in media.items():
             if not self.takes(name, model):
                 raise ValueError(f"has an {name}, which {model or 'the API'} does not take")
@@ -135,7 +149,7 @@ class DocumentParts:
             return str(texts["text"])
         if self.single and len(media) + len(texts) > 1:
             raise ValueError(f"has several parts ({', '.join(document.parts)}), where a document has one")
-        return Parts.of({**media, **texts}) if texts != document.parts else document
+        return Parts.of({**media, **texts}) if {**media, **texts} != document.parts else document
 
     def _write(self, fields: Mapping[str, Any]) -> str:
         """Returns fields as text; of a text alone the text itself."""
@@ -147,8 +161,11 @@ class DocumentParts:
 
     def encode(self, parts: Mapping[str, Any]) -> Any:
         """Returns the JSON value of the parts of a document that `prepare` has returned."""
-        if self.content_blocks:
+        if self.content == "blocks":
             return [_content_block(name, value) for name, value in parts.items()]
+        if self.content == "typed":
+            ((name, value),) = parts.items()
+            return _typed_content(name, value)
         if self.beside:
             return parts.get("text", "")
         return {self.text if name == "text" else name: value for name, value in parts.items()}
@@ -161,6 +178,13 @@ TEXT_ONLY = DocumentParts()
 def _content_block(name: str, value: Any) -> dict[str, Any]:
     """Returns a part as a content block of a chat."""
     return {"type": "text", "text": value} if name == "text" else {"type": f"{name}_url", f"{name}_url": {"url": value}}
+
+
+def _typed_content(name: str, value: Any) -> dict[str, Any]:
+    """Returns a part as Elastic's content object; a data URI goes as it is."""
+    if name == "text":
+        return {"type": "text", "format": "text", "value": value}
+    return {"type": name, "format": "base64" if value[:5].lower() == "data:" else "url", "value": value}
 
 
 def _as_text(value: object) -> str:

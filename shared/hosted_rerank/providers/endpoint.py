@@ -24,6 +24,7 @@ from hosted_rerank.providers.setting_checks import (
     check_headers,
     check_key,
     check_options,
+    find_base_url,
     first_set,
     read_settings,
     reveal,
@@ -33,8 +34,7 @@ from hosted_rerank.response import ScoreTransform
 from hosted_rerank.wire import LOOPBACK
 
 ScoreTransformChoice: TypeAlias = Literal["auto"] | ScoreTransform
-"""The transform of an API's scores: "none", "sigmoid", or "auto", the sigmoid if the provider's scores are logits.
-There is no min-max scaling, because a score would then depend on the other documents."""
+"""The transform of scores: "none", "sigmoid", or "auto" (the sigmoid for logits); none by the scores of others."""
 
 MIN_SECRET = 4
 """Characters of a word that is taken for a secret in a URL's path."""
@@ -101,8 +101,8 @@ class Endpoint:
         )
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "options", {**options, **self.options})
-        base_url = self.base_url if self.base_url is not None else first_set(self.provider.base_url_env)
-        object.__setattr__(self, "url", build_url(self.provider, base_url, params, model))
+        base_url, source = find_base_url(self.provider, self.base_url)
+        object.__setattr__(self, "url", build_url(self.provider, base_url, params, model, source))
         object.__setattr__(self, "url_params", params)
         object.__setattr__(self, "facts", self.provider.facts(model))
         object.__setattr__(self, "_own_base", base_url is not None)
@@ -125,8 +125,8 @@ class Endpoint:
 
     @property
     def _is_signed(self) -> bool:
-        """Whether the cloud's library adds its credentials to each request."""
-        return not isinstance(self.provider.auth, KeyHeader)
+        """Whether the cloud's library finds credentials, without a key, and adds them to each request."""
+        return not isinstance(self.provider.auth, KeyHeader) and not self.provider.auth.takes_key
 
     @property
     def _has_credentials(self) -> bool:
@@ -136,7 +136,7 @@ class Endpoint:
     def _check_api_key(self) -> None:
         if self.api_key is None:
             return
-        if not isinstance(self.provider.auth, KeyHeader) and not self.provider.auth.takes_key:
+        if self._is_signed:
             raise ValueError(
                 f"api_key: the {self.provider.name} API takes the credentials of its cloud, which the cloud's library"
                 " finds: leave api_key out, or pass an access token as headers={'authorization': 'Bearer ...'}"
@@ -188,7 +188,7 @@ class Endpoint:
         if self._is_exposed and (self._known_key() or self._has_credentials or self.private):
             what = next(iter(self.private), "") if not (self._known_key() or self._is_signed) else "the API key"
             raise AuthenticationError(
-                f"{what} would go to {self.host} over plain http: use https, a private host (10.0.0.1, vllm,"
+                f"{what} would go to {self.host} over plain http: use https or a private host (10.0.0.1, vllm,"
                 " vllm.default.svc, rerank.internal), or a Provider(..., allow_http=True) if you trust the network",
                 provider=self.provider.name,
             )

@@ -24,6 +24,7 @@ FIREWORKS = Provider(
     api_key_env=("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"),
     base_url_env=("FIREWORKS_BASE_URL",),
     request_id_headers=("x-request-id", "x-fireworks-request-id", "cf-ray"),
+    usage_headers={"fireworks-cached-prompt-tokens": "cached_tokens"},
     errors={412: PaymentRequiredError},  # a suspended account (inference error codes in the same docs)
     score_kind="unit",
 )

@@ -87,6 +87,7 @@ SILICONFLOW = Provider(
     name="siliconflow",
     url="https://api.siliconflow.com/v1/rerank",
     dialect=Dialect(
+        document_parts=DocumentParts(names=("text", "image", "video"), models="vl-reranker"),
         instruction="instruction",
         static_fields=NO_ECHO,
         options={"max_chunks_per_doc": int, "overlap_tokens": int},
@@ -106,6 +107,7 @@ SILICONFLOW_CN = replace(
     SILICONFLOW,  # needs an account and a key of its own
     name="siliconflow-cn",
     url="https://api.siliconflow.cn/v1/rerank",
+    other_models=(*SILICONFLOW.other_models, "Qwen/Qwen3-VL-Reranker-8B", "BAAI/bge-reranker-v2-m3"),
     docs="https://docs.siliconflow.cn/cn/api-reference/rerank/create-rerank",
 )
 

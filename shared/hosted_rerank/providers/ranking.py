@@ -45,7 +45,7 @@ def result_extras(
     return {
         place: {name: value for name, value in result.items() if name not in known}
         for place, result in zip(indices, results, strict=True)
-        if is_object(result) and len(result) > len(known & result.keys())
+        if is_object(result) and not known.issuperset(result)
     }
 
 

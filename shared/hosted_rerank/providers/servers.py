@@ -15,8 +15,13 @@ from hosted_rerank.providers.document_parts import DocumentParts
 from hosted_rerank.providers.provider import Provider
 from hosted_rerank.providers.size_errors import GATEWAY_SIZE_ERRORS
 
-_VLLM_PARTS = DocumentParts(names=("text", "image", "video"), content_blocks=True, path="content")
-"""Qwen3-VL-Reranker and jina-reranker-m0 take images; SGLang takes the content blocks themselves."""
+_VLLM_PARTS = DocumentParts(
+    names=("text", "image", "video"),
+    models="^(?!.*(bge-reranker|qwen3-reranker|jina-reranker-v|mxbai-rerank|minilm|gte-reranker|zerank))",
+    content="blocks",
+    path="content",
+)
+"""Qwen3-VL-Reranker and jina-reranker-m0 take images, known text models none; SGLang takes the blocks themselves."""
 
 VLLM = Provider(
     name="vllm",
@@ -172,8 +177,15 @@ ELASTIC = Provider(
     dialect=Dialect(
         model=None,
         documents="input",
+        document_parts=DocumentParts(  # models of its own service take images; URLs since 9.6
+            names=("text", "image"),
+            models=r"^(?!\.rerank-v1-elasticsearch$)",
+            single=True,
+            content="typed",
+            alike=True,
+        ),
         top_n=None,  # older versions refuse it
-        options={"task_settings": dict},
+        options={"return_documents": bool, "task_settings": dict},
         results="rerank",
         error="error.reason",
     ),

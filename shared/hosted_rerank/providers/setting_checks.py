@@ -111,6 +111,17 @@ def first_set(names: tuple[str, ...]) -> str | None:
     return next(filter(None, map(os.environ.get, names)), None)
 
 
+def find_base_url(provider: Provider, given: str | None) -> tuple[str | None, str]:
+    """Returns the base URL of the caller, or else of the environment, and the name of the parameter or variable.
+
+    Args:
+        provider: The provider.
+        given: The caller's; `None` for none.
+    """
+    found = ((os.environ.get(name, "").strip(), name) for name in provider.base_url_env if given is None)
+    return next((pair for pair in found if pair[0]), (given, "base_url"))
+
+
 def read_settings(provider: Provider) -> dict[str, str]:
     """Returns the settings of a provider that the environment has."""
     values = {name: first_set(env) for name, env in provider.settings_env.items()}

@@ -15,7 +15,7 @@ _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _URL = re.compile(r"[\x21-\x7e]+")
 _ENDPOINT = re.compile(r"_?(re-?)?rank\w*|scores?|_?predict|infer|invocations|run(sync)?")
 """The last part of a path that is an endpoint of its own."""
-_PRIVATE_NAME = re.compile(r"[a-z][a-z0-9_-]*|([a-z0-9_-]+\.)+(svc|local|internal)")
+_PRIVATE_NAME = re.compile(r"[a-z][a-z0-9_-]*|([a-z0-9_-]+\.)+(svc|local|internal)\.?")
 _PRIVATE_NETWORKS = tuple(
     map(
         ipaddress.ip_network,
@@ -61,7 +61,13 @@ def fill(template: str, values: Mapping[str, str], write: Callable[[str, str], s
     )
 
 
-def build_url(provider: Provider, base_url: str | None, params: Mapping[str, str], model: str | None) -> str:
+def build_url(
+    provider: Provider,
+    base_url: str | None,
+    params: Mapping[str, str],
+    model: str | None,
+    source: str = "base_url",
+) -> str:
     """Returns the full URL of the endpoint, with the query parameters.
 
     Args:
@@ -70,6 +76,7 @@ def build_url(provider: Provider, base_url: str | None, params: Mapping[str, str
             endpoint's path.
         params: Values of names in braces in the provider's URL; the others are query parameters.
         model: The id of the model, which the URL may contain.
+        source: Where `base_url` comes from, for errors.
 
     Raises:
         ValueError: `base_url` is not a valid URL, or a name in braces has no value.
@@ -86,11 +93,11 @@ def build_url(provider: Provider, base_url: str | None, params: Mapping[str, str
         target = _split(require_filled(filled if rest else provider.url, provider), "url")
     elif not rest:
         raise ValueError(
-            f"base_url: provider {provider.name!r} runs in this process and has no URL; for a local server, pass the"
+            f"{source}: provider {provider.name!r} runs in this process and has no URL; for a local server, pass the"
             " name of the API that it serves as provider"
         )
     else:
-        target = _split(base_url, "base_url")
+        target = _split(base_url, source)
         hosts = provider.host_paths.items()
         path = next((other for end, other in hosts if (target.hostname or "").endswith(end)), path)
         if not target.path.endswith(fill(path, values, _quote_path)):

@@ -1,8 +1,9 @@
 """Collects one HTTP response: status, headers and the decompressed body, up to a size limit."""
 
 import errno
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import formatdate
 
 from hosted_rerank.wire import ENCODINGS, Outcome, Request, Response, TransportFailure
@@ -75,19 +76,25 @@ class ResponseReader:
         else:
             # Status 0 and no new connection: the server closed the kept one before it saw the request.
             dead = self.reused_connection and not self._status and not kind.startswith("Connect")
-            reason = f"{kind}: {error}" if str(error) else kind
-            if _has_cause(error, errno.ECONNREFUSED):
+            causes = list(_system_errors(error))
+            numbers = {cause.errno for cause in causes}
+            said = re.sub(r"\[Errno -?\d+\] ", "", str(error))
+            reason = f"{kind}: {said}" if said else kind
+            if errno.ECONNREFUSED in numbers:
                 reason = f"connection refused: is the {f'proxy of {proxies}' if proxies else 'server'} running?"
-            full = _has_cause(error, errno.EMFILE, errno.ENFILE)
+            elif any(type(cause).__name__ == "gaierror" for cause in causes):
+                reason = f"the host is not found ({said}): check its name and the network"
+            full = not numbers.isdisjoint((errno.EMFILE, errno.ENFILE))
             self._failure = TransportFailure(reason, now, dead_connection=dead, no_descriptors=full)
         return self.outcome()
 
 
-def _has_cause(error: BaseException | None, *numbers: int) -> bool:
-    """Returns whether an error, one of its causes or one of its group has one of the error numbers of the system."""
+def _system_errors(error: BaseException | None) -> Iterator[OSError]:
+    """Yields the errors of the system among an error, its causes and the members of its groups."""
     if error is None:
-        return False
-    if isinstance(error, OSError) and error.errno in numbers:
-        return True
+        return
+    if isinstance(error, OSError):
+        yield error
     members: tuple[BaseException, ...] = error.exceptions if isinstance(error, BaseExceptionGroup) else ()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - of any type
-    return any(_has_cause(each, *numbers) for each in (error.__cause__ or error.__context__, *members))
+    for each in (error.__cause__ or error.__context__, *members):
+        yield from _system_errors(each)

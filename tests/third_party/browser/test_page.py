@@ -71,7 +71,7 @@ def test_by_keyboard(page: Any) -> None:
     for provider in ("local", "cohere"):
         column = page.get_by_role("article", name=provider)
         rows = column.get_by_role("row").all_inner_texts()
-        assert [re.split(r"\s*\t\s*", row)[:2] for row in rows[1:]] == [["1", "2"], ["2", "1"]]
+        assert [re.split(r"\s*[\t\n]\s*", row)[:2] for row in rows[1:]] == [["1", "2"], ["2", "1"]]
         assert column.get_by_role("columnheader").all_inner_texts() == ["Place", "Before", "Score", "Document"]
     code = page.get_by_text("Code: LlamaIndex with cohere")
     code.focus()

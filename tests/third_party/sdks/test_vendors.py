@@ -126,6 +126,21 @@ def test_isaacus(base_url: str, case: Case) -> None:
     assert response.usage.input_tokens > 0
 
 
+def test_elastic(base_url: str, case: Case) -> None:
+    """Elastic's client gets the best scores, and texts where it asks for them, also of content objects."""
+    elasticsearch = imported("elasticsearch")
+    objects = [{"type": "text", "format": "text", "value": text} for text in case.documents]
+    with elasticsearch.Elasticsearch(f"{base_url}/elastic", api_key="k") as client:
+        for given in (case.documents, objects):
+            for texts in (True, False):
+                asked = {"inference_id": "m", "query": case.query, "input": given, "top_n": 2}
+                response = client.inference.rerank(**asked, return_documents=texts)
+                best = [(result["index"], result["relevance_score"]) for result in response["rerank"]]
+                assert best == case.best[:2]
+                found = [result.get("text") for result in response["rerank"]]
+                assert found == [case.documents[index] if texts else None for index, _ in case.best[:2]]
+
+
 def test_xinference(base_url: str, case: Case) -> None:
     """Xinference's client gets scores, and texts where it asks for them."""
     restful = imported("xinference_client.client.restful.restful_client")

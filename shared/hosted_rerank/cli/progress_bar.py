@@ -1,0 +1,53 @@
+"""The progress bar of the commands: its numbers stay whole in a narrow terminal, where bar and texts give way."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+
+WHOLE, GIVES_WAY = Column(no_wrap=True), Column()
+NUMBERS_WIDTH = 36
+"""The width of the bar's own numbers: its percentage or speed, the time that is left, the spaces between."""
+
+
+def progress_bar(console: Console, *, transient: bool = False) -> Progress:
+    """Returns a bar whose tasks have a description and the field `more`, which may be empty.
+
+    Args:
+        console: Where to show it; nothing is shown where that is no terminal.
+        transient: Whether it vanishes at the end.
+    """
+    columns: Sequence[ProgressColumn] = (
+        TextColumn("{task.description}", table_column=GIVES_WAY),
+        BarColumn(table_column=GIVES_WAY),
+        MofNCompleteColumn(table_column=WHOLE),
+        TaskProgressColumn(show_speed=True, table_column=WHOLE),
+        TextColumn("{task.fields[more]}left", table_column=WHOLE),
+        TimeRemainingColumn(table_column=WHOLE),
+    )
+    return Progress(*columns, console=console, transient=transient, disable=not console.is_terminal)
+
+
+def fit(parts: Sequence[str], total: int, width: int) -> str:
+    """Returns those parts, from the first one, that a bar's line has place for.
+
+    Args:
+        parts: What to say beside the bar, the most important first.
+        total: The total of the task.
+        width: The width of the terminal.
+    """
+    room, shown = width - NUMBERS_WIDTH - 2 * len(str(total)), ""
+    for part in parts:
+        if len(shown) + len(part) + 2 > room:
+            break
+        shown += f"{part}, "
+    return shown
