@@ -1,6 +1,6 @@
 # make demo   sets everything up in .venv and shows what reranking does
 # make test   sets everything up in .venv and runs the tests
-# make test-third-party   the vendors' SDKs and other packages against the local server, in environments of their own; needs chromium
+# make test-third-party   the vendors' SDKs and other packages against the local server, in environments of their own; needs chromium and Java
 # make test-servers       our client against a server that others wrote (infinity), likewise; slow
 # make bench  side by side with peers, in an environment of their own; takes some 25 minutes, and valgrind for instructions
 # make soak   five minutes of calls in every way at once, with faults; counts what must not happen
@@ -16,7 +16,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-THIRD_PARTY := $(addprefix test-third-party-,frameworks sdks proxy infinity npm browser)
+THIRD_PARTY := $(addprefix test-third-party-,frameworks sdks proxy engines infinity npm browser)
 OPEN := -W ignore::pytest.PytestUnraisableExceptionWarning # sockets that these packages leave open
 NPM := ai @ai-sdk/cohere @ai-sdk/togetherai voyage-ai-provider @openrouter/sdk
 
@@ -30,12 +30,13 @@ test: $(VENV)/test
 	$(BIN)/python -m pytest -m ray tests/bulk tests/test_docs.py
 
 test-slow: $(VENV)/test
+	$(PIP) install --group slow
 	$(BIN)/python -m pytest -m slow tests/local
 
 test-third-party: $(THIRD_PARTY)
 
 $(THIRD_PARTY): test-third-party-%: $(VENV)-third-party-%/made
-	$(VENV)-third-party-$*/bin/python -m pip --quiet install --editable '.[local]' --group third-party-$*
+	$(VENV)-third-party-$*/bin/python -m pip --quiet install --editable '.[local,bulk]' --group third-party-$*
 	$(if $(filter npm,$*),$(VENV)-third-party-npm/bin/npm install --silent --no-audit --prefix $(VENV)-third-party-npm $(NPM))
 	THIRD_PARTY=$* $(VENV)-third-party-$*/bin/python -m pytest $(OPEN) tests/third_party/$*
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks.client import QUERY, Client, texts
 from benchmarks.clients import CLIENTS, make
+from benchmarks.embedded import embedded
 
 
 def instructions(client: Client, count: int, *, awaiting: bool) -> dict[str, Any]:
@@ -225,6 +226,9 @@ def main() -> None:
         return
     if asked.work == "bulk":
         print(json.dumps(bulk(asked.url, asked.documents, asked.workers)))
+        return
+    if asked.work == "embedded":
+        print(json.dumps(embedded(asked.documents, asked.size)))
         return
     if asked.nofile:
         resource.setrlimit(resource.RLIMIT_NOFILE, (asked.nofile, asked.nofile))

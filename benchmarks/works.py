@@ -161,6 +161,20 @@ def bulk(quick: bool) -> None:
             found(work, "core", "times one actor's", rates[workers] / rates[1], 0.9 * workers, at_least=True)
 
 
+def embedded(quick: bool) -> None:
+    """The embedded model on 100 documents of 38 words, and of 90, against the best way to run onnxruntime."""
+    for words in (38,) if quick else (38, 90):
+        result = measure("embedded", "core", "", "--documents=100", f"--size={words}")
+        if result is None:
+            continue
+        (cpu, wall), work = result.pop("ours"), f"embedded model, {words} words"
+        for says, mine, place in (("CPU", cpu, 0), ("wall", wall, 1)):
+            best = min(result, key=lambda way: result[way][place])
+            found(work, "onnxruntime", f"s {says}, {best}", result[best][place])
+            found(work, "core", f"s {says}", mine)
+            found(work, "core", f"times the {says} of onnxruntime at its best", mine / result[best][place], 1.2)
+
+
 WORKS: dict[str, Callable[[bool], None]] = {
     "storms": storms,
     "split": split,
@@ -169,5 +183,6 @@ WORKS: dict[str, Callable[[bool], None]] = {
     "footprint": footprint,
     "far": far,
     "bulk": bulk,
+    "embedded": embedded,
     "instructions": instructions,
 }

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.bounded import patience
-from tests.bulk.counted import command, counting
+from tests.bulk.counted import command, counting, end_midway
 from tests.bulk.jobs import Rows
 from tests.hostile import eventually
 
@@ -86,3 +86,18 @@ def test_two_nodes(two_nodes: str, s3: Any, rows: Rows, tmp_path: Path) -> None:
         assert json.loads(done.stdout)["rows"] == 200
         assert (server.total, server.repeated) == (200, 0)
     assert len(s3.ls("bucket/cluster/out/parts")) == 4
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_ended_driver_on_ray(
+    how: signal.Signals, status: int, without_tokens: None, rows: Rows, tmp_path: Path
+) -> None:
+    """SIGTERM and Ctrl-C of a driver on Ray wait for slow requests under way, and no row is sent again."""
+    source = rows(120, documents=2)
+    with counting(4.0) as server:
+        line = command(source, tmp_path / "out", server, "--part-rows", "30")
+        ends = end_midway([*line, "--engine", "ray", "--workers", "2"], server, how, 1, 20, lambda: None)
+        assert [end[0] for end in ends] == [status]
+        server.pause = 0
+        subprocess.run([*line, "--resume"], check=True, timeout=patience(60), capture_output=True)
+        assert (server.total, server.repeated) == (120, 0)

@@ -75,6 +75,8 @@ def test_figures_are_those_of_ir_measures(name: str, tmp_path: Path) -> None:
         assert report.rows[1].measures[measure] == pytest.approx(sum(theirs[measure].values()) / len(done.answered))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaTypeSafetyWarning")  # ranx' own
 @pytest.mark.parametrize("name", SETS)
 def test_figures_are_those_of_ranx(name: str, tmp_path: Path) -> None:
     """What ranx says of the written files is what the report says."""

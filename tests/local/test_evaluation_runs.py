@@ -174,6 +174,14 @@ def test_times_leave_out_the_warm_up_and_what_was_computed_before() -> None:
     assert len(done.times) == 5
 
 
+def test_the_embedded_model_has_no_timeout() -> None:
+    """What is slow on this machine is no failure of a query."""
+    data = evaluation.load_faq_dataset(3)
+    few = replace(data, queries=dict(itertools.islice(data.queries.items(), 2)))
+    done = evaluation.evaluate(Reranker("local", timeout=0.001), few)
+    assert [outcome.error for outcome in done.outcomes.values()] == [None, None]
+
+
 def test_times_of_an_api_begin_with_the_first_answer(acme: Acme, data: Any) -> None:
     """What is in flight before the first answer may wait for the API to warm up."""
     one_by_one = evaluation.evaluate(acme(), data, concurrency=1)

@@ -9,7 +9,7 @@ from typing import Any
 from hosted_rerank._context_manager import ContextManagerMixin
 from hosted_rerank._validation import check_count
 from hosted_rerank.bulk.batch_run import BatchRun, PendingRow, RowCounts
-from hosted_rerank.bulk.batches import add_columns, read_rows
+from hosted_rerank.bulk.batches import add_columns, open_batch, read_rows
 from hosted_rerank.bulk.rows import (
     DEFAULT_COLUMNS,
     Columns,
@@ -101,11 +101,15 @@ class RerankBatch(ContextManagerMixin):
             TypeError: The batch is of another kind.
         """
         if isinstance(batch, Iterator):
-            return map(self, batch)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - Spark's frames
+            return map(partial(self._rerank_batch, plain=True), batch)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - Spark's frames
+        return self._rerank_batch(batch, plain=False)
+
+    def _rerank_batch(self, batch: Any, *, plain: bool) -> Any:
+        batch = open_batch(batch)
         rows = read_rows(batch)
         results = self.rerank_rows(rows)
         added = [make_output_columns(row, result, self.columns) for row, result in zip(rows, results, strict=True)]
-        return add_columns(batch, added, self.columns)
+        return add_columns(batch, added, self.columns, plain=plain)
 
     def rerank_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[RowResult]:
         """Rerank rows and return their results.

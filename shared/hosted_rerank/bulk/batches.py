@@ -4,7 +4,7 @@ The columns that are added have the same Arrow types in every batch, whatever is
 several batches can be read as one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, TypeGuard
 
@@ -17,6 +17,11 @@ KINDS = "a dict of columns, a list of dicts, an Arrow table, or a pandas or Pola
 def is_list_of_rows(batch: object) -> TypeGuard[list[dict[str, Any]]]:
     """Whether a batch is a list of dicts."""
     return isinstance(batch, list) and all(map(is_object, batch))  # pyright: ignore[reportUnknownArgumentType] - checked
+
+
+def open_batch(batch: Any) -> Any:
+    """Return the Arrow table of a lazy batch of Hugging Face's `datasets`, and any other batch as it is."""
+    return getattr(batch, "pa_table", batch)
 
 
 def read_rows(batch: Any) -> list[dict[str, Any]]:
@@ -48,28 +53,41 @@ def _read_column(column: Any) -> list[Any]:
     return [value.tolist() if hasattr(value, "tolist") else value for value in values]
 
 
-def add_columns(batch: Any, added: Sequence[OutputColumns], columns: Columns) -> Any:
-    """Return a batch of the same kind with columns added and all other columns unchanged."""
+def add_columns(batch: Any, added: Sequence[OutputColumns], columns: Columns, *, plain: bool = False) -> Any:
+    """Return a batch of the same kind with columns added and all other columns unchanged.
+
+    Args:
+        batch: The batch.
+        added: The columns that each row gets.
+        columns: The names of the columns.
+        plain: Whether a pandas frame gets columns of Python objects, for Spark, which declares the types itself and
+            reads no pandas column with Arrow's.
+    """
     if is_list_of_rows(batch):
         return [{**row, **more} for row, more in zip(batch, added, strict=True)]
     arrays = _make_arrays(batch, added, columns)
     if is_object(batch):
-        return {**batch, **arrays}
+        is_plain = all(isinstance(column, list) for column in batch.values())  # pyright: ignore[reportUnknownArgumentType]
+        return {**batch, **({name: array.to_pylist() for name, array in arrays.items()} if is_plain else arrays)}
     if hasattr(batch, "with_columns"):  # Polars
         polars: Any = import_module("polars")
         return batch.with_columns(**{name: polars.from_arrow(array) for name, array in arrays.items()})
     if hasattr(batch, "assign"):  # pandas
-        pandas: Any = import_module("pandas")
-        series = {
-            name: pandas.Series(pandas.arrays.ArrowExtensionArray(array), index=batch.index)
-            for name, array in arrays.items()
-        }
+        series = _make_series(arrays, batch.index, plain=plain)
         return batch.assign(**series)
     for name, array in arrays.items():
         if name in batch.column_names:
             batch = batch.drop_columns([name])
         batch = batch.append_column(name, array)
     return batch
+
+
+def _make_series(arrays: Mapping[str, Any], index: Any, *, plain: bool) -> dict[str, Any]:
+    """Return pandas columns of the arrays' types, or of Python objects."""
+    pandas: Any = import_module("pandas")
+    if plain:
+        return {name: pandas.Series(array.to_pylist(), index, dtype=object) for name, array in arrays.items()}
+    return {name: pandas.Series(pandas.arrays.ArrowExtensionArray(array), index) for name, array in arrays.items()}
 
 
 def _make_arrays(batch: Any, added: Sequence[OutputColumns], columns: Columns) -> dict[str, Any]:

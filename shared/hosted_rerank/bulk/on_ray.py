@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import signal
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -181,7 +182,10 @@ class RayEngine:
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
         )  # else Ray warns of a change in a later version
         if not ray.is_initialized():
+            handler = signal.getsignal(signal.SIGTERM)
             ray.init(address=self.address, **({} if self.address else {"include_dashboard": False}))
+            if callable(handler) and threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, handler)  # Ray's own aborts the process after three seconds
         local = next(filter(is_local, job.uris), None)
         nodes = sum(node["Alive"] for node in ray.nodes())
         is_elsewhere = nodes > 1 or (self.address or "").startswith("ray://")

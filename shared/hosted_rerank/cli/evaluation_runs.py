@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from hosted_rerank.evaluation import Dataset, Evaluation, Sweep
     from hosted_rerank.providers import Provider
 
-NO_TIMEOUT = 86_400.0
-"""Seconds, a day: what is slow on this machine is no outage."""
-
 
 @dataclass(frozen=True)
 class System:
@@ -40,8 +37,6 @@ class System:
         """
         name, _, model = given.partition("=")
         row = parse_provider(name)
-        if row.name == "local":  # queries wait for each other, on this machine
-            settings = {**settings, "timeout": NO_TIMEOUT}
         return cls(given, row, model or None, settings)
 
     @property

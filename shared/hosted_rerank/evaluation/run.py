@@ -1,6 +1,7 @@
 """`evaluate`: reranks the candidates of all queries of a dataset, with a checkpoint file to resume from."""
 
 import asyncio
+import copy
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext
@@ -21,6 +22,9 @@ DEFAULT_CONCURRENCY = 8
 TIMED_LOCALLY = 5
 """How many queries of the embedded model are timed, each with an empty cache: later ones would find their vectors."""
 
+NO_TIMEOUT = 86_400.0
+"""Seconds, a day: what is slow on this machine is no outage."""
+
 
 def evaluate(
     reranker: Reranker,
@@ -32,7 +36,7 @@ def evaluate(
     checkpoint: Path | str | None = None,
     on_progress: Callable[[Outcome], None] | None = None,
 ) -> Evaluation:
-    """Rerank the candidates of every query.
+    """Rerank the candidates of every query. The embedded model has no timeout here.
 
     Args:
         reranker: The reranker.
@@ -95,7 +99,7 @@ async def aevaluate(
     """
     check_count("concurrency", concurrency, least=1)
     if reranker.provider.name == "local":  # each query has all cores, and its time holds no wait for another one
-        concurrency = 1
+        reranker, concurrency = _without_timeout(reranker), 1
     settings = describe_settings(reranker) | ({} if top_n is None else {"top_n": top_n})
     with nullcontext() if checkpoint is None else Checkpoint(Path(checkpoint), settings, dataset) as file:
         outcomes = {} if file is None else file.outcomes
@@ -140,6 +144,14 @@ class _Stopwatch:
 
         load_model().clear_cache()
         return True
+
+
+def _without_timeout(reranker: Reranker) -> Reranker:
+    """Return a copy of a reranker whose requests take as long as they take."""
+    patient = copy.copy(reranker)
+    options = patient._call_options  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
+    patient._call_options = replace(options, timeout=NO_TIMEOUT)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
+    return patient
 
 
 def _ignore(_: Outcome) -> None:
