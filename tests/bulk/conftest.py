@@ -13,6 +13,11 @@ from typing import Any
 
 import pytest
 
+from hosted_rerank import Dialect, Provider
+from hosted_rerank.bulk import RerankBatch
+from tests.conftest import KEY
+from tests.hostile import HostileServer
+
 pytest.importorskip("hosted_rerank.local.server", exc_type=ImportError)
 
 
@@ -72,3 +77,16 @@ def s3() -> Iterator[Any]:
         filesystem.mkdir("bucket")
         yield filesystem
         server.stop()
+
+
+@pytest.fixture
+def row(server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> Provider:
+    """Of the server's API; the key is in the environment."""
+    monkeypatch.setenv("ACME_API_KEY", KEY)
+    return Provider(name="acme", url=f"{server.url}/v1/rerank", dialect=Dialect(), api_key_env=("ACME_API_KEY",))
+
+
+@pytest.fixture
+def ranks(row: Provider) -> Iterator[RerankBatch]:
+    with RerankBatch(row, max_retries=0) as made:
+        yield made

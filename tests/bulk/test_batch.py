@@ -2,7 +2,7 @@
 
 import logging
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,19 +29,6 @@ ROWS = [
     {"id": 2, "query": "two?", "documents": ["d", "e", "f"]},
 ]
 SCORES = (0.25, 0.75, 0.5)
-
-
-@pytest.fixture
-def row(server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> Provider:
-    """Of the server's API; the key is in the environment."""
-    monkeypatch.setenv("ACME_API_KEY", KEY)
-    return Provider(name="acme", url=f"{server.url}/v1/rerank", dialect=Dialect(), api_key_env=("ACME_API_KEY",))
-
-
-@pytest.fixture
-def ranks(row: Provider) -> Iterator[RerankBatch]:
-    with RerankBatch(row, max_retries=0) as made:
-        yield made
 
 
 def rank(ranks: RerankBatch, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

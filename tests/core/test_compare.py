@@ -158,6 +158,7 @@ def test_plots() -> None:
 
 def test_plot_of_few_documents_has_their_height() -> None:
     """Three documents make a plot of three rows, not of ten."""
+    pytest.importorskip("matplotlib.pyplot")
     assert plot_ranks(["a", "b", "c"], response((2, 0.9), (1, 0.5), (0, 0.1))).get_ylim() == (3.7, 0.3)
 
 
