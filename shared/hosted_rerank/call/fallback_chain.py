@@ -81,10 +81,9 @@ class FallbackChain:
         self.failures: list[RerankError] = []
         """The errors of the stages that failed, in order."""
         self._call, self._store, self._observer = check_arguments(call), store, observer
-        for fallback in (
-            stages[1:] if self._call.has_parts else ()
-        ):  # what it does not take is refused before any request
-            prepare_documents(fallback.endpoint, self._call, None)
+        if self._call.has_parts:  # what a fallback does not take is refused before any request
+            for fallback in stages[1:]:
+                prepare_documents(fallback.endpoint, self._call, None)
         self._options = stages[0].call_options
         self._started = time.monotonic()
         self._waiting = list(stages)
