@@ -26,7 +26,7 @@ class RerankRetriever(BaseRetriever):
         callback_manager: The callback manager of LlamaIndex, which the reranker gets too, as a query engine does it.
 
     Raises:
-        TypeError: `top_n` is no whole number.
+        TypeError: `top_n` is not a whole number.
         ValueError: `top_n` is less than 1.
     """
 

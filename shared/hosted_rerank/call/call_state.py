@@ -43,7 +43,7 @@ class CallState:
         fallback_wait: Returns the seconds until a fallback could be asked, at a time.
 
     Raises:
-        InvalidRequestError: An option is not JSON, so there is no key for the cache.
+        InvalidRequestError: An option cannot be written as JSON, which the keys of the cache need.
     """
 
     def __init__(

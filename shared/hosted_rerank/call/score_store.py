@@ -61,7 +61,7 @@ class ManyStore(Protocol):
 
 
 Cache: TypeAlias = MutableMapping[str, float] | ByteStore | ManyStore
-"""What a caller may pass as `cache`."""
+"""The types of caches that the `cache` parameter accepts."""
 
 
 class ScoreStore:
@@ -190,7 +190,7 @@ def open_store(cache: Cache | None) -> ScoreStore | None:
         cache: The cache.
 
     Raises:
-        TypeError: The object is no cache.
+        TypeError: The object is not a cache of an accepted type.
     """
     if cache is None:
         return None

@@ -34,7 +34,7 @@ SHELL_WORDS = (
     (r": set batch_size or max_document_chars", ""),
     (r": pass (the key as api_key=|it in params=)", ": leave it out"),
 )
-"""What a message of the library says that a shell does not have, and what stands there instead."""
+"""Patterns of Python terms in messages, and the words for the command line that replace them."""
 
 commands = typer.Typer(
     no_args_is_help=True,

@@ -23,7 +23,7 @@ def progress_bar(console: Console, *, transient: bool = False) -> Progress:
     """Returns a bar whose tasks have a description and the field `more`, which may be empty.
 
     Args:
-        console: Where to show it; nothing is shown where that is no terminal.
+        console: The console that shows the bar. If it is not a terminal, the bar is hidden.
         transient: Whether it vanishes at the end.
     """
     columns: Sequence[ProgressColumn] = (

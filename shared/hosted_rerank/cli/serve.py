@@ -39,7 +39,7 @@ def serve(
 ) -> None:
     """Serve the embedded model through every rerank API, each below /<provider>, and a page to try rerankers on at /.
 
-    The page is there on a loopback address only, and without --api-key, for it spends the keys of this environment.
+    The page uses the API keys of this environment, so it is served only on a loopback address and without --api-key.
     """
     with report_errors():
         from hosted_rerank.local import conditions  # noqa: PLC0415 - slow, and an extra

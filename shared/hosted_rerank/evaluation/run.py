@@ -23,7 +23,7 @@ TIMED_LOCALLY = 5
 """How many queries of the embedded model are timed, each with an empty cache: later ones would find their vectors."""
 
 NO_TIMEOUT = 86_400.0
-"""Seconds, a day: what is slow on this machine is no outage."""
+"""Seconds (one day): a slow request to the embedded model is not an outage."""
 
 
 def evaluate(

@@ -36,7 +36,7 @@ def to_count(name: str, value: object) -> int:
         value: The argument.
 
     Raises:
-        TypeError: The argument is no whole number.
+        TypeError: The argument is not a whole number.
         InvalidRequestError: It is less than 1.
     """
     try:

@@ -1,4 +1,4 @@
-"""What the page does: reads the form, asks the chosen providers at once, and keeps each ranking or error."""
+"""Reads the form of the page, sends its request to the chosen providers at once, and keeps each ranking or error."""
 
 import asyncio
 import re
