@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import httpx
 import pytest
@@ -40,6 +41,26 @@ def test_lent_client_has_no_sleepers(server: HostileServer, acme: Acme) -> None:
             acme(batch_size=1, client=client, max_retries=2).rerank(QUERY, ["a", "b"])
         assert len(server.requests) == 2
         assert eventually(lambda: not any(each.name.startswith("hosted-rerank_") for each in threading.enumerate()), 2)
+
+
+def test_no_send_after_a_failure(acme: Acme) -> None:
+    """A thread that is about to send when the call fails reaches the client before the call raises, never after."""
+    about_to_send = threading.Event()
+    sent: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if b'"a"' in request.content:
+            assert about_to_send.wait(10)
+            raise AssertionError("not mocked")
+        about_to_send.set()
+        time.sleep(0.02)
+        sent.append("b")
+        return httpx.Response(400)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        with pytest.raises(AssertionError, match="not mocked"):
+            acme(batch_size=1, client=client).rerank(QUERY, ["a", "b"])
+        assert sent == ["b"]
 
 
 def test_blocking_call_within_a_running_loop(server: HostileServer, acme: Acme) -> None:

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from queue import SimpleQueue
 from typing import Any
@@ -27,6 +27,9 @@ from hosted_rerank.wire import Transport
 
 MAX_THREADS = 100
 """Maximum threads of one call over a custom client."""
+
+LAST_SENDS = 0.25
+"""Seconds that a failed call waits for threads that are about to send: a mock may be gone once the call has raised."""
 
 
 def drive(state: CallState, transport: Transport) -> None:
@@ -225,11 +228,11 @@ class _Threads:
     def run(self, batches: Sequence[Batch]) -> None:
         """Sends batches, and the batches that replace them. After a failure, requests in flight end unused."""
         pool = ThreadPoolExecutor(min(MAX_THREADS, self._state.plan.call_options.max_concurrency), "hosted-rerank")
+        futures: list[Future[None]] = []
         in_flight = 0
         try:
             while True:
-                for batch in batches:
-                    pool.submit(contextvars.copy_context().run, self._send, batch)
+                futures += [pool.submit(contextvars.copy_context().run, self._send, batch) for batch in batches]
                 in_flight += len(batches)
                 if not in_flight:
                     return
@@ -241,6 +244,7 @@ class _Threads:
         finally:
             self._cancelled.set()
             pool.shutdown(wait=False, cancel_futures=True)
+            concurrent.futures.wait([future for future in futures if not future.cancelled()], LAST_SENDS)
 
     def _send(self, batch: Batch) -> None:
         try:
