@@ -26,14 +26,23 @@ class Bucket:
     burst: float
     retry_after: bool = True
     """Whether a refusal says how many seconds to wait, rounded up."""
+    overloaded: bool = False
+    """Whether a refusal is a 503, and not a 429."""
+    down: tuple[float, float] = (0.0, 0.0)
+    """The time from which, and until which, all requests are refused."""
+    chance: float = 0.0
+    """The share of requests that is refused whatever their rate."""
     left: float = field(init=False)
     at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self.left = self.burst
+        self._random = random.Random(1)
 
     def take(self, now: float) -> float | None:
         """Returns `None` if a request is accepted, else the seconds to wait; 0 if it does not say."""
+        if self.down[0] <= now < self.down[1] or self._random.random() < self.chance:
+            return float(self.retry_after)
         self.left, self.at = min(self.burst, self.left + (now - self.at) * self.rate), now
         if self.left >= 1 - 1e-9:
             self.left -= 1
@@ -127,7 +136,8 @@ class Simulation:
 
         def refused() -> None:
             caller.refused += 1
-            caller.queue.on_throttled(ticket, self.now, wait * self._random.uniform(1, 1.1) if wait else None)
+            hold = wait * self._random.uniform(1, 1.1) if wait else None
+            caller.queue.on_throttled(ticket, self.now, hold, overloaded=self.bucket.overloaded)
             backoff = 0.0 if wait else self._random.uniform(0.25, 0.5)
             self._at(self.now + backoff, self._asking(caller, ticket))
 

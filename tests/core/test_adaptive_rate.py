@@ -124,15 +124,25 @@ def measure_burst_share(settings: RateSettings) -> float:
     return throttled_bucket(settings, 1.0).capacity / 100
 
 
-def measure_start_growth(settings: RateSettings) -> float:
+def measure_fast_growth(settings: RateSettings) -> float:
     """By how much a first estimate grows in a second in which it delays requests."""
     bucket = throttled_bucket(settings, 0.0)
+    bucket.on_success()
     before = bucket.rate
     for step in range(1, 11):
         for _ in range(round(bucket.rate / 10)):
             bucket.on_sent(step / 10)
         bucket.refill(step / 10, growing=True)
     return bucket.rate / before
+
+
+def measure_lone_refusals(rate: AdaptiveRate) -> float:
+    """The 503s in a row after which the rate is limited."""
+    for count in range(10):
+        if rate.rate < math.inf:
+            return count
+        throttle(rate, 10.0 * count, 0.0, overloaded=True)
+    return math.inf
 
 
 def measure_measured_bursts(settings: RateSettings) -> float:
@@ -165,6 +175,14 @@ def measure_max_hold(rate: AdaptiveRate) -> float:
     return rate.wait(0.0)
 
 
+def lowest(settings: RateSettings) -> float:
+    """Returns a limit after many decreases."""
+    limit = LearnedLimit(100.0, settings)
+    for _ in range(100):
+        limit.lower()
+    return limit.value
+
+
 def decrease(settings: RateSettings, measured: float) -> float:
     """Returns the share that is left of a limit."""
     limit = LearnedLimit(100.0, settings)
@@ -193,7 +211,9 @@ MEASURED: dict[str, tuple[Callable[[RateSettings], float], float]] = {
     "max_window": (of_rate(measure_max_window), 1000),
     "burst_interval": (of_rate(measure_burst_interval), 0.005),
     "estimate_excess": (of_rate(measure_estimate_excess), 22.0),
-    "start_growth": (measure_start_growth, 2.0),
+    "fast_growth": (measure_fast_growth, 2.0),
+    "min_limit": (lowest, 0.2),
+    "lone_refusals": (of_rate(measure_lone_refusals), 3),
     "burst_share": (measure_burst_share, 0.25),
     "decrease": (lambda settings: decrease(settings, math.inf), 0.75),
     "max_decrease": (lambda settings: decrease(settings, 0.0), 0.5),

@@ -44,7 +44,36 @@ def test_limit_without_retry_after(requests: int, rate: float, burst: float) -> 
     """All are served near the rate, although no refusal says how long to wait."""
     caller = run(requests, Bucket(rate, burst, retry_after=False), Latency(0.1, 0.01))
     assert caller.finished <= 1.4 * (requests - burst) / rate + 0.5
-    assert caller.refused <= 0.5 * requests
+    assert caller.refused <= 0.9 * requests
+
+
+@pytest.mark.parametrize(("requests", "rate", "burst"), [(40, 1, 1), (15, 1 / 3, 5), (120, 5, 50), (120, 1, 50)])
+def test_rate_limit_of_503s(requests: int, rate: float, burst: float) -> None:
+    """A limit that refuses with 503 and no wait, as nginx does, is met as one that refuses with 429."""
+    caller = run(requests, Bucket(rate, burst, retry_after=False, overloaded=True), Latency(0.02, 0.005))
+    assert caller.finished <= 1.4 * (requests - burst) / rate + 0.5
+    assert caller.refused <= (3 if rate < 1 else 1.2) * requests
+
+
+@pytest.mark.parametrize("overloaded", [False, True], ids=["429", "503"])
+@pytest.mark.parametrize("retry_after", [False, True])
+@pytest.mark.parametrize(("requests", "seconds"), [(30, 12), (200, 12), (600, 12), (100, 0)])
+@pytest.mark.parametrize("down", [1, 4, 20])
+def test_recovery(requests: int, seconds: float, down: float, *, retry_after: bool, overloaded: bool) -> None:
+    """After a time in which a service refused everything, all calls are soon answered."""
+    queue = RequestQueue(AdaptiveRate())
+    callers = [Caller(queue, 1, number * seconds / requests) for number in range(requests)]
+    bucket = Bucket(1e9, 1e9, retry_after, overloaded, down=(0.5, 0.5 + down) if seconds else (0.0, down))
+    Simulation(bucket, callers, until=300).run()
+    assert all(caller.served for caller in callers)
+    assert max(caller.finished for caller in callers) <= max(seconds, 0.5 + 2 * down) + 25
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
+def test_503_by_chance(share: float) -> None:
+    """Refusals that do not depend on the rate delay the others little."""
+    caller = run(120, Bucket(1e9, 1e9, retry_after=False, overloaded=True, chance=share), Latency(0.1, 0.02))
+    assert caller.finished <= 30
 
 
 @pytest.mark.parametrize("latency", [0.05, 0.1, 0.2, 0.3, 0.5])

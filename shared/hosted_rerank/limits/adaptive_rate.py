@@ -9,6 +9,10 @@ then on, a limit grows only while it is what delays requests, by an amount that 
 is found with a few throttled requests, one that changes is followed, and processes that share a limit come to similar
 shares.
 
+An overloaded service (503, 529) refuses because of all its callers, so the window is lowered and not the rate, unless
+it refuses several requests in a row although each was alone. Where nothing was accepted since the last decrease, the
+service may be down: the rate grows fast as soon as something is accepted again.
+
 A throttled request with `Retry-After` delays all requests. One without it may be chance: it delays no other request,
 and lowers no limit unless many requests are throttled.
 """
@@ -40,6 +44,8 @@ class AdaptiveRate:
         self._quota = ServerQuota(settings)
         self._throttled_share = 0.0
         """Share of the last requests that was throttled, a moving average."""
+        self._refused_in_a_row = 0
+        """Throttled requests since the last success."""
         self._lowered_at = -math.inf
         """When a throttled request last lowered a limit. Those that were sent before then do not count again."""
 
@@ -81,6 +87,7 @@ class AdaptiveRate:
     def on_success(self, ticket: Ticket, now: float, quota: Quota | None = None) -> None:
         """Records a response that is not throttled, and the quota that it states."""
         self._window.on_success(ticket.sent, now)
+        self._refused_in_a_row = 0
         self._throttled_share -= self._throttled_share / 20
         self._quota.on_response(now, quota, self.in_flight)
         self._quota.on_success()
@@ -113,6 +120,7 @@ class AdaptiveRate:
         self._window.on_throttled()
         self._quota.on_response(now, quota, self.in_flight)
         self._throttled_share += (1 - self._throttled_share) / 20
+        self._refused_in_a_row += 1
         first, echo = self._lowered_at == -math.inf, ticket.sent < self._lowered_at
         if retry_after is not None:
             self._quota.hold(now, retry_after)
@@ -126,5 +134,6 @@ class AdaptiveRate:
             self._window.lower()
         if not echo:
             self._lowered_at = now
-            if not overloaded:
+            alone = not self.in_flight and self._refused_in_a_row >= self._settings.lone_refusals
+            if alone or not overloaded:
                 self._bucket.on_throttled(ticket.sent, now, min(retry_after or 0.0, self._settings.max_hold))

@@ -21,21 +21,39 @@ class LearnedLimit:
     def __init__(self, value: float, settings: RateSettings) -> None:
         self.value = value
         self._settings = settings
+        self._threshold = value
+        """The value up to which the number doubles each second, as TCP's slow-start threshold (RFC 5681)."""
         self._growing_for = 0.0
         """Seconds of growth since the last decrease."""
 
-    def start(self, value: float) -> None:
-        """Sets the limit to a value from which it grows."""
+    def start(self, value: float, threshold: float | None = None) -> None:
+        """Sets the limit to a value from which it grows: fast up to a threshold, if there is one."""
         self.value, self._growing_for = value, 0.0
+        self._threshold = value if threshold is None else threshold
 
-    def lower(self, measured: float = math.inf) -> None:
-        """Lowers the limit by a factor, or to a measured value that is less, but not by more than `max_decrease`."""
+    def lower(self, measured: float = math.inf, *, in_vain: bool = False) -> None:
+        """Lowers the limit by a factor, or to a measured value that is less, but not by more than `max_decrease`.
+
+        Args:
+            measured: The measured value; infinite without one.
+            in_vain: Whether nothing was accepted since the last decrease. Then the service may be down, which says
+                nothing about the limit, so that it grows fast again, up to where it was.
+        """
         settings = self._settings
-        self.start(max(self.value * settings.max_decrease, min(self.value * settings.decrease, measured)))
+        value = max(self.value * settings.max_decrease, min(self.value * settings.decrease, measured))
+        self.start(max(value, min(self.value, settings.min_limit)), self._threshold if in_vain else None)
 
-    def grow(self, seconds: float) -> None:
-        """Raises the limit by the growth of so many seconds."""
+    def grow(self, seconds: float, *, fast: bool = False) -> None:
+        """Raises the limit by the growth of so many seconds, of which at most one counts.
+
+        Args:
+            seconds: The seconds.
+            fast: Whether it may grow fast: something was accepted since the last decrease.
+        """
         settings, seconds = self._settings, min(seconds, 1.0)
+        if fast and self.value < self._threshold:
+            self.value = min(self.value * settings.fast_growth**seconds, self._threshold)
+            return
         self._growing_for += seconds
         factor = min((self.value / settings.small_limit) ** 4, max(1.0, self.value / settings.large_limit))
         self.value += settings.growth * factor * self._growing_for * seconds

@@ -27,8 +27,13 @@ class RateSettings:
     """Seconds of requests that may be sent together; half of it is the shortest sleep. Chosen by simulation."""
     estimate_excess: float = 22.0
     """Requests by which the first estimate of the rate exceeds the burst that was accepted; chosen by simulation."""
-    start_growth: float = 2.0
-    """Factor per second by which a first estimate without `Retry-After` grows until a request is throttled again."""
+    fast_growth: float = 2.0
+    """Factor per second of fast growth: of a first estimate without `Retry-After`, and after a service was down."""
+    min_limit: float = 0.2
+    """The lowest limit: a service that refused all requests is asked again every five seconds."""
+    lone_refusals: int = 3
+    """Refusals in a row, with no other request in flight, after which a 503 is taken for a limit on the rate, which
+    nginx (`limit_req`) refuses so; chosen by simulation."""
     burst_share: float = 0.25
     """Share of the accepted burst that is used; the rest lets a rate that is too high show late and few refusals."""
     decrease: float = 0.75

@@ -40,8 +40,6 @@ class TokenBucket:
         """Requests that were sent since then."""
         self._accepted = 0
         """Requests that were sent since the last decrease and accepted."""
-        self._starting = False
-        """Whether the rate is a first estimate that no hold followed, so that it may be far too low."""
 
     @property
     def rate(self) -> float:
@@ -81,10 +79,7 @@ class TokenBucket:
         spare = self._tokens + past * self.rate - self.capacity
         self._tokens = self.capacity + min(spare, 0.0)
         if growing and spare < 1 + 2 * interval * self.rate:
-            if self._starting:
-                self._limit.value *= self._settings.start_growth ** min(past, 1.0)
-            else:
-                self._limit.grow(past)
+            self._limit.grow(past, fast=self._accepted > 0)
 
     def on_throttled(self, sent: float, now: float, hold: float) -> None:
         """Lowers the rate, or the burst, after a throttled request that was sent after the last decrease.
@@ -97,15 +92,15 @@ class TokenBucket:
         if self.rate == math.inf:
             accepted = sum(sent - 1.0 < each <= sent for each in self._times) - 1
             self._burst = max(1.0, accepted)
-            excess = self._settings.estimate_excess if hold else 0.0
-            self._limit.start((self._burst + excess) / max(1.0, hold))
+            if hold:
+                self._limit.start((self._burst + self._settings.estimate_excess) / max(1.0, hold))
+            else:  # it may be far too low
+                self._limit.start(self._burst, threshold=math.inf)
             self._times.clear()
-            self._starting = not hold
         elif 0 <= sent - self._filled_at < _AT_ONCE and self._since_filled < self._burst:
             self._burst = max(1.0, self._burst * self._settings.max_decrease)
         else:
-            self._limit.lower(self._measure(sent, now, hold))
-            self._starting = False
+            self._limit.lower(self._measure(sent, now, hold), in_vain=not self._accepted)
         self._accepted = 0
         self._refilled_at, self._filled_at, self._since_filled = now, now + hold, 0
         self._tokens = self.capacity - hold * self.rate if hold else 0.0
