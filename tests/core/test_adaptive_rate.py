@@ -175,24 +175,23 @@ def measure_max_hold(rate: AdaptiveRate) -> float:
     return rate.wait(0.0)
 
 
-def lowest(settings: RateSettings) -> float:
-    """Returns a limit after many decreases."""
-    limit = LearnedLimit(100.0, settings)
-    for _ in range(100):
-        limit.lower()
-    return limit.value
+def measure_min_rate(rate: AdaptiveRate) -> float:
+    """The rate after many decreases."""
+    for number in range(100):
+        throttle(rate, 100.0 * number, 0.0)
+    return rate.rate
 
 
 def decrease(settings: RateSettings, measured: float) -> float:
     """Returns the share that is left of a limit."""
-    limit = LearnedLimit(100.0, settings)
+    limit = LearnedLimit(100.0, 1.0, settings)
     limit.lower(measured)
     return limit.value / 100.0
 
 
 def growth(settings: RateSettings, value: float) -> float:
     """Returns the growth of a limit in its first second."""
-    limit = LearnedLimit(value, settings)
+    limit = LearnedLimit(value, 1.0, settings)
     limit.grow(1.0)
     return limit.value - value
 
@@ -212,7 +211,7 @@ MEASURED: dict[str, tuple[Callable[[RateSettings], float], float]] = {
     "burst_interval": (of_rate(measure_burst_interval), 0.005),
     "estimate_excess": (of_rate(measure_estimate_excess), 22.0),
     "fast_growth": (measure_fast_growth, 2.0),
-    "min_limit": (lowest, 0.2),
+    "min_rate": (of_rate(measure_min_rate), 0.2),
     "lone_refusals": (of_rate(measure_lone_refusals), 3),
     "burst_share": (measure_burst_share, 0.25),
     "decrease": (lambda settings: decrease(settings, math.inf), 0.75),

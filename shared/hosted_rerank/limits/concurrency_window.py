@@ -35,7 +35,7 @@ class ConcurrencyWindow:
         self.latency = 0.0
         """Seconds that a response takes, a moving average."""
         self._settings = settings
-        self._limit = LearnedLimit(min(settings.initial_window, settings.max_window), settings)
+        self._limit = LearnedLimit(min(settings.initial_window, settings.max_window), 1.0, settings)
         self._grown_at = math.inf
         """The time up to which the growth of a full window is counted; infinite if it is not full."""
         self._throttled = False
@@ -116,6 +116,7 @@ class ConcurrencyWindow:
             self._interval = 0.0  # until the window is wider
             self._next_at = now
         self.latency += (now - sent - self.latency) / (8 if self.latency else 1)  # as TCP's round trip (RFC 6298)
+        self._limit.accepted = True
         if self._throttled:
             self._grow(now)
             self.in_flight -= 1
@@ -140,7 +141,7 @@ class ConcurrencyWindow:
 
     def lower(self) -> None:
         """Lowers the window."""
-        self._limit.start(max(1.0, self._limit.value * self._settings.decrease))
+        self._limit.lower()
 
     def narrow(self) -> None:
         """Lowers the window to the requests in flight, which the overloaded service accepted so far.

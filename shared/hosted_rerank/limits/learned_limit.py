@@ -13,13 +13,20 @@ class LearnedLimit:
     requests a second grows less, because there are fewer requests that could show that it is too high, and one of many
     grows more.
 
+    Where nothing was accepted since the last decrease, the service may be down, which says nothing about the limit: it
+    falls further, and grows fast up to where it was as soon as something is accepted.
+
     Args:
         value: The first value.
+        minimum: The lowest value.
         settings: By how much the number falls, and how fast it grows.
     """
 
-    def __init__(self, value: float, settings: RateSettings) -> None:
+    def __init__(self, value: float, minimum: float, settings: RateSettings) -> None:
         self.value = value
+        self.accepted = False
+        """Whether a request was accepted since the last decrease."""
+        self._minimum = minimum
         self._settings = settings
         self._threshold = value
         """The value up to which the number doubles each second, as TCP's slow-start threshold (RFC 5681)."""
@@ -28,30 +35,19 @@ class LearnedLimit:
 
     def start(self, value: float, threshold: float | None = None) -> None:
         """Sets the limit to a value from which it grows: fast up to a threshold, if there is one."""
-        self.value, self._growing_for = value, 0.0
+        self.value, self.accepted, self._growing_for = value, False, 0.0
         self._threshold = value if threshold is None else threshold
 
-    def lower(self, measured: float = math.inf, *, in_vain: bool = False) -> None:
-        """Lowers the limit by a factor, or to a measured value that is less, but not by more than `max_decrease`.
-
-        Args:
-            measured: The measured value; infinite without one.
-            in_vain: Whether nothing was accepted since the last decrease. Then the service may be down, which says
-                nothing about the limit, so that it grows fast again, up to where it was.
-        """
+    def lower(self, measured: float = math.inf) -> None:
+        """Lowers the limit by a factor, or to a measured value that is less, but not by more than `max_decrease`."""
         settings = self._settings
         value = max(self.value * settings.max_decrease, min(self.value * settings.decrease, measured))
-        self.start(max(value, min(self.value, settings.min_limit)), self._threshold if in_vain else None)
+        self.start(max(value, min(self.value, self._minimum)), None if self.accepted else self._threshold)
 
-    def grow(self, seconds: float, *, fast: bool = False) -> None:
-        """Raises the limit by the growth of so many seconds, of which at most one counts.
-
-        Args:
-            seconds: The seconds.
-            fast: Whether it may grow fast: something was accepted since the last decrease.
-        """
+    def grow(self, seconds: float) -> None:
+        """Raises the limit by the growth of so many seconds, of which at most one counts."""
         settings, seconds = self._settings, min(seconds, 1.0)
-        if fast and self.value < self._threshold:
+        if self.accepted and self.value < self._threshold:
             self.value = min(self.value * settings.fast_growth**seconds, self._threshold)
             return
         self._growing_for += seconds

@@ -29,8 +29,8 @@ class RateSettings:
     """Requests by which the first estimate of the rate exceeds the burst that was accepted; chosen by simulation."""
     fast_growth: float = 2.0
     """Factor per second of fast growth: of a first estimate without `Retry-After`, and after a service was down."""
-    min_limit: float = 0.2
-    """The lowest limit: a service that refused all requests is asked again every five seconds."""
+    min_rate: float = 0.2
+    """The lowest rate: a service that refused all requests is asked again every five seconds."""
     lone_refusals: int = 3
     """Refusals in a row, with no other request in flight, after which a 503 is taken for a limit on the rate, which
     nginx (`limit_req`) refuses so; chosen by simulation."""

@@ -26,7 +26,7 @@ class TokenBucket:
 
     def __init__(self, settings: RateSettings) -> None:
         self._settings = settings
-        self._limit = LearnedLimit(math.inf, settings)
+        self._limit = LearnedLimit(math.inf, settings.min_rate, settings)
         self._burst = math.inf
         """Requests that the server accepts at once after a pause."""
         self._tokens = math.inf
@@ -38,8 +38,6 @@ class TokenBucket:
         """When the last hold ended, which filled the server's bucket."""
         self._since_filled = 0
         """Requests that were sent since then."""
-        self._accepted = 0
-        """Requests that were sent since the last decrease and accepted."""
 
     @property
     def rate(self) -> float:
@@ -64,7 +62,7 @@ class TokenBucket:
 
     def on_success(self) -> None:
         """Records that a request was accepted that was sent after the last decrease."""
-        self._accepted += 1
+        self._limit.accepted = True
 
     def give_back(self) -> None:
         """Returns the token of a request that an overloaded service refused, whatever the account's rate."""
@@ -79,7 +77,7 @@ class TokenBucket:
         spare = self._tokens + past * self.rate - self.capacity
         self._tokens = self.capacity + min(spare, 0.0)
         if growing and spare < 1 + 2 * interval * self.rate:
-            self._limit.grow(past, fast=self._accepted > 0)
+            self._limit.grow(past)
 
     def on_throttled(self, sent: float, now: float, hold: float) -> None:
         """Lowers the rate, or the burst, after a throttled request that was sent after the last decrease.
@@ -100,8 +98,7 @@ class TokenBucket:
         elif 0 <= sent - self._filled_at < _AT_ONCE and self._since_filled < self._burst:
             self._burst = max(1.0, self._burst * self._settings.max_decrease)
         else:
-            self._limit.lower(self._measure(sent, now, hold), in_vain=not self._accepted)
-        self._accepted = 0
+            self._limit.lower(self._measure(sent, now, hold))
         self._refilled_at, self._filled_at, self._since_filled = now, now + hold, 0
         self._tokens = self.capacity - hold * self.rate if hold else 0.0
 
@@ -116,7 +113,7 @@ class TokenBucket:
             now: When its response came.
             hold: Seconds of the hold that follows; 0 without one, as there was none before.
         """
-        if not self._accepted:
+        if not self._limit.accepted:
             return 0.0
         count = self._since_filled - self.rate * (now - sent)
         if not hold or count < self._settings.measured_bursts * self._burst:
