@@ -155,7 +155,7 @@ def _sleep(wait: Wait, cancelled: threading.Event | None) -> None:
         (cancelled or threading.Event()).wait(wait.seconds)
         return
     notified = threading.Event()
-    wait.ticket.notify = notified.set
+    wait.ticket.notify = lambda: POOLS.notify(notified.set)
     if not wait.ticket.notified:
         notified.wait(_timeout(wait.seconds))
 
@@ -172,7 +172,7 @@ async def _asleep(wait: Wait) -> None:
         if not notified.done():
             notified.set_result(None)
 
-    wait.ticket.notify = lambda: loop.call_soon_threadsafe(notify)
+    wait.ticket.notify = lambda: POOLS.notify(lambda: loop.call_soon_threadsafe(notify))
     if wait.ticket.notified:
         return
     timer = loop.call_later(wait.seconds, notify) if wait.seconds < math.inf else None

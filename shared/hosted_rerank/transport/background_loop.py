@@ -6,7 +6,8 @@ loop, and calls of all other loops and threads use them.
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hosted_rerank.transport.client_pool import ClientPool
@@ -61,6 +62,19 @@ class BackgroundLoop:
         if asyncio.get_running_loop() is self._loop:
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def call(self, wake: Callable[[], object]) -> bool:
+        """Wakes a caller, after all that is ready to run in the loop; returns whether the loop is open."""
+
+        def run() -> None:
+            with suppress(RuntimeError):  # the caller's event loop was closed in the meantime
+                wake()
+
+        try:
+            self._loop.call_soon_threadsafe(run)
+        except RuntimeError:
+            return False
+        return True
 
     def close(self) -> None:
         """Cancels what the loop still does, closes its connections and ends its thread."""
