@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LAST_SENDS = 0.25
+"""Seconds that an ended call waits for what is about to send: a mock may be gone once the call has raised."""
+
 
 class BackgroundLoop:
     """An event loop in a daemon thread, with its idle clients."""
@@ -58,10 +61,28 @@ class BackgroundLoop:
             raise
 
     async def arun(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine and awaits its end in the caller's loop; cancels it if the caller is cancelled."""
-        if asyncio.get_running_loop() is self._loop:
+        """Runs a coroutine and awaits its end in the caller's loop.
+
+        If the caller is cancelled, it is cancelled, and does nothing that it has not begun before this returns.
+        """
+        loop, cancelled = asyncio.get_running_loop(), False
+        if loop is self._loop:
             return await work
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+        async def begin() -> T:
+            if cancelled:  # this loop had no turn before
+                work.close()
+                raise asyncio.CancelledError
+            return await work
+
+        try:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(begin(), self._loop))
+        except asyncio.CancelledError:
+            cancelled, passed = True, asyncio.Event()
+            if self.call(lambda: loop.call_soon_threadsafe(passed.set)):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(passed.wait(), LAST_SENDS)
+            raise
 
     def call(self, wake: Callable[[], object]) -> bool:
         """Wakes a caller, after all that is ready to run in the loop; returns whether the loop is open."""
