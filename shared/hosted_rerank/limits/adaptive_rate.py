@@ -10,7 +10,8 @@ is found with a few throttled requests, one that changes is followed, and proces
 shares.
 
 A throttled request with `Retry-After` delays all requests. One without it may be chance: it delays no other request,
-and lowers no limit unless many requests are throttled.
+and lowers no limit unless many requests are throttled, which are counted anew after each decrease; in a small limit,
+where each one is many, they are not.
 """
 
 import math
@@ -113,7 +114,8 @@ class AdaptiveRate:
         self._window.on_throttled()
         self._quota.on_response(now, quota, self.in_flight)
         self._throttled_share += (1 - self._throttled_share) / 20
-        first, echo = self._lowered_at == -math.inf, ticket.sent < self._lowered_at
+        interval = self._settings.decrease_interval if retry_after is None else 0.0
+        first, echo = self._lowered_at == -math.inf, ticket.sent < self._lowered_at + interval
         if retry_after is not None:
             self._quota.hold(now, retry_after)
         elif not first and self._throttled_share < self._settings.tolerated_share:
@@ -126,5 +128,7 @@ class AdaptiveRate:
             self._window.lower()
         if not echo:
             self._lowered_at = now
+            if self.rate >= self._settings.small_limit:
+                self._throttled_share = 0.0
             if not overloaded:
                 self._bucket.on_throttled(ticket.sent, now, min(retry_after or 0.0, self._settings.max_hold))
