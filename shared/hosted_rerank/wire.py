@@ -4,6 +4,7 @@ A transport turns a `Request` into an `Outcome`: a `Response` if the server answ
 request flow turns outcomes into a `RerankResponse`.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -60,6 +61,8 @@ class Request:
     """The largest response body, in bytes after decompression; the rest of a longer one is not read."""
     deadline: float = inf
     """The value of `time.monotonic()` at which the call ends."""
+    cancelled: threading.Event | None = field(default=None, repr=False)
+    """Is set when the call has ended, so that a thread that waits for a rate limiter or credentials does not send."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,18 @@ def measure_tolerated_share(rate: AdaptiveRate) -> float:
     return 1 - 0.95**count
 
 
+def measure_decrease_interval(rate: AdaptiveRate) -> float:
+    """The seconds after a decrease until throttled requests without `Retry-After` lower the rate again."""
+    learn(rate)
+    lowered: list[int] = []
+    for step in range(1, 600):
+        before = rate.rate
+        throttle(rate, 10.0 + step / 100)
+        if rate.rate < before:
+            lowered.append(step)
+    return (lowered[1] - lowered[0]) / 100
+
+
 def measure_max_hold(rate: AdaptiveRate) -> float:
     rate.on_success(send(rate, 0.0), 0.0, Quota(0, 3600.0))
     return rate.wait(0.0)
@@ -221,6 +233,7 @@ MEASURED: dict[str, tuple[Callable[[RateSettings], float], float]] = {
     "small_limit": (lambda settings: growth(settings, 3.0), 0.1375),
     "large_limit": (lambda settings: growth(settings, 100.0), 4.4),
     "tolerated_share": (of_rate(measure_tolerated_share), 0.185),
+    "decrease_interval": (of_rate(measure_decrease_interval), 1.0),
     "max_hold": (of_rate(measure_max_hold), 60.0),
 }
 """The effect of each setting, measured from outside, and the expected value."""

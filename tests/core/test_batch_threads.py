@@ -7,7 +7,8 @@ import time
 import httpx
 import pytest
 
-from hosted_rerank import InvalidRequestError
+from hosted_rerank import DeadlineExceededError, InvalidRequestError
+from hosted_rerank.transport.background_loop import BackgroundLoop
 from tests.conftest import QUERY, Acme
 from tests.hostile import NUMBERS, HostileServer, Peer, by_number, eventually, reply
 
@@ -61,6 +62,89 @@ def test_no_send_after_a_failure(acme: Acme) -> None:
         with pytest.raises(AssertionError, match="not mocked"):
             acme(batch_size=1, client=client).rerank(QUERY, ["a", "b"])
         assert sent == ["b"]
+
+
+class SlowLimiter:
+    """A rate limiter that permits the first request at once, and each other one when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked, self.permits = 0, threading.Event()
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        self.asked += 1
+        return self.asked == 1 or self.permits.wait(10)
+
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        raise NotImplementedError
+
+
+def test_no_send_after_the_rate_limiter(acme: Acme) -> None:
+    """A thread that waits for the caller's rate limiter when the call fails does not send after that."""
+    limiter, sent = SlowLimiter(), list[bytes]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.content)
+        assert eventually(lambda: limiter.asked == 2)
+        return httpx.Response(400)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        with pytest.raises(InvalidRequestError):
+            acme(batch_size=1, client=client, rate_limiter=limiter).rerank(QUERY, ["a", "b"])
+        limiter.permits.set()
+        assert eventually(lambda: not any(each.name.startswith("hosted-rerank_") for each in threading.enumerate()))
+        assert len(sent) == 1
+
+
+def test_no_send_after_the_deadline(acme: Acme) -> None:
+    """A thread that has not begun to send at the deadline never sends."""
+    began, sent = threading.Event(), list[bytes]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.content)
+        return httpx.Response(400)
+
+    def hold_up(*_: object) -> None:
+        if threading.current_thread().name == "hosted-rerank-deadline" and not began.is_set():
+            time.sleep(0.1)
+            began.set()
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        threading.setprofile(hold_up)
+        try:
+            with pytest.raises(DeadlineExceededError):
+                acme(client=client, deadline=0.05).rerank(QUERY, ["a"])
+        finally:
+            threading.setprofile(None)
+        assert eventually(lambda: not any(each.name == "hosted-rerank-deadline" for each in threading.enumerate()))
+        assert began.is_set()
+        assert sent == []
+
+
+def test_no_start_after_a_cancellation() -> None:
+    """What the background loop has not begun when the caller is cancelled does not begin after that."""
+    begun = list[str]()
+
+    async def work() -> None:
+        begun.append("work")
+
+    async def main(background: BackgroundLoop) -> None:
+        released = threading.Event()
+        background.call(released.wait)
+        task = asyncio.create_task(background.arun(work()))
+        await asyncio.sleep(0)
+        threading.Timer(0.05, released.set).start()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert released.is_set()
+        assert begun == []
+
+    background = BackgroundLoop()
+    try:
+        asyncio.run(main(background))
+    finally:
+        background.close()
+    assert begun == []
 
 
 def test_blocking_call_within_a_running_loop(server: HostileServer, acme: Acme) -> None:

@@ -156,6 +156,14 @@ def test_storm_of_429(server: HostileServer, acme: Acme, way: str) -> None:
     assert [type(answer) for answer in came] == [RerankResponse] * 120
 
 
+def test_no_more_are_admitted_than_sent(server: HostileServer, acme: Acme, way: str) -> None:
+    """However wide the window, requests that wait to be sent open no connections, as a refusal may stop them yet."""
+    server.play(ranking(0.1, 0.3, 0.2, after=0.05))
+    came = many(acme(deadline=60.0), 400, way)
+    assert [type(answer) for answer in came] == [RerankResponse] * 400
+    assert len({seen.connection for seen in server.requests}) <= 120
+
+
 def test_storm_of_429_is_mostly_held_back() -> None:
     """Many calls at once at a small limit meet few refusals where those come back soon; in simulated time."""
     _, refused = simulate(RequestQueue(AdaptiveRate()), Bucket(40, 40), 120)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any
 
@@ -22,14 +23,12 @@ from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.request_encoding import BatchResult
 from hosted_rerank.call.request_flow import Exchange, Wait
 from hosted_rerank.errors import RerankError
+from hosted_rerank.transport.background_loop import LAST_SENDS
 from hosted_rerank.transport.pool_manager import POOLS
 from hosted_rerank.wire import Transport
 
 MAX_THREADS = 100
 """Maximum threads of one call over a custom client."""
-
-LAST_SENDS = 0.25
-"""Seconds that a failed call waits for threads that are about to send: a mock may be gone once the call has raised."""
 
 
 def drive(state: CallState, transport: Transport) -> None:
@@ -122,7 +121,7 @@ def _exchange(
                     _sleep(step, cancelled)
                     step = next(steps)
                 else:
-                    step = steps.send(transport.send(step))
+                    step = steps.send(transport.send(replace(step, cancelled=cancelled) if cancelled else step))
         except StopIteration as done:
             result: BatchResult = done.value
             return result
@@ -155,7 +154,7 @@ def _sleep(wait: Wait, cancelled: threading.Event | None) -> None:
         (cancelled or threading.Event()).wait(wait.seconds)
         return
     notified = threading.Event()
-    wait.ticket.notify = notified.set
+    wait.ticket.notify = lambda: POOLS.notify(notified.set)
     if not wait.ticket.notified:
         notified.wait(_timeout(wait.seconds))
 
@@ -172,7 +171,7 @@ async def _asleep(wait: Wait) -> None:
         if not notified.done():
             notified.set_result(None)
 
-    wait.ticket.notify = lambda: loop.call_soon_threadsafe(notify)
+    wait.ticket.notify = lambda: POOLS.notify(lambda: loop.call_soon_threadsafe(notify))
     if wait.ticket.notified:
         return
     timer = loop.call_later(wait.seconds, notify) if wait.seconds < math.inf else None

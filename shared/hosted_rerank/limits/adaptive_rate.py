@@ -14,7 +14,8 @@ it refuses several requests in a row although each was alone. Where nothing was 
 service may be down: the rate grows fast as soon as something is accepted again.
 
 A throttled request with `Retry-After` delays all requests. One without it may be chance: it delays no other request,
-and lowers no limit unless many requests are throttled.
+and lowers no limit unless many requests are throttled, which are counted anew after each decrease; in a small limit,
+where each one is many, they are not.
 """
 
 import math
@@ -121,7 +122,8 @@ class AdaptiveRate:
         self._quota.on_response(now, quota, self.in_flight)
         self._throttled_share += (1 - self._throttled_share) / 20
         self._refused_in_a_row += 1
-        first, echo = self._lowered_at == -math.inf, ticket.sent < self._lowered_at
+        interval = 0.0 if overloaded or retry_after is not None else self._settings.decrease_interval
+        first, echo = self._lowered_at == -math.inf, ticket.sent < self._lowered_at + interval
         if retry_after is not None:
             self._quota.hold(now, retry_after)
         elif not first and self._throttled_share < self._settings.tolerated_share:
@@ -134,6 +136,8 @@ class AdaptiveRate:
             self._window.lower()
         if not echo:
             self._lowered_at = now
+            if self.rate >= self._settings.small_limit:
+                self._throttled_share = 0.0
             alone = not self.in_flight and self._refused_in_a_row >= self._settings.lone_refusals
             if alone or not overloaded:
                 self._bucket.on_throttled(ticket.sent, now, min(retry_after or 0.0, self._settings.max_hold))

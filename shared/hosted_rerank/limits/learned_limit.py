@@ -34,7 +34,7 @@ class LearnedLimit:
         """Seconds of growth since the last decrease."""
 
     def start(self, value: float, threshold: float | None = None) -> None:
-        """Sets the limit to a value from which it grows: fast up to a threshold, if there is one."""
+        """Sets the limit to a value from which it grows: fast up to a threshold, infinite for a mere estimate."""
         self.value, self.accepted, self._growing_for = value, False, 0.0
         self._threshold = value if threshold is None else threshold
 
@@ -42,12 +42,14 @@ class LearnedLimit:
         """Lowers the limit by a factor, or to a measured value that is less, but not by more than `max_decrease`."""
         settings = self._settings
         value = max(self.value * settings.max_decrease, min(self.value * settings.decrease, measured))
-        self.start(max(value, min(self.value, self._minimum)), None if self.accepted else self._threshold)
+        before = self._threshold if self._threshold < math.inf else self.value
+        self.start(max(value, min(self.value, self._minimum)), None if self.accepted else before)
 
     def grow(self, seconds: float) -> None:
         """Raises the limit by the growth of so many seconds, of which at most one counts."""
         settings, seconds = self._settings, min(seconds, 1.0)
-        if self.accepted and self.value < self._threshold:
+        is_estimate = self._threshold == math.inf
+        if (self.accepted or is_estimate) and self.value < self._threshold:
             self.value = min(self.value * settings.fast_growth**seconds, self._threshold)
             return
         self._growing_for += seconds

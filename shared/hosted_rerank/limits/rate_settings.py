@@ -50,6 +50,9 @@ class RateSettings:
     """The limit above which the growth is more, in proportion; chosen by simulation."""
     tolerated_share: float = 0.15
     """Share of throttled requests without `Retry-After` that are taken for chance; chosen by simulation."""
+    decrease_interval: float = 1.0
+    """Seconds in which 429s without `Retry-After` lower a limit once, so that of the processes that share it, those
+    that meet more of them do not fall to nothing; chosen by simulation."""
     max_hold: float = 60.0
     """Maximum seconds for which the API can stop all requests; the default of `RetryPolicy.backoff_max`."""
 

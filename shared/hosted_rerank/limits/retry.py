@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from itertools import product
 
 from hosted_rerank.wire import Outcome, TransportFailure
 
@@ -128,24 +129,29 @@ class Quota:
 
 
 def quota(headers: Mapping[str, str]) -> Quota | None:
-    """Returns the rest of a limit from the `x-ratelimit-*` headers, which OpenAI introduced; `None` without them.
+    """Returns the rest of a limit, as `x-ratelimit-*`, `ratelimit-*` or `ratelimit` state it; `None` without them.
 
-    A limit on tokens counts only when no token is left. A reset may have a unit ("900s", "6m0s", "20ms": Nebius and
-    OpenAI), or be a Unix time in seconds or milliseconds.
+    OpenAI introduced the first ones, drafts of the IETF the others: Cloudflare and Hugging Face send
+    `ratelimit: "default";r=50;t=30`. A limit on tokens counts only when no token is left. A reset may have a unit
+    ("900s", "6m0s", "20ms": Nebius and OpenAI), or be a Unix time in seconds or milliseconds.
 
     Args:
         headers: The headers of the response, names in lower case.
     """
-    for kind in ("-requests", "-tokens", ""):
-        left = _number(headers.get(f"x-ratelimit-remaining{kind}"))
+    for prefix, kind in product(("x-ratelimit", "ratelimit"), ("-requests", "-tokens", "")):
+        left = _number(headers.get(f"{prefix}-remaining{kind}"))
         if left is None or (kind == "-tokens" and left > 0):
             continue
-        reset = _seconds(headers.get(f"x-ratelimit-reset{kind}", ""), headers.get("date", ""))
+        reset = _seconds(headers.get(f"{prefix}-reset{kind}", ""), headers.get("date", ""))
         if reset is not None:
             return Quota(int(left), reset)
-    return None
+    limits = [dict(_PARAMETER.findall(limit)) for limit in headers.get("ratelimit", "").split(",")]
+    quotas = [Quota(int(limit["r"]), float(limit["t"])) for limit in limits if limit.keys() >= {"r", "t"}]
+    return min(quotas, key=lambda each: each.left, default=None)
 
 
+_PARAMETER = re.compile(r";\s*([rt])=(\d{1,9})(?![^;\s])")
+"""What remains of a limit, or the seconds until its reset, in a `ratelimit` header."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 

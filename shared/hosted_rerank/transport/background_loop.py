@@ -6,7 +6,8 @@ loop, and calls of all other loops and threads use them.
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hosted_rerank.transport.client_pool import ClientPool
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
+
+LAST_SENDS = 0.25
+"""Seconds that an ended call waits for what is about to send: a mock may be gone once the call has raised."""
 
 
 class BackgroundLoop:
@@ -57,10 +61,41 @@ class BackgroundLoop:
             raise
 
     async def arun(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine and awaits its end in the caller's loop; cancels it if the caller is cancelled."""
-        if asyncio.get_running_loop() is self._loop:
+        """Runs a coroutine and awaits its end in the caller's loop.
+
+        If the caller is cancelled, it is cancelled, and does nothing that it has not begun before this returns.
+        """
+        loop, cancelled = asyncio.get_running_loop(), False
+        if loop is self._loop:
             return await work
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+        async def begin() -> T:
+            if cancelled:  # this loop had no turn before
+                work.close()
+                raise asyncio.CancelledError
+            return await work
+
+        try:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(begin(), self._loop))
+        except asyncio.CancelledError:
+            cancelled, passed = True, asyncio.Event()
+            if self.call(lambda: loop.call_soon_threadsafe(passed.set)):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(passed.wait(), LAST_SENDS)
+            raise
+
+    def call(self, wake: Callable[[], object]) -> bool:
+        """Wakes a caller, after all that is ready to run in the loop; returns whether the loop is open."""
+
+        def run() -> None:
+            with suppress(RuntimeError):  # the caller's event loop was closed in the meantime
+                wake()
+
+        try:
+            self._loop.call_soon_threadsafe(run)
+        except RuntimeError:
+            return False
+        return True
 
     def close(self) -> None:
         """Cancels what the loop still does, closes its connections and ends its thread."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from hosted_rerank.errors import ConfigurationError
 from hosted_rerank.transport.httpx_exchange import HEADERS, aread, failures, read
 from hosted_rerank.transport.response_reader import ResponseReader
-from hosted_rerank.wire import Outcome, Request
+from hosted_rerank.wire import Outcome, Request, TransportFailure
 
 _WITHOUT_USER_AGENT = {name: value for name, value in HEADERS.items() if name != "user-agent"}
 
@@ -70,6 +70,8 @@ class CustomClientTransport:
         reader = ResponseReader(request)
         reader.reused_connection = "blocking" in self._used
         client, defaults = self._client, _default_headers(self._client)
+        if request.cancelled is not None and request.cancelled.is_set():
+            return TransportFailure("the call has ended", time.monotonic(), retryable=False, unsent=True)
         try:
             if request.deadline < inf:
                 _within_deadline(lambda: read(client, request, reader, defaults), request)
@@ -144,15 +146,20 @@ def _within_deadline(work: Callable[[], None], request: Request) -> None:
     """Runs blocking work in a thread, and abandons the thread at the request's deadline.
 
     Raises:
-        TimeoutError: The deadline came first. The thread ends by itself, when the client gives up.
+        TimeoutError: The deadline came first. A thread that has begun ends by itself, when the client gives up.
     """
     future, context = Future[None](), copy_context()
 
     def run() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
         try:
             future.set_result(context.run(work))
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
             future.set_exception(error)
 
     threading.Thread(target=run, name="hosted-rerank-deadline", daemon=True).start()
-    future.result(max(0.0, request.deadline - time.monotonic()))
+    try:
+        future.result(max(0.0, request.deadline - time.monotonic()))
+    finally:
+        future.cancel()

@@ -7,7 +7,7 @@ that are already open. They are opened at the first request, and closed when the
 import atexit
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -55,6 +55,21 @@ class PoolManager:
             self.background(work).run(work)
         finally:
             self.release(work)
+
+    def notify(self, wake: Callable[[], object]) -> None:
+        """Wakes a caller whose turn may have come, behind the requests that the background loop is about to send.
+
+        So no more requests are admitted than are sent, and the first refusal stops those that are not.
+
+        Args:
+            wake: Wakes the caller; called from any thread.
+
+        Raises:
+            RuntimeError: There is no background loop, and the caller's own event loop is closed.
+        """
+        background = self._background
+        if background is None or not background.call(wake):
+            wake()
 
     def release(self, user: object) -> None:
         """Closes all connections if nobody but `user` needs them."""
