@@ -46,7 +46,8 @@ def error_for(
     after = f" after {attempts} attempts" if attempts > 1 else ""
     no_time = f"; the deadline of {late:g} s leaves no time for another attempt" if late is not None else ""
     if isinstance(outcome, TransportFailure):
-        reason = outcome.reason if outcome.timed_out else redact(outcome.reason, sensitive.texts, sensitive.secrets)
+        said = redact(outcome.said, sensitive.texts, sensitive.secrets)
+        reason = redact(outcome.reason, (), sensitive.secrets) + (f" ({said})" if said else "")
         if outcome.timed_out:
             error = RerankTimeoutError if late is None else DeadlineExceededError
             return error(f"timeout: no response from {name} in time{after}: {reason}{no_time}", provider=name)
