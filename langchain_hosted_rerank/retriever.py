@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, InstanceOf, WithJsonSchema, model_valida
 
 from hosted_rerank.frameworks.documentation import document_fields
 from hosted_rerank.frameworks.numbers import Count
-from hosted_rerank.frameworks.other_names import remedy_for
+from hosted_rerank._other_names import remedy_for
 from hosted_rerank.frameworks.overrides import OVERRIDES
 from hosted_rerank.providers.json_path import is_object
 

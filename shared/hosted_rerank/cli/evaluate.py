@@ -11,13 +11,13 @@ from rich.console import Console
 
 from hosted_rerank import errors
 from hosted_rerank.cli.app import (
-    EXIT_FAILED,
-    EXIT_UNAVAILABLE,
     BaseUrlOption,
     InstructionOption,
     check_key,
     commands,
     complete_provider,
+    exit_status,
+    joint_status,
     report_errors,
 )
 from hosted_rerank.cli.evaluation_runs import Runner, System, write_files
@@ -71,7 +71,7 @@ def evaluate(
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the output folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON, not as a table.")] = False,
 ) -> None:
-    """Evaluate rerankers on labelled queries: quality, latency and tokens, compared with the first stage.
+    """Evaluate rerankers on labelled queries. Quality, latency and tokens are compared with the first stage's.
 
     Exit status: 0 for success, 1 for an error, 2 for a wrong command line, 75 if queries failed for what may pass (run
     it again with --resume), 77 if there is no key or the API refuses it.
@@ -125,8 +125,7 @@ def evaluate(
         Console(width=None if sys.stdout.isatty() else 200).print(report)
     failures = {name for row in report.rows for name in row.failures}
     if failures:
-        pass_by = all(issubclass(getattr(errors, name), ConnectionError) for name in failures)
-        raise typer.Exit(EXIT_UNAVAILABLE if pass_by else EXIT_FAILED)
+        raise typer.Exit(joint_status(exit_status(getattr(errors, name)) for name in failures))
 
 
 def _refuse_unused(data: str | None, options: Mapping[str, object]) -> None:
@@ -169,8 +168,13 @@ def _parse_prices(given: Iterable[str], systems: Sequence[System]) -> "dict[str,
         name, _, amount = each.rpartition("=")
         those = [system for system in systems if name in ("", system.row.name, system.given)]
         if not those:
-            raise ValueError(f"--price is of {name!r}, which is not evaluated: pass a --provider")
-        prices |= {system.name: Price.parse(amount) for system in those}
+            raise typer.BadParameter(
+                f"it is of {name!r}, which is not evaluated: pass a --provider.", param_hint="--price"
+            )
+        try:
+            prices |= {system.name: Price.parse(amount) for system in those}
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--price") from None
     return prices
 
 

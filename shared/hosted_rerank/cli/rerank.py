@@ -43,7 +43,7 @@ def rerank(
     format: Annotated[str | None, typer.Option(help="text, jsonl or csv; by default the file's suffix.")] = None,  # noqa: A002 - the option's name
     field: Annotated[str, typer.Option(help="The field of the text, in JSON objects and CSV rows.")] = "text",
 ) -> None:
-    """Rerank the lines of a file, best first: a table on a terminal, JSON lines in a pipe.
+    """Rerank the lines of a file, best first. They are a table on a terminal, JSON lines in a pipe.
 
     Exit status: 0 for success, 1 for an error, 2 for a wrong command line, 3 if no document is left, 75 if the API is
     unavailable for now, 77 if there is no key or the API refuses it.
@@ -85,8 +85,11 @@ def _read(file: Path, kind: str) -> Iterator[Any]:
     if str(file) == "-":
         yield from _parse(sys.stdin, kind)
         return
-    with file.open(encoding="utf-8-sig", newline="" if kind == "csv" else None) as lines:
-        yield from _parse(lines, kind)
+    try:
+        with file.open(encoding="utf-8-sig", newline="" if kind == "csv" else None) as lines:
+            yield from _parse(lines, kind)
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not UTF-8 text: convert it") from None
 
 
 def _parse(lines: Iterable[str], kind: str) -> Iterator[Any]:

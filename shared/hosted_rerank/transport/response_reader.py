@@ -87,9 +87,7 @@ class ResponseReader:
             said = re.sub(r"\[Errno -?\d+\] | \(_ssl\.c:\d+\)", "", str(error))
             if reason := _explain(causes, proxies):
                 said = "" if errno.ECONNREFUSED in numbers else said
-            self._failure = TransportFailure(
-                reason or kind, now, said=said, dead_connection=dead, no_descriptors=full
-            )
+            self._failure = TransportFailure(reason or kind, now, said=said, dead_connection=dead, no_descriptors=full)
         return self.outcome()
 
 
