@@ -88,7 +88,9 @@ def test_nothing_left(lines: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("status", "exits"), [(500, 75), (429, 75), (401, 77), (403, 77), (422, 1)])
+@pytest.mark.parametrize(
+    ("status", "exits"), [(500, 75), (429, 75), (401, 77), (403, 77), (422, 1), (413, 1), (200, 1)]
+)
 def test_exit_statuses(
     server: HostileServer, lines: str, monkeypatch: pytest.MonkeyPatch, status: int, exits: int
 ) -> None:
@@ -98,6 +100,7 @@ def test_exit_statuses(
     done = run("rerank", "-q", QUERY, "--base-url", server.url, stdin=lines)
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (exits, "", 1)
     assert KEY not in done.stderr
+    assert not re.search(r"\w=", done.stderr)
 
 
 def test_wrong_command_lines() -> None:
@@ -206,6 +209,13 @@ def test_remedies_of_the_shell(lines: str, monkeypatch: pytest.MonkeyPatch, opti
     done = run("rerank", "-q", QUERY, "--provider", "cohere", *options, stdin=lines)
     assert says in done.stderr
     assert not re.search(r"\w=|\(\.\.\.", done.stderr)
+
+
+def test_text_in_another_encoding(tmp_path: Path) -> None:
+    """A file that is no UTF-8, as some programs of Windows write, is named with what to do."""
+    (tmp_path / "a.txt").write_text("für", encoding="utf-16")
+    done = run(*ASK, str(tmp_path / "a.txt"))
+    assert (done.exit_code, done.stderr) == (1, f"hosted-rerank: {tmp_path / 'a.txt'} is not UTF-8 text: convert it\n")
 
 
 def test_nobody_listens(lines: str) -> None:

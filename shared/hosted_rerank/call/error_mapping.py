@@ -125,8 +125,8 @@ def _advice(status: int, endpoint: Endpoint) -> str:
     if 300 <= status < 400:
         return "redirects are not followed, so that the key goes to no other host: set base_url to the final address"
     if status == 401:
-        sources = " or ".join(("api_key=", *endpoint.provider.api_key_env))
-        return f"check the API key ({sources})"
+        source = "api_key=" if endpoint.api_key is not None else " or ".join(endpoint.provider.api_key_env)
+        return f"check the API key ({source})" if source else "check the API key"
     if status in (404, 410):
         which = f"model {endpoint.model!r}" if endpoint.model else "the model"
         models = (fill(model, endpoint.url_params) for model in endpoint.provider.known_models)
@@ -137,5 +137,5 @@ def _advice(status: int, endpoint: Endpoint) -> str:
             + known
         )
     if status == 413:
-        return "send fewer or shorter documents: set batch_size or max_document_chars"
+        return "send fewer or shorter documents, or pass batch_size= or max_document_chars="
     return ""

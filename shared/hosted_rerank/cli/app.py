@@ -25,18 +25,9 @@ EXIT_INTERRUPTED = 130
 
 OPTIONS = ("model", "base_url", "instruction", "top_n")
 """The parameters of the library that commands have as options of the same name."""
-SHELL_WORDS = (
-    (r"(params: )?(.*)pass \w+=(\{[^}]*\})? or set ", r"\2set "),
-    (r"\(api_key= or ", "("),
-    (r" \(a pickle or dump [^)]*\)", ""),
-    (r"\b\w+(=True)? \((--[\w-]+)\)", r"\2"),
-    (r", or a Provider\(\.\.\.[^)]*\) (for another API|if you trust the network)", ""),
-    (r" pass instruction_in_query=True to put it before the query,", ""),
-    (r": set batch_size or max_document_chars", ""),
-    (r": pass (the key as api_key=|it in params=)", ": leave it out"),
-)
-"""Patterns of Python terms in messages, and the words for the command line that replace them."""
-
+SHELL_WORDS = ((r", or pass [^;]*[=(][^;]*", ""), (r"\b\w+(=True)? \((--[\w-]+)\)", r"\2"))
+"""Patterns of what only Python has, and what replaces them: what to pass, which is the last remedy of a message, and a
+parameter before its option."""
 BOXES_WIDTH = 100
 """Characters of a line from which help has boxes: in narrower ones they would cut the names of options."""
 
