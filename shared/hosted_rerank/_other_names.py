@@ -83,7 +83,7 @@ def remedy_for(
     if name in options and "options" in known:
         return f"pass options={{{name!r}: ...}}"
     other = "api_key" if name.endswith(("api_key", "api_token")) else _OTHER_NAMES.get(name)
-    for ours in (other, name, closest(name, [*known, *not_here])):
+    for ours in filter(None, (other, name, closest(name, [*known, *not_here]))):
         if ours in known:
             return f"did you mean `{ours}`?"
         if ours in not_here:

@@ -110,8 +110,7 @@ def test_wrong_command_lines() -> None:
     assert run(*ASK, "--format", "xml").exit_code == 2
 
 
-def test_table_on_a_terminal(lines: str) -> None:
-    """On a terminal it is a table, in which a document's markup is text."""
+def run_on_a_terminal(*arguments: str) -> str:
     code = (
         "import sys, os, pty; pid, fd = pty.fork()\n"
         "if pid == 0:\n"
@@ -122,13 +121,23 @@ def test_table_on_a_terminal(lines: str) -> None:
         "except OSError: pass\n"
         "sys.stdout.buffer.write(out)"
     )
-    file = Path(__file__).with_name("conftest.py")
-    arguments = [*ASK, str(file), "--top-n", "2"]
-    done = subprocess.run(
-        [sys.executable, "-c", code % arguments], capture_output=True, check=True, timeout=patience(60)
-    )
-    assert b"rank" in done.stdout
-    assert "▲".encode() in done.stdout
+    command = [sys.executable, "-c", code % list(arguments)]
+    shown = subprocess.run(command, capture_output=True, check=True, timeout=patience(60)).stdout.decode()
+    return re.sub(r"\x1b\[[\d;]*m", "", shown)
+
+
+def test_table_on_a_terminal() -> None:
+    """On a terminal it is a table, in which a document's markup is text."""
+    shown = run_on_a_terminal(*ASK, str(Path(__file__).with_name("conftest.py")), "--top-n", "2")
+    assert "rank" in shown
+    assert "▲" in shown
+
+
+def test_retries_on_a_terminal(server: HostileServer) -> None:
+    """On a terminal each retry is told, for a wait without a word looks like a fault."""
+    server.play(*(reply(503, {}, retry_after="0") for _ in range(9)))
+    shown = run_on_a_terminal("rerank", "-q", QUERY, "--provider", "tei", "--base-url", server.url, __file__)
+    assert "tei: attempt 1 failed (status 503), the next in" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize("command", ["rerank", "serve", "demo", "providers", "check", "evaluate"])
