@@ -10,7 +10,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 @pytest.mark.parametrize(("column", "scrolls"), [(688, False), (328, True)], ids=["1280 pixels", "360 pixels"])
 def test_picture_of_a_request(chromium: Any, column: int, scrolls: bool) -> None:  # noqa: FBT001 - a row of the table
-    """On a usual screen it is whole, in the theme's column of text; on a narrow one it scrolls and keeps its letters."""
+    """On a usual screen it is whole, in the theme's column of text; on a narrow one it scrolls, its letters large."""
     page = chromium.new_page()
     picture, style = (DOCS / "outages.svg").read_text(), (DOCS / "site.css").read_text()
     page.set_content(
