@@ -125,8 +125,8 @@ def _advice(status: int, endpoint: Endpoint) -> str:
     if 300 <= status < 400:
         return "redirects are not followed, so that the key goes to no other host: set base_url to the final address"
     if status == 401:
-        source = "api_key=" if endpoint.api_key is not None else " or ".join(endpoint.provider.api_key_env)
-        return f"check the API key ({source})" if source else "check the API key"
+        names = " or ".join(endpoint.provider.api_key_env)
+        return f"check the API key{f' ({names})' if names else ''}, or pass another api_key="
     if status in (404, 410):
         which = f"model {endpoint.model!r}" if endpoint.model else "the model"
         models = (fill(model, endpoint.url_params) for model in endpoint.provider.known_models)
