@@ -16,6 +16,7 @@ from hosted_rerank.local.conditions import Conditions, score_by_hash
 from hosted_rerank.local.server import running
 from tests.bounded import patience
 from tests.hostile import HostileServer, eventually, reply
+from tests.local.evaluation_data import write_folder
 
 evaluation = pytest.importorskip("hosted_rerank.evaluation", exc_type=ImportError)
 
@@ -153,6 +154,17 @@ def test_wrong_command_lines(arguments: list[str], status: int, says: str) -> No
     done = run(*arguments)
     assert done.exit_code == status
     assert says in re.sub(r"[\s│]+", " ", done.output)
+
+
+def test_mistyped_model_of_the_second(slow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first reranker cost is not lost: its report is shown before the error."""
+    monkeypatch.setenv("TOGETHER_BASE_URL", f"{slow}/together")
+    monkeypatch.setenv("TOGETHER_API_KEY", "k")
+    data = ["--data", str(write_folder(tmp_path)), "--provider", "together", "--provider", "local=typo"]
+    done = CliRunner().invoke(commands, ["evaluate", *data, "--json"])
+    assert done.exit_code == 1
+    assert list(json.loads(done.stdout)["rerankers"]) == ["together"]
+    assert "`typo` does not exist" in done.stderr
 
 
 def test_corpus_in_another_encoding(tmp_path: Path) -> None:

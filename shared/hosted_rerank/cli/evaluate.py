@@ -23,7 +23,7 @@ from hosted_rerank.cli.app import (
 from hosted_rerank.cli.evaluation_runs import Runner, System, write_files
 
 if TYPE_CHECKING:
-    from hosted_rerank.evaluation import Price
+    from hosted_rerank.evaluation import Evaluation, Price, Report
 
 IR_DATASETS = "ir_datasets:"
 """The prefix of the name of a dataset of ir_datasets."""
@@ -106,7 +106,13 @@ def evaluate(
         else:
             dataset = evaluation.load_dataset(data, split=split or "test", qrels=qrels, run=run, **limits)
         runner = Runner(console, dataset, concurrency, output, top_n)
-        done = [runner.evaluate(system) for system in systems]
+        done: list[Evaluation] = []
+        try:
+            done.extend(runner.evaluate(system) for system in systems)
+        except errors.RerankError:  # such as a mistyped model: those before it are paid for, and are shown
+            if done:
+                _print_report(evaluation.Report(dataset, done, k, prices=prices), as_json=json)
+            raise
         sweeps = [
             sweep
             for system, each in zip(systems, done, strict=True)
@@ -119,13 +125,17 @@ def evaluate(
                 output, {"by-query.csv": [report.csv()], "first-stage.run": evaluation.write_candidates(dataset)}
             )
             write_files(output, {"judgements.qrels": evaluation.write_judgements(dataset)})
-    if json:
-        typer.echo(report.json())
-    else:
-        Console(width=None if sys.stdout.isatty() else 200).print(report)
+    _print_report(report, as_json=json)
     failures = {name for row in report.rows for name in row.failures}
     if failures:
         raise typer.Exit(joint_status(exit_status(getattr(errors, name)) for name in failures))
+
+
+def _print_report(report: "Report", *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(report.json())
+    else:
+        Console(width=None if sys.stdout.isatty() else 200).print(report)
 
 
 def _refuse_unused(data: str | None, options: Mapping[str, object]) -> None:

@@ -189,8 +189,7 @@ class Endpoint:
             what = next(iter(self.private), "") if not (self._known_key() or self._is_signed) else "the API key"
             raise AuthenticationError(
                 f"{what} would go to {self.host} over plain http: use https or a private host (10.0.0.1, vllm,"
-                " vllm.default.svc, rerank.internal), or pass a Provider(..., allow_http=True) if you trust"
-                " the network",
+                " vllm.default.svc, rerank.internal), or pass a Provider(..., allow_http=True) to trust the network",
                 provider=self.provider.name,
             )
 
