@@ -9,9 +9,9 @@ from langchain_core.runnables import ConfigurableFieldSpec, Runnable, RunnableCo
 from langchain_core.runnables.utils import get_unique_config_specs
 from pydantic import ConfigDict, Field, InstanceOf, WithJsonSchema, model_validator
 
+from hosted_rerank._other_names import remedy_for
 from hosted_rerank.frameworks.documentation import document_fields
 from hosted_rerank.frameworks.numbers import Count
-from hosted_rerank.frameworks.other_names import remedy_for
 from hosted_rerank.frameworks.overrides import OVERRIDES
 from hosted_rerank.providers.json_path import is_object
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType
 from typing import Any, Literal, TypeAlias
 
+from hosted_rerank._other_names import explain_unknown
 from hosted_rerank.call.call_options import MAX_CONCURRENCY, CallOptions
 from hosted_rerank.call.call_state import CallState
 from hosted_rerank.call.connected_endpoint import ConnectedEndpoint
@@ -80,6 +81,7 @@ class Reranker(ConnectedEndpoint):
         TypeError: A parameter has the wrong type.
     """
 
+    @explain_unknown
     def __init__(
         self,
         provider: ProviderName | str | Provider = "fireworks",

@@ -145,6 +145,9 @@ class RerankResponse:
     def __str__(self) -> str:
         return as_text(self._make_lines(), below=self.summary)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001 - as IPython calls it
+        printer.text(str(self))
+
     def _repr_html_(self) -> str:
         return as_html(self._make_lines(), below=self.summary)
 

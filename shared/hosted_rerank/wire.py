@@ -83,8 +83,11 @@ class TransportFailure:
     """The reason why there is no complete response. It is a value and not an exception: the request flow decides."""
 
     reason: str
+    """Words of this package, which an error shows as they are."""
     at: float
     """The value of `time.monotonic()` at the failure."""
+    said: str = ""
+    """What the HTTP library or the server said, which may quote the request."""
     timed_out: bool = False
     dead_connection: bool = False
     """Whether the server closed a reused connection before the first byte of a response."""

@@ -142,16 +142,21 @@ def test_overlong_document_is_named_by_its_place() -> None:
     todo = planned(documents=["a", "", "long and secret", "b"])
     _, error = walk(todo, answered(400, {"message": "This model's maximum context length is 8 tokens"}))
     assert isinstance(error, InvalidRequestError)
-    assert "documents[2], with 15 characters: shorten it, set max_document_chars, or" in str(error)
+    assert "documents[2], with 15 characters: shorten it, or pass max_document_chars=, or" in str(error)
     assert "secret" not in str(error)
 
 
 @pytest.mark.parametrize(
     ("provider", "settings", "passages", "remedy"),
     [
-        ("cohere", {}, {}, "or score its passages: long_documents='passages'"),
-        ("novita", {"model": "unheard-of"}, {}, "or score its passages: long_documents='passages' with passage_chars="),
-        ("jina", {}, {}, "shorten it, or set max_document_chars"),  # listwise
+        ("cohere", {}, {}, "or long_documents='passages' to score its passages"),
+        (
+            "novita",
+            {"model": "unheard-of"},
+            {},
+            "or long_documents='passages' with passage_chars= to score its passages",
+        ),
+        ("jina", {}, {}, "shorten it, or pass max_document_chars="),  # listwise
         ("cohere", {}, {"long_documents": "passages", "passage_chars": 9}, "set a smaller passage_chars"),
     ],
 )
@@ -161,7 +166,7 @@ def test_remedy_for_an_overlong_document(
     """The error of a document that is too long offers its passages, where the model can be asked for them."""
     todo = planned(provider, ["a long text"], limits=CallOptions(**passages), **settings)
     _, error = walk(todo, answered(400, {"message": "input is too long"}))
-    assert f": {remedy}; the URL is" in str(error).replace("shorten it, set max_document_chars, ", "")
+    assert f": {remedy}; the URL is" in str(error).replace("shorten it, or pass max_document_chars=, ", "")
 
 
 def test_failure_in_the_middle_cancels_the_others(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

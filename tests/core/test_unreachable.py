@@ -3,9 +3,13 @@
 import asyncio
 import gc
 import socket
-from contextlib import ExitStack
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import pytest
+import trustme
 
 from hosted_rerank import Provider, RerankConnectionError, Reranker, RerankError, RerankTimeoutError
 from tests.bounded import ends_within, within
@@ -53,9 +57,10 @@ def test_nobody_listens(rerank: Rerank, server: HostileServer) -> None:
 
 
 def test_no_such_host(rerank: Rerank) -> None:
-    """Nor is there a reply from a host that does not exist."""
-    with pytest.raises(RerankConnectionError):
-        rerank(Reranker(Provider(name="acme", url="https://example.invalid/v1"), api_key=KEY, max_retries=0))
+    """A host that does not exist is told with the remedy, whose words stay when a document has them too."""
+    reranker = Reranker(Provider(name="acme", url="https://example.invalid/v1"), api_key=KEY, max_retries=0)
+    with pytest.raises(RerankConnectionError, match=r"the host is not found: check its name and the network [(]"):
+        rerank(reranker, documents=["Check its name and the network, and write down what is not found."])
 
 
 def test_no_tls_where_it_should_be(server: HostileServer, rerank: Rerank) -> None:
@@ -64,3 +69,36 @@ def test_no_tls_where_it_should_be(server: HostileServer, rerank: Rerank) -> Non
     with pytest.raises(RerankError):
         rerank(Reranker(row, api_key=KEY, max_retries=0, timeout=0.25))
     assert server.requests == []
+
+
+def answer_in_plain_text(peer: socket.socket) -> None:
+    peer.recv(9999)
+    peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def answer_with_an_unknown_certificate(peer: socket.socket) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with suppress(ssl.SSLError):
+        context.wrap_socket(peer, server_side=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (answer_in_plain_text, "the server answers without TLS: is its URL http://[?] [(]"),
+        (answer_with_an_unknown_certificate, "the server's certificate is not trusted: .* SSL_CERT_FILE [(]"),
+    ],
+)
+def test_no_trusted_tls(rerank: Rerank, answer: Callable[[socket.socket], None], says: str) -> None:
+    """The usual faults of TLS are told with what to look at."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as threads:
+
+        def serve() -> None:
+            with listener.accept()[0] as peer:
+                answer(peer)
+
+        threads.submit(serve)
+        row = Provider(name="acme", url=f"https://127.0.0.1:{listener.getsockname()[1]}/v1/rerank")
+        with pytest.raises(RerankConnectionError, match=says):
+            rerank(Reranker(row, api_key=KEY, max_retries=0))

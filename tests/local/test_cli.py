@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from hosted_rerank.cli.commands import commands
@@ -99,3 +101,21 @@ def test_without_typer_the_remedy_is_one_line(run_python: Run) -> None:
     done = run_python(*MAIN, modules=missing)
     assert done.returncode == 2
     assert done.stderr == "hosted-rerank needs typer: pip install 'hosted-rerank[cli]'\n"
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_help_is_whole(run_python: Run, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """Without boxes and with them, no line is too long, and no option, word or sentence of a command is cut."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    group: Any = get_command(commands)
+    code = (
+        "from hosted_rerank.cli.commands import commands\n"
+        f"for name in {['', *group.commands]}: commands([*name.split(), '-h'], standalone_mode=False)"
+    )
+    pages = run_python("-c", code).stdout
+    assert max(map(len, pages.splitlines())) <= width
+    assert re.findall(r"…|[a-z,]\.\.\.\s", pages) == []
+    words = " ".join(pages.replace("│", " ").split())
+    for command in group.commands.values():
+        wanted = [*command.help.split(), *(option for each in command.params for option in each.opts)]
+        assert [word for word in wanted if word not in words] == []

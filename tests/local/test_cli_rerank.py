@@ -88,7 +88,9 @@ def test_nothing_left(lines: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("status", "exits"), [(500, 75), (429, 75), (401, 77), (403, 77), (422, 1)])
+@pytest.mark.parametrize(
+    ("status", "exits"), [(500, 75), (429, 75), (401, 77), (403, 77), (422, 1), (413, 1), (200, 1)]
+)
 def test_exit_statuses(
     server: HostileServer, lines: str, monkeypatch: pytest.MonkeyPatch, status: int, exits: int
 ) -> None:
@@ -98,6 +100,7 @@ def test_exit_statuses(
     done = run("rerank", "-q", QUERY, "--base-url", server.url, stdin=lines)
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (exits, "", 1)
     assert KEY not in done.stderr
+    assert not re.search(r"\w=", done.stderr)
 
 
 def test_wrong_command_lines() -> None:
@@ -107,8 +110,7 @@ def test_wrong_command_lines() -> None:
     assert run(*ASK, "--format", "xml").exit_code == 2
 
 
-def test_table_on_a_terminal(lines: str) -> None:
-    """On a terminal it is a table, in which a document's markup is text."""
+def run_on_a_terminal(*arguments: str) -> str:
     code = (
         "import sys, os, pty; pid, fd = pty.fork()\n"
         "if pid == 0:\n"
@@ -119,13 +121,23 @@ def test_table_on_a_terminal(lines: str) -> None:
         "except OSError: pass\n"
         "sys.stdout.buffer.write(out)"
     )
-    file = Path(__file__).with_name("conftest.py")
-    arguments = [*ASK, str(file), "--top-n", "2"]
-    done = subprocess.run(
-        [sys.executable, "-c", code % arguments], capture_output=True, check=True, timeout=patience(60)
-    )
-    assert b"rank" in done.stdout
-    assert "▲".encode() in done.stdout
+    command = [sys.executable, "-c", code % list(arguments)]
+    shown = subprocess.run(command, capture_output=True, check=True, timeout=patience(60)).stdout.decode()
+    return re.sub(r"\x1b\[[\d;]*m", "", shown)
+
+
+def test_table_on_a_terminal() -> None:
+    """On a terminal it is a table, in which a document's markup is text."""
+    shown = run_on_a_terminal(*ASK, str(Path(__file__).with_name("conftest.py")), "--top-n", "2")
+    assert "rank" in shown
+    assert "▲" in shown
+
+
+def test_retries_on_a_terminal(server: HostileServer) -> None:
+    """On a terminal each retry is told, for a wait without a word looks like a fault."""
+    server.play(*(reply(503, {}, retry_after="0") for _ in range(9)))
+    shown = run_on_a_terminal("rerank", "-q", QUERY, "--provider", "tei", "--base-url", server.url, __file__)
+    assert "tei: attempt 1 failed (status 503), the next in" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize("command", ["rerank", "serve", "demo", "providers", "check", "evaluate"])
@@ -206,6 +218,13 @@ def test_remedies_of_the_shell(lines: str, monkeypatch: pytest.MonkeyPatch, opti
     done = run("rerank", "-q", QUERY, "--provider", "cohere", *options, stdin=lines)
     assert says in done.stderr
     assert not re.search(r"\w=|\(\.\.\.", done.stderr)
+
+
+def test_text_in_another_encoding(tmp_path: Path) -> None:
+    """A file that is no UTF-8, as some programs of Windows write, is named with what to do."""
+    (tmp_path / "a.txt").write_text("für", encoding="utf-16")
+    done = run(*ASK, str(tmp_path / "a.txt"))
+    assert (done.exit_code, done.stderr) == (1, f"hosted-rerank: {tmp_path / 'a.txt'} is not UTF-8 text: convert it\n")
 
 
 def test_nobody_listens(lines: str) -> None:

@@ -16,6 +16,7 @@ from hosted_rerank.local.conditions import Conditions, score_by_hash
 from hosted_rerank.local.server import running
 from tests.bounded import patience
 from tests.hostile import HostileServer, eventually, reply
+from tests.local.evaluation_data import write_folder
 
 evaluation = pytest.importorskip("hosted_rerank.evaluation", exc_type=ImportError)
 
@@ -139,8 +140,8 @@ def test_exit_statuses(server: HostileServer, vllm: list[str], folder: Path, sta
         (["--provider", "local", "--provider", "vllm=m", "--base-url", "http://x"], 2, "one API"),
         (["--chars", "many"], 2, "not numbers"),
         (["--option", "x"], 2, "NAME=JSON"),
-        (["--price", "2"], 1, "0.05/Mtokens"),
-        (["--price", "cohere=2/Ksearches"], 1, "not evaluated"),
+        (["--price", "2"], 2, "0.05/Mtokens"),
+        (["--price", "cohere=2/Ksearches"], 2, "not evaluated"),
         (["--data", "ir_datasets:no/such/set"], 1, "pip install ir_datasets"),
         (["--run", "bm25.run"], 2, "--run: pass a dataset as --data"),
         (["--split", "dev"], 2, "--split: pass a dataset as --data"),
@@ -153,3 +154,22 @@ def test_wrong_command_lines(arguments: list[str], status: int, says: str) -> No
     done = run(*arguments)
     assert done.exit_code == status
     assert says in re.sub(r"[\s│]+", " ", done.output)
+
+
+def test_mistyped_model_of_the_second(slow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first reranker cost is not lost: its report is shown before the error."""
+    monkeypatch.setenv("TOGETHER_BASE_URL", f"{slow}/together")
+    monkeypatch.setenv("TOGETHER_API_KEY", "k")
+    data = ["--data", str(write_folder(tmp_path)), "--provider", "together", "--provider", "local=typo"]
+    done = CliRunner().invoke(commands, ["evaluate", *data, "--json"])
+    assert done.exit_code == 1
+    assert list(json.loads(done.stdout)["rerankers"]) == ["together"]
+    assert "`typo` does not exist" in done.stderr
+
+
+def test_corpus_in_another_encoding(tmp_path: Path) -> None:
+    """A file that is no UTF-8 is named with what to do."""
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "1", "text": "für"}', encoding="latin-1")
+    done = CliRunner().invoke(commands, ["evaluate", "--data", str(tmp_path)])
+    assert done.exit_code == 1
+    assert done.stderr == f"hosted-rerank: {tmp_path / 'corpus.jsonl'} is not UTF-8 text: convert it\n"

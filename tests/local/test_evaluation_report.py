@@ -106,3 +106,13 @@ def test_json_has_what_decides() -> None:
     assert 0.53 < threshold["score_threshold"] < 1.52
     assert threshold["kept_interval"]["low"] <= threshold["kept"]
     assert f"score_threshold={threshold['score_threshold']}" in report.html()
+
+
+def test_report_without_an_answer() -> None:
+    """Where every query failed, there is the reason, and neither a comparison of nothing nor an empty table."""
+    data = make_dataset({"q1": {"d1": 1}}, {"q1": ["d1", "d2"]})
+    shown = repr(evaluation.Report(data, [make_evaluation(data, {})]))
+    assert "1 of 1 queries failed" in shown
+    assert "no query was answered by both" in shown
+    assert "may be chance" not in shown
+    assert "95 % interval ┃" not in shown

@@ -73,7 +73,10 @@ def test_list_as_json() -> None:
 def test_check_as_json() -> None:
     """A program gets whether each provider works, and why not."""
     result = run("check", "--provider", "cohere", "--json")
-    assert json.loads(result.output)["cohere"]["passed"] is False
+    assert json.loads(result.output)["cohere"] == {
+        "passed": False,
+        "message": "there is no API key for cohere: set CO_API_KEY or COHERE_API_KEY",
+    }
     assert result.exit_code == 77
 
 
@@ -180,7 +183,7 @@ def test_check_of_a_server(row: Provider, base_url: str, monkeypatch: pytest.Mon
     [
         ({"results": [{"index": 0, "relevance_score": 0.9}, {"index": 1, "relevance_score": 0.1}]}, "wrong doc", 1),
         ({"results": [{"index": 0, "relevance_score": 0.731}, {"index": 1, "relevance_score": 0.731}]}, "both", 1),
-        ({"results": []}, "came back", 75),
+        ({"results": []}, "came back", 1),
     ],
 )
 def test_check_looks_at_the_answer(body: Any, said: str, exits: int) -> None:

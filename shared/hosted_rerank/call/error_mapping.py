@@ -46,7 +46,8 @@ def error_for(
     after = f" after {attempts} attempts" if attempts > 1 else ""
     no_time = f"; the deadline of {late:g} s leaves no time for another attempt" if late is not None else ""
     if isinstance(outcome, TransportFailure):
-        reason = outcome.reason if outcome.timed_out else redact(outcome.reason, sensitive.texts, sensitive.secrets)
+        said = redact(outcome.said, sensitive.texts, sensitive.secrets)
+        reason = redact(outcome.reason, (), sensitive.secrets) + (f" ({said})" if said else "")
         if outcome.timed_out:
             error = RerankTimeoutError if late is None else DeadlineExceededError
             return error(f"timeout: no response from {name} in time{after}: {reason}{no_time}", provider=name)
@@ -124,8 +125,8 @@ def _advice(status: int, endpoint: Endpoint) -> str:
     if 300 <= status < 400:
         return "redirects are not followed, so that the key goes to no other host: set base_url to the final address"
     if status == 401:
-        sources = " or ".join(("api_key=", *endpoint.provider.api_key_env))
-        return f"check the API key ({sources})"
+        names = " or ".join(endpoint.provider.api_key_env)
+        return f"check the API key{f' ({names})' if names else ''}, or pass another api_key="
     if status in (404, 410):
         which = f"model {endpoint.model!r}" if endpoint.model else "the model"
         models = (fill(model, endpoint.url_params) for model in endpoint.provider.known_models)
@@ -136,5 +137,5 @@ def _advice(status: int, endpoint: Endpoint) -> str:
             + known
         )
     if status == 413:
-        return "send fewer or shorter documents: set batch_size or max_document_chars"
+        return "send fewer or shorter documents, or pass batch_size= or max_document_chars="
     return ""

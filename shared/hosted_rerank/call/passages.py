@@ -85,9 +85,9 @@ def long_document_remedy(endpoint: Endpoint, options: CallOptions) -> str:
     if options.long_documents == "passages":
         return "set a smaller passage_chars"
     if endpoint.facts.listwise:
-        return "shorten it, or set max_document_chars"
+        return "shorten it, or pass max_document_chars="
     size = "" if _document_tokens(endpoint) else " with passage_chars="
-    return f"shorten it, set max_document_chars, or score its passages: long_documents='passages'{size}"
+    return f"shorten it, or pass max_document_chars=, or long_documents='passages'{size} to score its passages"
 
 
 def _document_tokens(endpoint: Endpoint) -> int | None:

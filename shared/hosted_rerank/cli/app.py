@@ -8,11 +8,12 @@ import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from importlib.metadata import version
+from shutil import get_terminal_size
 from typing import Annotated, NoReturn, TypeAlias
 
 import typer
 
-from hosted_rerank.errors import AuthenticationError, PermissionDeniedError, RerankError
+from hosted_rerank.errors import AuthenticationError, MalformedResponseError, PermissionDeniedError, RerankError
 from hosted_rerank.providers import PROVIDERS, Provider, find_provider
 from hosted_rerank.providers.endpoint import Endpoint
 
@@ -24,22 +25,16 @@ EXIT_INTERRUPTED = 130
 
 OPTIONS = ("model", "base_url", "instruction", "top_n")
 """The parameters of the library that commands have as options of the same name."""
-SHELL_WORDS = (
-    (r"(params: )?(.*)pass \w+=(\{[^}]*\})? or set ", r"\2set "),
-    (r"\(api_key= or ", "("),
-    (r" \(a pickle or dump [^)]*\)", ""),
-    (r"\b\w+(=True)? \((--[\w-]+)\)", r"\2"),
-    (r", or a Provider\(\.\.\.[^)]*\) (for another API|if you trust the network)", ""),
-    (r" pass instruction_in_query=True to put it before the query,", ""),
-    (r": set batch_size or max_document_chars", ""),
-    (r": pass (the key as api_key=|it in params=)", ": leave it out"),
-)
-"""Patterns of Python terms in messages, and the words for the command line that replace them."""
+SHELL_WORDS = ((r", or pass [^;]*[=(][^;]*", ""), (r"\b\w+(=True)? \((--[\w-]+)\)", r"\2"))
+"""Patterns of what only Python has, and what replaces them: what to pass, which is the last remedy of a message, and a
+parameter before its option."""
+BOXES_WIDTH = 100
+"""Characters of a line from which help has boxes: in narrower ones they would cut the names of options."""
 
 commands = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",  # it joins the lines of a paragraph
+    rich_markup_mode="markdown" if get_terminal_size().columns >= BOXES_WIDTH else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -126,7 +121,14 @@ def exit_status(error: RerankError | type[RerankError]) -> int:
     kind = error if isinstance(error, type) else type(error)
     if issubclass(kind, (AuthenticationError, PermissionDeniedError)):
         return EXIT_DENIED
-    return EXIT_UNAVAILABLE if issubclass(kind, ConnectionError) else EXIT_FAILED
+    passes = issubclass(kind, ConnectionError) and not issubclass(kind, MalformedResponseError)
+    return EXIT_UNAVAILABLE if passes else EXIT_FAILED
+
+
+def joint_status(statuses: Iterable[int]) -> int:
+    """Returns the exit status for several failures: theirs if they have the same one, else `EXIT_FAILED`."""
+    different = set(statuses)
+    return different.pop() if len(different) == 1 else EXIT_FAILED
 
 
 def fail(reason: str, status: int = EXIT_FAILED) -> NoReturn:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 
-from hosted_rerank.cli.progress_bar import fit, progress_bar
+from hosted_rerank.cli.progress_bar import fit, progress_bar, show_log
 
 if TYPE_CHECKING:
     from hosted_rerank.bulk.job import JobResult, Progress
@@ -43,16 +42,12 @@ def print_summary(result: "JobResult", folder: str, *, as_json: bool) -> None:
 def show_progress() -> Generator[Callable[["Progress"], None]]:
     """Yield a function that shows progress: a bar on a terminal, else a line every half minute; with log warnings."""
     console = Console(stderr=True)
-    logger, warnings = logging.getLogger("hosted_rerank"), RichHandler(logging.WARNING, console, show_path=False)
-    logger.addHandler(warnings)
-    try:
+    with show_log(console, logging.WARNING):
         if console.is_terminal:
             with _show_bar(console) as show:
                 yield show
         else:
             yield ProgressLines(typer.echo)
-    finally:
-        logger.removeHandler(warnings)
 
 
 class ProgressLines:

@@ -13,7 +13,7 @@ def demo(
     query: Annotated[str | None, typer.Option(help="A question to ask in place of the sample questions.")] = None,
     top_n: Annotated[int, typer.Option(min=1, help="The number of answers to show.")] = 5,
 ) -> None:
-    """Rerank the Python FAQ in LangChain and LlamaIndex, and measure the gain."""
+    """Rerank the Python FAQ and measure the gain. It runs in LangChain and in LlamaIndex."""
     if query is not None and is_blank(query):
         raise typer.BadParameter("it is blank: pass a question.", param_hint="--query")
     with report_errors():

@@ -11,19 +11,19 @@ from rich.console import Console
 
 from hosted_rerank import errors
 from hosted_rerank.cli.app import (
-    EXIT_FAILED,
-    EXIT_UNAVAILABLE,
     BaseUrlOption,
     InstructionOption,
     check_key,
     commands,
     complete_provider,
+    exit_status,
+    joint_status,
     report_errors,
 )
 from hosted_rerank.cli.evaluation_runs import Runner, System, write_files
 
 if TYPE_CHECKING:
-    from hosted_rerank.evaluation import Price
+    from hosted_rerank.evaluation import Evaluation, Price, Report
 
 IR_DATASETS = "ir_datasets:"
 """The prefix of the name of a dataset of ir_datasets."""
@@ -71,7 +71,7 @@ def evaluate(
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the output folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON, not as a table.")] = False,
 ) -> None:
-    """Evaluate rerankers on labelled queries: quality, latency and tokens, compared with the first stage.
+    """Evaluate rerankers on labelled queries. Quality, latency and tokens are compared with the first stage's.
 
     Exit status: 0 for success, 1 for an error, 2 for a wrong command line, 75 if queries failed for what may pass (run
     it again with --resume), 77 if there is no key or the API refuses it.
@@ -106,7 +106,13 @@ def evaluate(
         else:
             dataset = evaluation.load_dataset(data, split=split or "test", qrels=qrels, run=run, **limits)
         runner = Runner(console, dataset, concurrency, output, top_n)
-        done = [runner.evaluate(system) for system in systems]
+        done: list[Evaluation] = []
+        try:
+            done.extend(runner.evaluate(system) for system in systems)
+        except errors.RerankError:  # such as a mistyped model: those before it are paid for, and are shown
+            if done:
+                _print_report(evaluation.Report(dataset, done, k, prices=prices), as_json=json)
+            raise
         sweeps = [
             sweep
             for system, each in zip(systems, done, strict=True)
@@ -119,14 +125,17 @@ def evaluate(
                 output, {"by-query.csv": [report.csv()], "first-stage.run": evaluation.write_candidates(dataset)}
             )
             write_files(output, {"judgements.qrels": evaluation.write_judgements(dataset)})
-    if json:
+    _print_report(report, as_json=json)
+    failures = {name for row in report.rows for name in row.failures}
+    if failures:
+        raise typer.Exit(joint_status(exit_status(getattr(errors, name)) for name in failures))
+
+
+def _print_report(report: "Report", *, as_json: bool) -> None:
+    if as_json:
         typer.echo(report.json())
     else:
         Console(width=None if sys.stdout.isatty() else 200).print(report)
-    failures = {name for row in report.rows for name in row.failures}
-    if failures:
-        pass_by = all(issubclass(getattr(errors, name), ConnectionError) for name in failures)
-        raise typer.Exit(EXIT_UNAVAILABLE if pass_by else EXIT_FAILED)
 
 
 def _refuse_unused(data: str | None, options: Mapping[str, object]) -> None:
@@ -169,8 +178,13 @@ def _parse_prices(given: Iterable[str], systems: Sequence[System]) -> "dict[str,
         name, _, amount = each.rpartition("=")
         those = [system for system in systems if name in ("", system.row.name, system.given)]
         if not those:
-            raise ValueError(f"--price is of {name!r}, which is not evaluated: pass a --provider")
-        prices |= {system.name: Price.parse(amount) for system in those}
+            raise typer.BadParameter(
+                f"it is of {name!r}, which is not evaluated: pass a --provider.", param_hint="--price"
+            )
+        try:
+            prices |= {system.name: Price.parse(amount) for system in those}
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--price") from None
     return prices
 
 

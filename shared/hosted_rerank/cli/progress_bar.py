@@ -1,8 +1,11 @@
-"""The progress bar of the commands: its numbers stay whole in a narrow terminal, where bar and texts give way."""
+"""What a command shows while it works: its log, and a bar whose numbers stay whole where its texts give way."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.logging import RichHandler
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +20,25 @@ from rich.table import Column
 WHOLE, GIVES_WAY = Column(no_wrap=True), Column()
 NUMBERS_WIDTH = 36
 """The width of the bar's own numbers: its percentage or speed, the time that is left, the spaces between."""
+
+
+@contextmanager
+def show_log(console: Console, level: int) -> Generator[None]:
+    """Shows the log while the context is open.
+
+    Args:
+        console: The console that shows it.
+        level: The least level of a line.
+    """
+    logger, handler = logging.getLogger("hosted_rerank"), RichHandler(level, console, show_path=False)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def progress_bar(console: Console, *, transient: bool = False) -> Progress:

@@ -18,6 +18,7 @@ from hosted_rerank.cli.app import (
     complete_provider,
     exit_status,
     fail,
+    joint_status,
     parse_provider,
     use_shell_words,
 )
@@ -35,7 +36,7 @@ def providers(
     as_json: Annotated[bool, typer.Option("--json", help="Print all that is known as JSON.")] = False,
     models: Annotated[bool, typer.Option("--models", help="Print what is known of models, as Markdown.")] = False,
 ) -> None:
-    """List the rerank APIs, or describe one, with an example for each framework."""
+    """List the rerank APIs, or describe one. A description has an example for each framework."""
     from hosted_rerank.cli import provider_table  # noqa: PLC0415 - imports the core
     from hosted_rerank.playground.examples import examples  # noqa: PLC0415 - as above
 
@@ -70,7 +71,7 @@ def check(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Check that keys are set, APIs answer, and two documents come back in the right order.
+    """Check that the rerank APIs work. Keys are set, APIs answer, and of two documents the right one comes first.
 
     Exit status: 0 if all work; 75 if each that does not is unavailable for now, 77 if each lacks a valid key; else 1.
     """
@@ -86,12 +87,14 @@ def check(
             EXIT_DENIED,
         )
     results = {each.name: check_provider(each, model, base_url) for each in checked}
+    said = {name: use_shell_words(result.message) for name, result in results.items()}
     if as_json:
-        typer.echo(json.dumps({n: {"passed": r.passed, "message": r.message} for n, r in results.items()}))
+        typer.echo(json.dumps({name: {"passed": results[name].passed, "message": said[name]} for name in results}))
     else:
         for name, result in results.items():
-            typer.echo(f"{name}: {use_shell_words(result.message)}", err=not result.passed)
+            typer.echo(f"{name}: {said[name]}", err=not result.passed)
     errors = [result.error for result in results.values() if not result.passed]
-    statuses = {exit_status(error) if isinstance(error, RerankError) else EXIT_FAILED for error in errors}
-    if statuses:
-        raise typer.Exit(statuses.pop() if len(statuses) == 1 else EXIT_FAILED)
+    if errors:
+        raise typer.Exit(
+            joint_status(exit_status(error) if isinstance(error, RerankError) else EXIT_FAILED for error in errors)
+        )

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import logging
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from hosted_rerank._text import is_blank
 from hosted_rerank.cli.app import (
@@ -22,6 +25,7 @@ from hosted_rerank.cli.app import (
     parse_provider,
     report_errors,
 )
+from hosted_rerank.cli.progress_bar import show_log
 from hosted_rerank.providers.json_path import is_object
 
 FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
@@ -43,7 +47,7 @@ def rerank(
     format: Annotated[str | None, typer.Option(help="text, jsonl or csv; by default the file's suffix.")] = None,  # noqa: A002 - the option's name
     field: Annotated[str, typer.Option(help="The field of the text, in JSON objects and CSV rows.")] = "text",
 ) -> None:
-    """Rerank the lines of a file, best first: a table on a terminal, JSON lines in a pipe.
+    """Rerank the lines of a file, best first. They are a table on a terminal, JSON lines in a pipe.
 
     Exit status: 0 for success, 1 for an error, 2 for a wrong command line, 3 if no document is left, 75 if the API is
     unavailable for now, 77 if there is no key or the API refuses it.
@@ -63,7 +67,7 @@ def rerank(
         if not records:
             fail("there are no documents: the input is empty", EXIT_NO_RESULTS)
         texts = [_get_text(record, field, place) for place, record in enumerate(records, 1)]
-        with Reranker(chosen, model, base_url=base_url, instruction=instruction) as reranker:
+        with _show_retries(), Reranker(chosen, model, base_url=base_url, instruction=instruction) as reranker:
             response = reranker.rerank(query, texts, top_n=top_n)
         lowest = float("-inf") if threshold is None else threshold
         kept = [r for r in response.results if r.relevance_score is not None and r.relevance_score >= lowest]
@@ -72,8 +76,6 @@ def rerank(
         if sys.stdout.isatty():
             from dataclasses import replace  # noqa: PLC0415 - for a fast --help
 
-            from rich.console import Console  # noqa: PLC0415 - as above
-
             Console().print(compare(texts, replace(response, results=tuple(kept)), title=query))
             return
         for result in kept:
@@ -81,12 +83,21 @@ def rerank(
             print(json.dumps(line, ensure_ascii=False))
 
 
+def _show_retries() -> AbstractContextManager[None]:
+    """Says at a terminal why it takes long."""
+    console = Console(stderr=True)
+    return show_log(console, logging.INFO) if console.is_terminal else nullcontext()
+
+
 def _read(file: Path, kind: str) -> Iterator[Any]:
     if str(file) == "-":
         yield from _parse(sys.stdin, kind)
         return
-    with file.open(encoding="utf-8-sig", newline="" if kind == "csv" else None) as lines:
-        yield from _parse(lines, kind)
+    try:
+        with file.open(encoding="utf-8-sig", newline="" if kind == "csv" else None) as lines:
+            yield from _parse(lines, kind)
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not UTF-8 text: convert it") from None
 
 
 def _parse(lines: Iterable[str], kind: str) -> Iterator[Any]:

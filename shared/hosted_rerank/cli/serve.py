@@ -37,9 +37,9 @@ def serve(
     seed: Annotated[int | None, typer.Option(help="The seed of random times and faults, to repeat a run.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not log requests.")] = False,
 ) -> None:
-    """Serve the embedded model through every rerank API, each below /<provider>, and a page to try rerankers on at /.
+    """Serve the embedded model as rerank APIs. Each API is below /PROVIDER; at / is a page to try rerankers on.
 
-    The page uses the API keys of this environment, so it is served only on a loopback address and without --api-key.
+    The page is there on a loopback address and without --api-key, because it uses the API keys of this environment.
     """
     with report_errors():
         from hosted_rerank.local import conditions  # noqa: PLC0415 - slow, and an extra

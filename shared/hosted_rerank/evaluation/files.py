@@ -100,7 +100,10 @@ def _read_number(text: str) -> float:
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    with path.open(encoding="utf-8-sig") as file:  # without the mark that Windows' editors write first
-        for place, line in enumerate(file, 1):
-            if line.strip():
-                yield place, line.rstrip("\r\n")
+    try:
+        with path.open(encoding="utf-8-sig") as file:  # without the mark that Windows' editors write first
+            for place, line in enumerate(file, 1):
+                if line.strip():
+                    yield place, line.rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text: convert it") from None

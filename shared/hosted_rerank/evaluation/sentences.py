@@ -69,6 +69,8 @@ def describe_comparison(comparison: Comparison, k: int) -> str:
         comparison: The comparison.
         k: The cutoff rank of the measures.
     """
+    if not comparison.queries:
+        return f"{comparison.first} against {comparison.second}: no query was answered by both"
     says = "a difference" if comparison.is_significant else "may be chance"
     return (
         f"{comparison.first} against {comparison.second}: {comparison.difference:+.3f} {measure_names(k)[0]},"

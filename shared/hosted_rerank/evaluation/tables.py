@@ -91,5 +91,6 @@ def _show_curve(curve: Curve, k: int) -> Iterator[RenderableType]:
             *((cost,) if costs else ()),
             "enough" if point.x == curve.enough else "",
         )
-    yield table
+    if curve.points:
+        yield table
     yield Text(conclude_curve(curve))

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
 
+from hosted_rerank._other_names import remedy_for
 from hosted_rerank.frameworks.numbers import to_count, to_number
-from hosted_rerank.frameworks.other_names import remedy_for
 from hosted_rerank.reranker import Reranker
 from hosted_rerank.response import RerankResponse
 from hosted_rerank.wire import Document

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from hosted_rerank._context_manager import ContextManagerMixin
+from hosted_rerank._other_names import NOT_HERE, remedy_for
 from hosted_rerank.frameworks.documentation import POSITIONAL, document_fields
 from hosted_rerank.frameworks.fields import ProviderField, RerankFields
-from hosted_rerank.frameworks.other_names import NOT_HERE, remedy_for
 from hosted_rerank.frameworks.overrides import Overrides, check_overrides
 from hosted_rerank.frameworks.serialization import PRIVATE_FIELDS, serialize_public
 from hosted_rerank.providers import PROVIDERS, Provider

@@ -49,7 +49,7 @@ class CallObserver:
 
     def on_retry(self, provider: str, attempts: int, seconds: float, reason: str) -> None:
         """Reports that an attempt failed, and that a retry follows."""
-        logger.info("%s: attempt %d failed (%s), the next in %.2g s", provider, attempts, reason, seconds)
+        logger.info("%s: attempt %d failed (%s), the next in %.2g s or later", provider, attempts, reason, seconds)
 
     def on_circuit_open(self, provider: str, reason: str) -> None:
         """Reports that the circuit breaker opened."""

@@ -58,7 +58,7 @@ def find_provider(provider: ProviderName | str | Provider) -> Provider:
         hint = f"did you mean `{near}`? Otherwise " if near else ""
         raise ValueError(
             f"provider {quote_start(provider)} is unknown: {hint}pass one of {', '.join(PROVIDERS)},"
-            " or a Provider(...) for another API"
+            " or pass a Provider(...) for another API"
         )
     return PROVIDERS[provider]
 

@@ -180,7 +180,7 @@ class IbmToken:
             except api_exception as error:
                 if error.status_code in (400, 401, 403):
                     raise AuthenticationError(
-                        "IBM's IAM does not know the key: check api_key= or WATSONX_APIKEY"
+                        "IBM's IAM does not know the key: check WATSONX_APIKEY, or pass another api_key="
                     ) from None
                 raise Unreachable(f"IBM's IAM answered {error.status_code}") from None
             except Exception as error:  # noqa: BLE001 - errors of requests, PyJWT and others, for any bad response

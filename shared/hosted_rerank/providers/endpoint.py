@@ -161,7 +161,7 @@ class Endpoint:
         self._check_plain_http()
         if not key and not self._has_credentials and env and not self._own_base and not self.is_loopback:
             raise AuthenticationError(
-                f"there is no API key for {self.provider.name}: pass api_key= or set {' or '.join(env)}"
+                f"there is no API key for {self.provider.name}: set {' or '.join(env)}, or pass api_key="
                 " (a pickle or dump of a reranker does not contain the key)",
                 provider=self.provider.name,
             )
@@ -189,7 +189,7 @@ class Endpoint:
             what = next(iter(self.private), "") if not (self._known_key() or self._is_signed) else "the API key"
             raise AuthenticationError(
                 f"{what} would go to {self.host} over plain http: use https or a private host (10.0.0.1, vllm,"
-                " vllm.default.svc, rerank.internal), or a Provider(..., allow_http=True) if you trust the network",
+                " vllm.default.svc, rerank.internal), or pass a Provider(..., allow_http=True) to trust the network",
                 provider=self.provider.name,
             )
 
@@ -254,7 +254,7 @@ class Endpoint:
             names = ", ".join(each.name for each in PROVIDERS.values() if each.dialect.takes_instruction)
             raise InvalidRequestError(
                 f"the {self.provider.name} API has no field for an instruction and would ignore it:"
-                " leave instruction out, pass instruction_in_query=True to put it before the query, or use a provider"
-                f" that takes one ({names})",
+                f" leave instruction out, or use a provider that takes one ({names}), or pass instruction_in_query=True"
+                " to put it before the query",
                 provider=self.provider.name,
             )

@@ -135,10 +135,8 @@ def require_filled(filled: str, provider: Provider) -> str:
         if name in ("model", "model_"):
             raise ValueError(f"model: the URL of the {provider.name} API contains the model: pass model=")
         variables = provider.settings_env.get(name, ())
-        remedy = f" or set {' or '.join(variables)}" if variables else ""
-        raise ValueError(
-            f"params: the URL of the {provider.name} API contains {name}: pass params={{{name!r}: ...}}{remedy}"
-        )
+        remedy = f"set {' or '.join(variables)}, or " if variables else ""
+        raise ValueError(f"the URL of the {provider.name} API contains {name}: {remedy}pass params={{{name!r}: ...}}")
     return filled
 
 
@@ -155,9 +153,9 @@ def _split(url: str, parameter: str) -> SplitResult:
     if parts.scheme not in ("http", "https") or not parts.hostname or not valid:
         raise ValueError(f"{parameter} must be an http or https URL with a host, such as https://host/v1")
     if parts.username is not None or parts.password is not None:
-        raise ValueError(f"{parameter} contains a user name or password: pass the key as api_key=")
+        raise ValueError(f"{parameter} contains a user name or password: leave it out, or pass the key as api_key=")
     if any(is_credential(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
-        raise ValueError(f"{parameter} has a query parameter that may be a secret: pass it in params=")
+        raise ValueError(f"{parameter} has a query parameter that may be a secret: leave it out, or pass it in params=")
     return parts._replace(fragment="")
 
 

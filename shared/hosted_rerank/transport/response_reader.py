@@ -2,11 +2,16 @@
 
 import errno
 import re
+import socket
+import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.utils import formatdate
 
 from hosted_rerank.wire import ENCODINGS, Outcome, Request, Response, TransportFailure
+
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
+"""What OpenSSL calls an answer in plain text; the name differs with its version."""
 
 
 class ResponseReader:
@@ -78,15 +83,26 @@ class ResponseReader:
             dead = self.reused_connection and not self._status and not kind.startswith("Connect")
             causes = list(_system_errors(error))
             numbers = {cause.errno for cause in causes}
-            said = re.sub(r"\[Errno -?\d+\] ", "", str(error))
-            reason = f"{kind}: {said}" if said else kind
-            if errno.ECONNREFUSED in numbers:
-                reason = f"connection refused: is the {f'proxy of {proxies}' if proxies else 'server'} running?"
-            elif any(type(cause).__name__ == "gaierror" for cause in causes):
-                reason = f"the host is not found ({said}): check its name and the network"
             full = not numbers.isdisjoint((errno.EMFILE, errno.ENFILE))
-            self._failure = TransportFailure(reason, now, dead_connection=dead, no_descriptors=full)
+            said = re.sub(r"\[Errno -?\d+\] | \(_ssl\.c:\d+\)", "", str(error))
+            if reason := _explain(causes, proxies):
+                said = "" if errno.ECONNREFUSED in numbers else said
+            self._failure = TransportFailure(reason or kind, now, said=said, dead_connection=dead, no_descriptors=full)
         return self.outcome()
+
+
+def _explain(causes: Sequence[OSError], proxies: str) -> str:
+    """Returns what an error of the system means, and the remedy; empty where its own words say it."""
+    for cause in causes:
+        if cause.errno == errno.ECONNREFUSED:
+            return f"connection refused: is the {f'proxy of {proxies}' if proxies else 'server'} running?"
+        if isinstance(cause, socket.gaierror):
+            return f"the {f'proxy of {proxies}' if proxies else 'host'} is not found: check its name and the network"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "the server's certificate is not trusted: correct the host, or name its authority in SSL_CERT_FILE"
+        if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+            return "the server answers without TLS: is its URL http://?"
+    return ""
 
 
 def _system_errors(error: BaseException | None) -> Iterator[OSError]:

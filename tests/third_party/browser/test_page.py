@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,18 +23,6 @@ def url(base_url: str) -> Iterator[str]:
         assert process.stdout is not None
         yield re.findall(r"http://\S+", process.stdout.readline())[0]
         process.terminate()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A headless browser."""
-    playwright = imported("playwright.sync_api").sync_playwright
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "install chromium"
-    with playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[(1280, "light"), (360, "dark")], ids=["wide-light", "narrow-dark"])

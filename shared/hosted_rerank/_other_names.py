@@ -1,8 +1,13 @@
 """What the other rerankers of both frameworks call our parameters, for the message that refuses such a name."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import wraps
+from inspect import signature
+from typing import ParamSpec
 
 from hosted_rerank._validation import closest
+
+P = ParamSpec("P")
 
 _OTHER_NAMES: Mapping[str, str] = {
     "auth_token": "api_key",
@@ -53,9 +58,16 @@ NOT_HERE: Mapping[str, str] = {
 }
 """What to do about a parameter of other rerankers that these classes have not."""
 
+_OF_A_CALL: Mapping[str, str] = {
+    "top_n": "pass top_n to rerank",
+    "score_threshold": "compare the scores of the response",
+}
+"""What to do about a parameter of the frameworks' classes that `Reranker` has not."""
+_NONE: Mapping[str, str] = {}
+
 
 def remedy_for(
-    name: str, known: Collection[str], options: Collection[str] = (), not_here: Mapping[str, str] | None = None
+    name: str, known: Collection[str], options: Collection[str] = (), not_here: Mapping[str, str] = _NONE
 ) -> str | None:
     """Returns what to do about an unknown argument: what it is called here, for names of other rerankers and typos.
 
@@ -70,9 +82,31 @@ def remedy_for(
     """
     if name in options and "options" in known:
         return f"pass options={{{name!r}: ...}}"
-    ours = "api_key" if name.endswith(("api_key", "api_token")) else _OTHER_NAMES.get(name)
-    if ours not in known and not_here and name in not_here:
-        return not_here[name]
-    if ours not in known:
-        ours = closest(name, known)
-    return ours and f"did you mean `{ours}`?"
+    other = "api_key" if name.endswith(("api_key", "api_token")) else _OTHER_NAMES.get(name)
+    for ours in filter(None, (other, name, closest(name, [*known, *not_here]))):
+        if ours in known:
+            return f"did you mean `{ours}`?"
+        if ours in not_here:
+            return not_here[ours]
+    return None
+
+
+def explain_unknown(constructor: Callable[P, None]) -> Callable[P, None]:
+    """Makes a constructor's error for an unknown argument say what it is called here, where that is known.
+
+    Args:
+        constructor: The `__init__` of a class.
+
+    Returns:
+        The same `__init__`; it raises a `TypeError` for an unknown argument.
+    """
+    known = list(signature(constructor).parameters)[1:]
+
+    @wraps(constructor)
+    def checked(*values: P.args, **named: P.kwargs) -> None:
+        for name in named:
+            if name not in known and (remedy := remedy_for(name, known, not_here=_OF_A_CALL)):
+                raise TypeError(f"{type(values[0]).__name__} takes no {name}: {remedy}")
+        constructor(*values, **named)
+
+    return checked
