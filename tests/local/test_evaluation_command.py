@@ -141,7 +141,6 @@ def test_exit_statuses(server: HostileServer, vllm: list[str], folder: Path, sta
         (["--option", "x"], 2, "NAME=JSON"),
         (["--price", "2"], 1, "0.05/Mtokens"),
         (["--price", "cohere=2/Ksearches"], 1, "not evaluated"),
-        (["--data", "ir_datasets:no/such/set"], 1, "pip install ir_datasets"),
         (["--run", "bm25.run"], 2, "--run: pass a dataset as --data"),
         (["--split", "dev"], 2, "--split: pass a dataset as --data"),
         (["--data", "here", "--joined", "3"], 2, "--joined: only the Python FAQ"),

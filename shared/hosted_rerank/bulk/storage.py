@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from hosted_rerank._file_names import name_file
+
 LOCAL_SCHEMES = ("file://", "local://")
 _CHUNK = 1 << 20
 
@@ -55,17 +57,6 @@ def hash_stream(file: Any) -> tuple[int, str]:
         size += len(chunk)
         digest.update(chunk)
     return size, digest.hexdigest()
-
-
-@contextmanager
-def name_file(path: str) -> Generator[None]:
-    """Name a file in an `OSError` that names none, such as "No space left on device"."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None and error.errno is not None:
-            raise OSError(error.errno, os.strerror(error.errno), path) from error
-        raise
 
 
 @contextmanager

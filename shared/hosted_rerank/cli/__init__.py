@@ -12,4 +12,8 @@ def main() -> None:
             raise
         print("hosted-rerank needs typer: pip install 'hosted-rerank[cli]'", file=sys.stderr)
         raise SystemExit(2) from None
-    commands()
+    try:
+        commands()
+    except OSError as error:  # commands report all but that of their own output
+        print(f"hosted-rerank: standard output: {error.strerror}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -7,6 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hosted_rerank._file_names import name_file
+
 
 @contextmanager
 def copy_input(name: str) -> Generator[str]:
@@ -16,7 +18,7 @@ def copy_input(name: str) -> Generator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="hosted-rerank-") as folder:
         path = Path(folder) / "input.jsonl"
-        with path.open("wb") as file:
+        with name_file(path), path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         yield str(path)
 
@@ -33,10 +35,11 @@ def temporary_output(name: str) -> Generator[str]:
     folder = Path(tempfile.mkdtemp(prefix="hosted-rerank-"))
     try:
         yield str(folder)
-        for path in sorted((folder / "parts").glob("*.jsonl")):
-            with path.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        with name_file("standard output"):
+            for path in sorted((folder / "parts").glob("*.jsonl")):
+                with path.open("rb") as file:
+                    shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
     except BaseException:
         if (folder / "log").exists():
             print(f"hosted-rerank: the finished rows are in {folder}: name it as the output to go on", file=sys.stderr)
