@@ -1,5 +1,6 @@
 """Standard input and output in place of a job's files."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,18 @@ def copy_input(name: str) -> Generator[str]:
 
 
 @contextmanager
+def checked_output() -> Generator[None]:
+    """Names standard output in the error that ends a command when it is full."""
+    try:
+        with name_file("standard output"):
+            yield
+    except OSError as error:
+        if error.filename == "standard output":
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest when it ends
+        raise
+
+
+@contextmanager
 def temporary_output(name: str) -> Generator[str]:
     """Yield an output folder's name; for `-`, that of a folder whose rows are written to standard output at the end.
 
@@ -35,7 +48,7 @@ def temporary_output(name: str) -> Generator[str]:
     folder = Path(tempfile.mkdtemp(prefix="hosted-rerank-"))
     try:
         yield str(folder)
-        with name_file("standard output"):
+        with checked_output():
             for path in sorted((folder / "parts").glob("*.jsonl")):
                 with path.open("rb") as file:
                     shutil.copyfileobj(file, sys.stdout.buffer)
