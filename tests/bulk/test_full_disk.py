@@ -64,6 +64,7 @@ def test_a_file_system_that_is_full(kind: str, rows: Rows, tmp_path: Path) -> No
 def test_standard_output_that_is_full(rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Standard output is named, by `bulk` after the folder that has the rows, and by any other command."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # the rest of a buffer is written when Python ends
     with counting(0) as server, Path("/dev/full").open("w") as full:
         lines = command(rows(2), "-", server), [sys.executable, "-m", "hosted_rerank.cli", "providers"]
         ended = [subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False) for line in lines]
