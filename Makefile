@@ -31,7 +31,7 @@ test: $(VENV)/test
 
 test-slow: $(VENV)/test
 	$(PIP) install --group slow
-	$(BIN)/python -m pytest -m slow tests/local
+	$(BIN)/python -m pytest -m slow tests/local tests/bulk
 
 test-third-party: $(THIRD_PARTY)
 

@@ -14,7 +14,7 @@ def test_four_workers(rate: float) -> None:
     assert found.refused <= 0.05
 
 
-@pytest.mark.parametrize(("rate", "seconds"), [(100, 60), (1000, 40)])
+@pytest.mark.parametrize(("rate", "seconds"), [(100, 60), pytest.param(1000, 40, marks=pytest.mark.slow)])
 def test_a_thousand_workers(rate: float, seconds: float) -> None:
     """`docs/bulk.md` counts on this: 1,000 workers at one limit; the actor is asked less than 2,500 times a second."""
     found = simulate(1000, rate, seconds)
