@@ -50,6 +50,20 @@ def open_filesystem(uri: str) -> tuple[Any, str]:
     return filesystem, path
 
 
+def check_reachable(uri: str) -> None:
+    """Raise `OSError` for a file or folder that cannot be asked for, whether it exists or not.
+
+    Without keys or network, the packages of object stores raise errors of many libraries, which name no URI.
+    """
+    filesystem, path = open_filesystem(uri)
+    try:
+        filesystem.info(path)
+    except FileNotFoundError:
+        return
+    except Exception as error:
+        raise OSError(f"{uri} cannot be reached ({type(error).__name__}): {error}") from error
+
+
 def hash_stream(file: Any) -> tuple[int, str]:
     """Return the size of a binary stream in bytes and the SHA-256 of its content."""
     size, digest = 0, hashlib.sha256()
