@@ -16,6 +16,7 @@ from hosted_rerank.bulk import Progress, RerankBatch, run_job
 from hosted_rerank.bulk.shared_rate import UsageReport
 from tests.bounded import patience
 from tests.bulk.conftest import serving
+from tests.bulk.counted import counting
 from tests.bulk.test_job import job, read
 from tests.hostile import eventually
 
@@ -83,6 +84,16 @@ def test_one_limit_for_four_workers(rows: Rows, tmp_path: Path) -> None:
     assert counts["refused"] <= 0.05 * 1_000
     middle = [(at, answered) for at, answered in seen if 160 <= answered <= 900]  # after the start, before stragglers
     assert (middle[-1][0] - middle[0][0]) <= patience((middle[-1][1] - middle[0][1]) / (0.9 * 50))
+
+
+def test_parts_overlap(rows: Rows, tmp_path: Path) -> None:
+    """A worker has many small parts at once, and ends as many as there are, each once."""
+    with counting(0.2) as server:
+        result = run_job(
+            job(rows(90, documents=2), tmp_path / "out", server.url, part_rows=1), engine=on_ray.RayEngine(workers=1)
+        )
+    assert (result.rows, result.parts, server.repeated) == (90, 90, 0)
+    assert server.most_at_once > 4  # 11, on a machine that is fast
 
 
 def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
