@@ -115,6 +115,12 @@ def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["identity"]["provider"] == "vllm"
 
 
+def test_variables_that_are_not_set() -> None:
+    """A variable for workers that this process does not have is named, before a cluster is joined."""
+    with pytest.raises(ValueError, match="are not set: NO_SUCH_VARIABLE"):
+        on_ray.RayEngine(env=["PATH", "NO_SUCH_VARIABLE"])
+
+
 def test_no_key_in_what_travels(rows: Rows, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the pickled job nor the named actor has the key in it."""
     monkeypatch.setenv("VLLM_API_KEY", "sk-secret-of-this-test")

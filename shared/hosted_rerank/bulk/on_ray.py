@@ -137,6 +137,7 @@ class RayEngine:
 
     Raises:
         ImportError: Ray is not installed.
+        ValueError: A variable of `env` is not set.
     """
 
     def __init__(
@@ -149,6 +150,8 @@ class RayEngine:
         shared_disk: bool = False,
     ) -> None:
         self.workers, self.address, self.shared_disk = workers, address, shared_disk
+        if missing := [name for name in env if name not in os.environ]:
+            raise ValueError(f"variables of env (--env) are not set: {', '.join(missing)}")
         variables = {**(runtime_env or {}).get("env_vars", {}), **{name: os.environ[name] for name in env}}
         self._runtime_env = {**(runtime_env or {}), "env_vars": variables}
         self._shared_rate: RayRateLeaseClient | None = None
