@@ -127,11 +127,10 @@ class Reranker(ConnectedEndpoint):
         )
         endpoint.check_instruction(instruction)
         self._instruction = instruction
-        retry = RetryPolicy(max_retries)
-        self._call_options = CallOptions(
+        call_options = CallOptions(
             timeout,
             deadline,
-            retry,
+            RetryPolicy(max_retries),
             batch_size,
             max_concurrency,
             max_document_chars,
@@ -140,10 +139,10 @@ class Reranker(ConnectedEndpoint):
             long_documents,
             passage_chars,
         )
-        check_long_documents(endpoint, self._call_options)
+        check_long_documents(endpoint, call_options)
         self._store = open_store(cache)
         self._on_response = on_response
-        super().__init__(endpoint, client, async_client, rate_limiter)
+        super().__init__(endpoint, call_options, client, async_client, rate_limiter)
         self._fallbacks = tuple(map(self._make_fallback, fallbacks))
 
     _endpoints = ENDPOINTS

@@ -7,6 +7,7 @@ import pytest
 
 from hosted_rerank.bulk import Columns, JobError, run_job
 from tests.bulk.jobs import Rows, job, read
+from tests.hostile import HostileServer, ranking
 
 
 def test_jsonl(rows: Rows, address: str, tmp_path: Path) -> None:
@@ -148,3 +149,31 @@ def test_columns_that_clash(address: str, tmp_path: Path, caplog: pytest.LogCapt
     assert [record.getMessage() for record in caplog.records if record.name == "hosted_rerank"] == [
         "The output replaces columns of the input: error, tokens"
     ]
+
+
+def test_a_document_that_stands_twice(server: HostileServer, tmp_path: Path) -> None:
+    """A document that stands twice in a run is sent once and written once; so are ids of rows in a written run."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "corpus.jsonl").write_text("".join(f'{{"_id": "d{n}", "text": "text {n}"}}\n' for n in range(3)))
+    (data / "queries.jsonl").write_text('{"_id": "q0", "text": "what?"}\n')
+    run = "q0 Q0 d0 1 3 x\nq0 Q0 d1 2 2 x\nq0 Q0 d0 3 1 x\nq0 Q0 d2 4 0 x\n"
+    (tmp_path / "first.run").write_text(run)
+    server.play(ranking(0.1, 0.3, 0.2))
+    run_job(job(data, tmp_path / "out", server.url, run=str(tmp_path / "first.run"), trec=True))
+    assert server.requests[0].body["documents"] == ["text 0", "text 1", "text 2"]
+    (found,) = read(tmp_path / "out")
+    assert (found["document_ids"], found["ranked_ids"]) == (["d0", "d1", "d2"], ["d1", "d2", "d0"])
+    assert find_run(tmp_path / "out") == [("d1", "1"), ("d2", "2"), ("d0", "3")]
+    twice = {"id": 1, "query": "what?", "documents": ["a", "b", "a"], "names": ["x", "y", "x"]}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(twice))
+    server.play(ranking(0.3, 0.1))
+    run_job(job(tmp_path / "rows.jsonl", tmp_path / "rows", server.url, trec=True, columns=Columns(ids="names")))
+    assert server.requests[1].body["documents"] == ["a", "b"]
+    assert read(tmp_path / "rows")[0]["ranked_ids"] == ["x", "x", "y"]
+    assert find_run(tmp_path / "rows") == [("x", "1"), ("y", "2")]
+
+
+def find_run(folder: Path) -> list[tuple[str, str]]:
+    """The documents and ranks of a written run."""
+    return [(line.split()[2], line.split()[3]) for line in (folder / "run.trec").read_text().splitlines()]

@@ -53,6 +53,24 @@ def test_a_job_in_a_bucket(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("end", ["input", "output"])
+def test_a_store_that_cannot_be_reached(end: str, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an object store refuses to be asked, the URI is named, and nothing is sent or written."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    (tmp_path / "rows.jsonl").write_text('{"query": "q?", "documents": ["a"]}')
+    uris = {"input": str(tmp_path / "rows.jsonl"), "output": str(tmp_path / "out"), end: "s3://bucket/unreachable"}
+    type(s3).clear_instance_cache()  # it remembers a session with the keys
+    with counting(0) as server:
+        job = Job(**uris, provider="vllm", model="m", settings={"base_url": server.url})
+        with pytest.raises(OSError, match="s3://bucket/unreachable cannot be reached"):
+            run_job(job)
+        assert server.total == 0
+    assert not (tmp_path / "out").exists()
+    type(s3).clear_instance_cache()
+
+
 def test_parquet_in_a_bucket(s3: Any) -> None:
     """Parquet is read from a bucket and written there."""
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")

@@ -16,6 +16,7 @@ from hosted_rerank.bulk import Progress, RerankBatch, run_job
 from hosted_rerank.bulk.shared_rate import UsageReport
 from tests.bounded import patience
 from tests.bulk.conftest import serving
+from tests.bulk.counted import counting
 from tests.bulk.test_job import job, read
 from tests.hostile import eventually
 
@@ -85,6 +86,16 @@ def test_one_limit_for_four_workers(rows: Rows, tmp_path: Path) -> None:
     assert (middle[-1][0] - middle[0][0]) <= patience((middle[-1][1] - middle[0][1]) / (0.9 * 50))
 
 
+def test_parts_overlap(rows: Rows, tmp_path: Path) -> None:
+    """A worker has many small parts at once, and ends as many as there are, each once."""
+    with counting(0.2) as server:
+        result = run_job(
+            job(rows(90, documents=2), tmp_path / "out", server.url, part_rows=1), engine=on_ray.RayEngine(workers=1)
+        )
+    assert (result.rows, result.parts, server.repeated) == (90, 90, 0)
+    assert server.most_at_once > 4  # 11, on a machine that is fast
+
+
 def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
     """A driver that is killed leaves whole parts; who resumes does the rest, once."""
     source = rows(1_500)
@@ -102,6 +113,12 @@ def test_a_killed_driver_and_resume(rows: Rows, tmp_path: Path) -> None:
         run_job(job(source, tmp_path / "whole", address))
     assert read(tmp_path / "out") == read(tmp_path / "whole")
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["identity"]["provider"] == "vllm"
+
+
+def test_variables_that_are_not_set() -> None:
+    """A variable for workers that this process does not have is named, before a cluster is joined."""
+    with pytest.raises(ValueError, match="are not set: NO_SUCH_VARIABLE"):
+        on_ray.RayEngine(env=["PATH", "NO_SUCH_VARIABLE"])
 
 
 def test_no_key_in_what_travels(rows: Rows, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

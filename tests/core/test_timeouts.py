@@ -4,12 +4,13 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, TypeAlias
 
 import httpx
 import pytest
 
-from hosted_rerank import DeadlineExceededError, RerankResponse
+from hosted_rerank import DeadlineExceededError, RerankResponse, RerankTimeoutError
 from tests.bounded import ends_within
 from tests.conftest import DOCUMENTS, QUERY, Acme
 from tests.hostile import HostileServer, encoded, http, ranked, ranking, raw
@@ -44,6 +45,19 @@ def test_timeout_is_for_each_read(server: HostileServer, ask: Ask) -> None:
     response = ask(timeout=0.3)
     assert [result.index for result in response.results] == [1, 2, 0]
     assert response.elapsed > 0.9
+
+
+def test_a_copy_with_another_timeout(server: HostileServer, acme: Acme, way: str) -> None:
+    """`with_timeout` changes the timeout of the copy and nothing else; a wrong one is refused as by the parameter."""
+    server.play(*[raw(HEAD, BODY[:1], BODY[1:], every=0.5)] * 2)
+    reranker = acme(max_retries=0, timeout=30.0, instruction_in_query=True, instruction="Find birds.")
+    hasty = reranker.with_timeout(0.1)
+    for each in (hasty, reranker):
+        with pytest.raises(RerankTimeoutError) if each is hasty else nullcontext():
+            asyncio.run(each.arerank(QUERY, DOCUMENTS)) if way == "awaiting" else each.rerank(QUERY, DOCUMENTS)
+    assert server.requests[0].body == server.requests[1].body
+    with pytest.raises(ValueError, match="timeout must be a positive"):
+        reranker.with_timeout(0)
 
 
 def test_deadline_ends_a_reply_that_drips(server: HostileServer, ask: Ask) -> None:

@@ -125,6 +125,36 @@ def test_characters_and_prices(server: HostileServer, vllm: list[str], folder: P
     assert (folder / "out" / "vllm-m-9-characters.run").exists()
 
 
+def test_depths_of_a_listwise_model(server: HostileServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listwise model is asked again for each depth with fewer candidates, and table, page and JSON say so."""
+    monkeypatch.setenv("VLLM_API_KEY", "k")
+    api = ["--provider", "vllm=jina-reranker-v3", "--base-url", f"{server.url}/v1", "--concurrency", "1"]
+    more = ["--depths", "2,3", "--output", str(folder / "out")]
+    done = run("--data", str(folder), *api, *more)
+    assert done.exit_code == 0, done.output
+    counts = [len(request.body["documents"]) for request in server.requests]
+    assert counts == [4, 4, 2, 2, 3, 3]
+    report = json.loads((folder / "out" / "report.json").read_text())
+    assert [(curve["passes"], [point["x"] for point in curve["points"]]) for curve in report["curves"]] == [
+        (3, [2, 3, 4])
+    ]
+    for shown in (done.stdout, (folder / "out" / "report.html").read_text()):
+        assert "From 3 passes, one for each point" in shown
+        assert "only within one request" in shown
+    assert run("--data", str(folder), *api, *more, "--resume").exit_code == 0
+    assert len(server.requests) == 6
+
+
+def test_a_file_that_cannot_grow(server: HostileServer, vllm: list[str], folder: Path) -> None:
+    """The file of outcomes is named when there is no space for it."""
+    arguments = ["evaluate", "--data", str(folder), *vllm, "--output", str(folder / "out")]
+    line = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", sys.executable, "-m", "hosted_rerank.cli", *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=patience(60), check=False)
+    said = done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert re.fullmatch(rf"hosted-rerank: {re.escape(str(folder))}/out/\S+: File too large", said)
+
+
 @pytest.mark.parametrize(("status", "exit_status"), [(500, 75), (401, 77), (403, 77), (404, 1), (402, 1)])
 def test_exit_statuses(server: HostileServer, vllm: list[str], folder: Path, status: int, exit_status: int) -> None:
     """75 for what may pass, 77 for a key that is refused, else 1."""
@@ -142,7 +172,6 @@ def test_exit_statuses(server: HostileServer, vllm: list[str], folder: Path, sta
         (["--option", "x"], 2, "NAME=JSON"),
         (["--price", "2"], 2, "0.05/Mtokens"),
         (["--price", "cohere=2/Ksearches"], 2, "not evaluated"),
-        (["--data", "ir_datasets:no/such/set"], 1, "pip install ir_datasets"),
         (["--run", "bm25.run"], 2, "--run: pass a dataset as --data"),
         (["--split", "dev"], 2, "--split: pass a dataset as --data"),
         (["--data", "here", "--joined", "3"], 2, "--joined: only the Python FAQ"),

@@ -60,12 +60,12 @@ def test_ids_with_spaces(tmp_path: Path, name: str, content: str) -> None:
 def test_what_has_no_match_is_counted(folder: Path) -> None:
     """Each kind of row without a match is counted, in the files of the dataset and in the run."""
     with (folder / "qrels" / "test.tsv").open("a") as file:
-        file.write("q1\tgone\t1\nq7\td1\t1\nblank\td1\t1\n")
+        file.write("q1\tgone\t1\nq7\td1\t1\nblank\td1\t1\nq2\td3\t2\n")
     with (folder / "queries.jsonl").open("a") as file:
         file.write('\n{"_id": "blank", "text": " "}\n{"_id": "q1", "text": "Which bird fishes?"}')
     with (folder / "corpus.jsonl").open("a") as file:
         file.write('\n{"_id": "d1", "text": "The heron fishes."}')
-    (folder / "first.run").write_text("q1 Q0 d1 1 2 x\nq1 Q0 gone 2 1 x\nother Q0 d1 1 1 x\n")
+    (folder / "first.run").write_text("q1 Q0 d1 1 2 x\nq1 Q0 gone 2 1 x\nother Q0 d1 1 1 x\nq1 Q0 d1 3 1 x\n")
     assert evaluation.load_dataset(folder, run=folder / "first.run").dropped == {
         "queries without a judgement": 1,
         "queries without a text": 1,
@@ -73,6 +73,8 @@ def test_what_has_no_match_is_counted(folder: Path) -> None:
         "judgements of documents that are not in the corpus, which count as not found": 1,
         "queries with the id of a later one": 1,
         "documents with the id of a later one": 1,
+        "judgements with a later one for their query and document": 1,
+        "lines of the run with a later one for their query and document": 1,
         "queries of the run that are not evaluated": 1,
         "documents of the run that are not in the corpus": 1,
         "queries without a candidate": 1,

@@ -5,8 +5,8 @@ import hashlib
 import os
 import sqlite3
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -55,7 +55,8 @@ class BeirFolder:
 
     def _split(self, part_rows: int) -> Iterator[Part]:
         number = count = start = 0
-        with closing(sqlite3.connect("")) as seen:  # a temporary database on disk, because there may be many queries
+        # a temporary database on disk, because there may be many queries
+        with _name_database(gettempdir()), closing(sqlite3.connect("")) as seen:
             seen.execute("create table queries (id blob primary key) without rowid")
             for query, at in self._find_queries():
                 if seen.execute("insert or ignore into queries values (?)", (query,)).rowcount == 0:
@@ -93,14 +94,15 @@ class BeirFolder:
             return index
         index.parent.mkdir(parents=True, exist_ok=True)
         temporary = index.with_name(f".{index.name}.{uuid4().hex}.temporary")
-        database = sqlite3.connect(temporary)
-        database.execute("create table texts (kind text, id text, at integer, primary key (kind, id)) without rowid")
-        for kind in ("corpus", "queries"):
-            database.executemany(
-                "insert or replace into texts values (?, ?, ?)", _find_offsets(f"{self.uri}/{kind}.jsonl", kind)
+        with _name_database(index), closing(sqlite3.connect(temporary)) as database:
+            database.execute(
+                "create table texts (kind text, id text, at integer, primary key (kind, id)) without rowid"
             )
-        database.commit()
-        database.close()
+            for kind in ("corpus", "queries"):
+                database.executemany(
+                    "insert or replace into texts values (?, ?, ?)", _find_offsets(f"{self.uri}/{kind}.jsonl", kind)
+                )
+            database.commit()
         temporary.replace(index)
         if self.index_folder is None:
             atexit.register(index.unlink, missing_ok=True)
@@ -145,6 +147,15 @@ class BeirFolder:
         if missing := [name for name, found in zip(ids, documents, strict=True) if found is None]:
             return Record(row, error=f"documents {', '.join(missing[:5])} are not in the corpus")
         return Record(row)
+
+
+@contextmanager
+def _name_database(path: Path | str) -> Generator[None]:
+    """Name the place of a database in its errors, such as "database or disk is full"."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise OSError(f"{path}: {error}") from error
 
 
 def _open(uri: str) -> Any:

@@ -1,25 +1,23 @@
-"""`RayEngine`: runs a job's parts on Ray Data with a pool of actors, and one actor for their shared rate limit.
+"""`RayEngine`: runs a job's parts on a pool of Ray actors, with one more actor for their shared rate limit.
 
-Ray does the scheduling, the retries after a lost worker and the back-pressure. No other module imports Ray.
+Ray places the actors, and starts them and their parts again after a loss. No other module imports Ray. Ray Data would
+keep such a pool as well, but not for a driver outside of the cluster (`ray://`).
 """
 
 import hashlib
-import json
 import logging
 import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from importlib import import_module
-from queue import SimpleQueue
 from typing import Any
 
 from hosted_rerank.bulk.batch_run import STOP_TIMEOUT
 from hosted_rerank.bulk.errors import JobError
-from hosted_rerank.bulk.job import Count, Job, JobRun, PartResult
+from hosted_rerank.bulk.job import DEFAULT_PART_ROWS, Count, Job, JobRun, PartResult
 from hosted_rerank.bulk.parts import Part
 from hosted_rerank.bulk.shared_rate import RateGrant, SharedRate, UsageReport
 from hosted_rerank.bulk.storage import is_local
@@ -28,16 +26,13 @@ from hosted_rerank.reranker import Reranker
 
 try:
     ray: Any = import_module("ray")  # its type hints are incomplete
-    data: Any = import_module("ray.data")
 except ModuleNotFoundError as missing:
     raise ImportError("Ray is not installed: pip install 'hosted-rerank[ray]'", name=missing.name) from missing
 
-MAX_BLOCKS = 2000
-"""Maximum number of Ray Data blocks for the parts of a job."""
 NAMESPACE = "hosted-rerank"
 """The Ray namespace of the rate limits, so that all drivers of a cluster find the same ones."""
-STOP_POLL_INTERVAL = 0.5
-"""Seconds between two looks of a worker whether its job is stopped."""
+LEAST_GROUPS = 8
+"""The number of groups into which the parts of each worker are divided, so that workers end at about the same time."""
 IDLE_LIFETIME = 300.0
 """Seconds without a lease after which the actor of a rate limit ends."""
 
@@ -110,37 +105,23 @@ def get_shared_rate(provider: str, model: str | None = None, **settings: Any) ->
     return RayRateLeaseClient(f"hosted-rerank-rate-{account}")
 
 
-class _StopFlag:
-    """An actor with which a driver tells its workers to stop."""
-
-    def __init__(self) -> None:
-        self._is_set = False
-
-    def set(self) -> None:
-        self._is_set = True
-
-    def is_set(self) -> bool:
-        return self._is_set
-
-
 class _PartWorker:
-    """A worker for Ray Data: a callable on batches of one part each. A part of a stopped job has no result."""
+    """A `Worker` in an actor. Ray runs `stop` while `process` is under way."""
 
-    def __init__(self, run: JobRun, shared_rate: RayRateLeaseClient, stop_flag: Any) -> None:
+    def __init__(self, run: JobRun, shared_rate: RayRateLeaseClient) -> None:
         self._worker = Worker(run, shared_rate)
         logging.getLogger("hosted_rerank").addHandler(logging.StreamHandler())  # Ray forwards it to the driver
-        threading.Thread(target=self._watch, args=(stop_flag,), daemon=True).start()
 
-    def _watch(self, stop_flag: Any) -> None:
-        while not ray.get(stop_flag.is_set.remote()):
-            time.sleep(STOP_POLL_INTERVAL)
+    def start(self) -> list[PartResult]:
+        """Return no results, as soon as the actor is there."""
+        return []
+
+    def process(self, parts: Sequence[Part]) -> list[PartResult]:
+        """Return the results of parts; of a stopped job, those of the parts that are finished."""
+        return list(self._worker.process(parts))
+
+    def stop(self) -> None:
         self._worker.stop()
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        pa: Any = import_module("pyarrow")  # untyped; Ray Data has it
-        part = Part(**{name: int(values[0]) for name, values in batch.items()})
-        results = [json.dumps(asdict(result)) for result in self._worker.process([part])]
-        return {"result": pa.array(results, pa.string())}
 
 
 class RayEngine:
@@ -156,6 +137,7 @@ class RayEngine:
 
     Raises:
         ImportError: Ray is not installed.
+        ValueError: A variable of `env` is not set.
     """
 
     def __init__(
@@ -168,6 +150,8 @@ class RayEngine:
         shared_disk: bool = False,
     ) -> None:
         self.workers, self.address, self.shared_disk = workers, address, shared_disk
+        if missing := [name for name in env if name not in os.environ]:
+            raise ValueError(f"variables of env (--env) are not set: {', '.join(missing)}")
         variables = {**(runtime_env or {}).get("env_vars", {}), **{name: os.environ[name] for name in env}}
         self._runtime_env = {**(runtime_env or {}), "env_vars": variables}
         self._shared_rate: RayRateLeaseClient | None = None
@@ -178,51 +162,59 @@ class RayEngine:
         Raises:
             JobError: The cluster has several nodes, and a path of the job is local.
         """
-        os.environ.setdefault(
-            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
-        )  # else Ray warns of a change in a later version
         if not ray.is_initialized():
-            handler = signal.getsignal(signal.SIGTERM)
-            ray.init(address=self.address, **({} if self.address else {"include_dashboard": False}))
-            if callable(handler) and threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGTERM, handler)  # Ray's own aborts the process after three seconds
+            self._connect()
         local = next(filter(is_local, job.uris), None)
-        nodes = sum(node["Alive"] for node in ray.nodes())
-        is_elsewhere = nodes > 1 or (self.address or "").startswith("ray://")
+        is_elsewhere = (self.address or "").startswith("ray://") or sum(node["Alive"] for node in ray.nodes()) > 1
         if local is not None and is_elsewhere and not self.shared_disk:
             raise JobError(
-                f"{local} is a path of this machine, and the Ray cluster has {nodes} nodes, which may not see it: pass"
-                " URIs of an object store (s3://...), or shared_disk=True (--shared-disk) if all nodes share the path"
+                f"{local} is a path of this machine, and other nodes of the Ray cluster may not see it: pass URIs of an"
+                " object store (s3://...), or shared_disk=True (--shared-disk) if all nodes share the path"
             )
+
+    def _connect(self) -> None:
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of a change
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            ray.init(address=self.address, **({} if self.address else {"include_dashboard": False}))
+        except (ConnectionError, RuntimeError) as error:
+            where = f" at {self.address}" if self.address else ""
+            raise JobError(f"no connection to the Ray cluster{where}: {_last_line(error)}") from error
+        if callable(handler) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # Ray's own aborts the process after three seconds
 
     def work(self, run: JobRun, parts: Sequence[Part], count: Count) -> Generator[PartResult]:
         """Yield the result of each part when it is finished, and count its rows."""
-        context = data.DataContext.get_current()
-        context.enable_progress_bars = False
         self._shared_rate = get_shared_rate(run.job.provider, run.job.model, **run.job.settings)
-        stop_flag: Any = ray.remote(_StopFlag).options(num_cpus=0).remote()
-        rows = data.from_items([asdict(part) for part in parts], override_num_blocks=min(len(parts), MAX_BLOCKS))
-        done = rows.map_batches(
-            _PartWorker,
-            fn_constructor_args=(run, self._shared_rate, stop_flag),
-            batch_size=1,
-            compute=data.ActorPoolStrategy(size=min(self.workers, len(parts))),
-            num_cpus=0.1,  # actors mostly wait for responses
+        workers = self._start_workers(run, min(self.workers, len(parts)))
+        busy = {worker.start.remote(): worker for worker in workers}
+        groups = _group_parts(parts, len(workers))
+        left = len(parts)
+        try:
+            while left:
+                (ready,), _ = ray.wait(list(busy))
+                worker, results = busy.pop(ready), _get_results(ready)
+                if group := next(groups, None):
+                    busy[worker.process.remote(group)] = worker
+                for result in results:
+                    left -= 1
+                    count(result.rows, result.failed, result.tokens)
+                    yield result
+        finally:
+            if left:  # send no more rows, and wait for the answers to those under way
+                for worker in workers:
+                    worker.stop.remote()
+                ray.wait(list(busy), num_returns=len(busy), timeout=STOP_TIMEOUT + 10)
+
+    def _start_workers(self, run: JobRun, number: int) -> list[Any]:
+        actor: Any = ray.remote(_PartWorker).options(
+            num_cpus=0.1,  # it mostly waits for responses
+            max_concurrency=2,
+            max_restarts=-1,
+            max_task_retries=-1,
             runtime_env=self._runtime_env,
         )
-        events: SimpleQueue[Any] = SimpleQueue()
-        thread = threading.Thread(target=_read_results, args=(done, events), name="hosted-rerank-ray", daemon=True)
-        thread.start()
-        try:
-            while (event := events.get()) is not None:
-                if isinstance(event, BaseException):
-                    raise event
-                result = PartResult(**json.loads(event["result"]))
-                count(result.rows, result.failed, result.tokens)
-                yield result
-        finally:
-            stop_flag.set.remote()
-            thread.join(STOP_TIMEOUT + 10)  # returns at once after the last event
+        return [actor.remote(run, self._shared_rate) for _ in range(number)]
 
     @property
     def rate(self) -> float:
@@ -230,12 +222,31 @@ class RayEngine:
         return math.inf if self._shared_rate is None else self._shared_rate.counts()["rate"]
 
 
-def _read_results(done: Any, events: SimpleQueue[Any]) -> None:
-    """Put the rows of a dataset into a queue; in a thread of its own, because an interrupt would end the iteration."""
+def _group_parts(parts: Sequence[Part], workers: int) -> Iterator[Sequence[Part]]:
+    """Yield the parts that a worker gets at once: many small ones, because it overlaps what it has."""
+    most, group, rows = max(1, len(parts) // (workers * LEAST_GROUPS)), list[Part](), 0
+    for part in parts:
+        if group and (len(group) == most or rows + part.rows > DEFAULT_PART_ROWS):
+            yield group
+            group, rows = [], 0
+        group.append(part)
+        rows += part.rows
+    yield group
+
+
+def _get_results(ready: Any) -> list[PartResult]:
+    """Return what a worker has returned.
+
+    Raises:
+        JobError: The worker cannot be started, or its code has failed.
+    """
     try:
-        for row in done.iter_rows():
-            events.put(row)
-    except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
-        events.put(error)
-    else:
-        events.put(None)
+        results: list[PartResult] = ray.get(ready)
+    except ray.exceptions.RayError as error:
+        raise JobError(f"a Ray worker failed: {_last_line(error)}") from error
+    return results
+
+
+def _last_line(error: Exception) -> str:
+    """Return the last line of an error of Ray, which has tracebacks of other processes before it."""
+    return str(error).strip().rpartition("\n")[2]

@@ -22,10 +22,13 @@ def is_trec_id(value: Any) -> bool:
 
 
 def format_trec_lines(query_id: Any, document_ids: Sequence[Any], ranking: Ranking) -> Iterator[str]:
-    """Yield the lines of a TREC run for the ranking of one query."""
-    for rank, (index, score) in enumerate(ranking, 1):
+    """Yield the lines of a TREC run for the ranking of one query. An id that stands twice keeps its best rank."""
+    best: dict[Any, float | None] = {}
+    for index, score in ranking:
+        best.setdefault(document_ids[index], score)
+    for rank, (document_id, score) in enumerate(best.items(), 1):
         value = float("-inf") if score is None else score
-        yield f"{query_id} Q0 {document_ids[index]} {rank} {value!r} hosted-rerank\n"
+        yield f"{query_id} Q0 {document_id} {rank} {value!r} hosted-rerank\n"
 
 
 def format_dead_letter(part: int, index: int, reason: str, record: Record) -> bytes:

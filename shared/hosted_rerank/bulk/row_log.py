@@ -16,8 +16,9 @@ from uuid import uuid4
 
 import orjson
 
+from hosted_rerank._file_names import name_file
 from hosted_rerank.bulk.rows import RowResult
-from hosted_rerank.bulk.storage import Folder, name_file
+from hosted_rerank.bulk.storage import Folder
 from hosted_rerank.providers.json_path import is_object, parse
 
 UPLOAD_INTERVAL = 1.0
@@ -105,7 +106,7 @@ class _LocalFile:
         self._synced = time.monotonic()
 
     def write(self, line: bytes) -> None:
-        with name_file(str(self._path)):
+        with name_file(self._path):
             rest = memoryview(line)
             while rest:
                 rest = rest[self._file.write(rest) :]
@@ -114,7 +115,7 @@ class _LocalFile:
                 self._synced = time.monotonic()
 
     def close(self) -> None:
-        with name_file(str(self._path)):
+        with name_file(self._path):
             os.fsync(self._file.fileno())
         self._file.close()
 

@@ -14,7 +14,7 @@ from hosted_rerank.bulk.job import Engine, Job, JobResult, JobRun, Progress
 from hosted_rerank.bulk.local_engine import LocalEngine
 from hosted_rerank.bulk.manifest import Manifest, adopt, identify, load_entries, load_results, read_manifest
 from hosted_rerank.bulk.parts import Part
-from hosted_rerank.bulk.storage import Folder
+from hosted_rerank.bulk.storage import Folder, check_reachable
 
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 
@@ -49,12 +49,15 @@ def run_job(
     Raises:
         FileExistsError: The output folder holds this job and `resume` is false, or another process works on it.
         FileNotFoundError: The input does not exist.
+        OSError: A file cannot be read or written, or an object store cannot be reached. The message has its name.
         ValueError: The output folder holds another job, or the input cannot be read.
         JobError: The key, model, account or server is wrong, the rows do not fit the output format, or no row of the
             first part can be sent.
     """
     engine = engine or LocalEngine()
     engine.check(job)
+    for uri in job.uris:
+        check_reachable(uri)
     source = job.open()  # before the folder is made, because the input may be missing
     with closing(source), _lock_folder(job.folder):
         stored = read_manifest(job.folder)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from hosted_rerank._file_names import name_file
+
 LOCAL_SCHEMES = ("file://", "local://")
 _CHUNK = 1 << 20
 
@@ -48,6 +50,20 @@ def open_filesystem(uri: str) -> tuple[Any, str]:
     return filesystem, path
 
 
+def check_reachable(uri: str) -> None:
+    """Raise `OSError` for a file or folder that cannot be asked for, whether it exists or not.
+
+    Without keys or network, the packages of object stores raise errors of many libraries, which name no URI.
+    """
+    filesystem, path = open_filesystem(uri)
+    try:
+        filesystem.info(path)
+    except FileNotFoundError:
+        return
+    except Exception as error:
+        raise OSError(f"{uri} cannot be reached ({type(error).__name__}): {error}") from error
+
+
 def hash_stream(file: Any) -> tuple[int, str]:
     """Return the size of a binary stream in bytes and the SHA-256 of its content."""
     size, digest = 0, hashlib.sha256()
@@ -55,17 +71,6 @@ def hash_stream(file: Any) -> tuple[int, str]:
         size += len(chunk)
         digest.update(chunk)
     return size, digest.hexdigest()
-
-
-@contextmanager
-def name_file(path: str) -> Generator[None]:
-    """Name a file in an `OSError` that names none, such as "No space left on device"."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None and error.errno is not None:
-            raise OSError(error.errno, os.strerror(error.errno), path) from error
-        raise
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from hosted_rerank._context_manager import ContextManagerMixin
+from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.call.endpoint_transport import open_endpoint_transport
 from hosted_rerank.providers import Provider
 from hosted_rerank.providers.endpoint import Endpoint
@@ -18,6 +19,7 @@ class ConnectedEndpoint(ContextManagerMixin):
 
     Args:
         endpoint: Where the calls are sent.
+        call_options: The options of the calls.
         client: The caller's httpx client for blocking calls; `None` for none.
         async_client: The caller's httpx client for awaiting calls; `None` for none.
         rate_limiter: The caller's rate limiter; `None` for none.
@@ -29,11 +31,12 @@ class ConnectedEndpoint(ContextManagerMixin):
     def __init__(
         self,
         endpoint: Endpoint,
+        call_options: CallOptions,
         client: HTTPClient | None,
         async_client: AsyncHTTPClient | None,
         rate_limiter: RateLimiter | None,
     ) -> None:
-        self._endpoint = endpoint
+        self._endpoint, self._call_options = endpoint, call_options
         check_client("client", client, "Client")
         check_client("async_client", async_client, "AsyncClient")
         self._client, self._async_client, self._rate_limiter = client, async_client, rate_limiter
@@ -83,6 +86,23 @@ class ConnectedEndpoint(ContextManagerMixin):
         copied = object.__new__(type(self))
         copied.__dict__ = {name: value for name, value in self.__dict__.items() if name != "_transport"}
         return copied
+
+    def with_timeout(self, timeout: float) -> Self:
+        """Returns a copy with another timeout. Fallbacks keep theirs.
+
+        Args:
+            timeout: httpx' timeout in seconds, as the parameter `timeout`.
+
+        Returns:
+            The copy, with the same connections, learned limits, cache and clients.
+
+        Raises:
+            ValueError: The timeout is no positive, finite number.
+            TypeError: It is no number.
+        """
+        other = self.__copy__()
+        other.__dict__["_call_options"] = replace(self._call_options, timeout=timeout)
+        return other
 
     def _with(self, model: str | None, options: Mapping[str, Any] | None) -> Self:
         """Returns this object for another model or with more options of the same API; it uses the same transport."""

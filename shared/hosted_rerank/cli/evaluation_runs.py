@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from hosted_rerank._file_names import name_file
 from hosted_rerank.cli.app import parse_provider
 from hosted_rerank.cli.progress_bar import progress_bar
 
@@ -132,7 +133,8 @@ def write_files(folder: Path, files: Mapping[str, Iterable[str]]) -> None:
         files: The pieces of text by the name of the file.
     """
     for name, lines in files.items():
-        (folder / name).write_text("".join(lines), encoding="utf-8")
+        with name_file(folder / name):
+            (folder / name).write_text("".join(lines), encoding="utf-8")
 
 
 @contextmanager

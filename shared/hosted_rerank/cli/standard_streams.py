@@ -1,11 +1,14 @@
 """Standard input and output in place of a job's files."""
 
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+from hosted_rerank._file_names import name_file
 
 
 @contextmanager
@@ -16,9 +19,21 @@ def copy_input(name: str) -> Generator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="hosted-rerank-") as folder:
         path = Path(folder) / "input.jsonl"
-        with path.open("wb") as file:
+        with name_file(path), path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         yield str(path)
+
+
+@contextmanager
+def checked_output() -> Generator[None]:
+    """Names standard output in the error that ends a command when it is full."""
+    try:
+        with name_file("standard output"):
+            yield
+    except OSError as error:
+        if error.filename == "standard output":
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest when it ends
+        raise
 
 
 @contextmanager
@@ -33,10 +48,11 @@ def temporary_output(name: str) -> Generator[str]:
     folder = Path(tempfile.mkdtemp(prefix="hosted-rerank-"))
     try:
         yield str(folder)
-        for path in sorted((folder / "parts").glob("*.jsonl")):
-            with path.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        with checked_output():
+            for path in sorted((folder / "parts").glob("*.jsonl")):
+                with path.open("rb") as file:
+                    shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
     except BaseException:
         if (folder / "log").exists():
             print(f"hosted-rerank: the finished rows are in {folder}: name it as the output to go on", file=sys.stderr)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from hosted_rerank._file_names import name_file
 from hosted_rerank.evaluation.dataset import Dataset
 from hosted_rerank.evaluation.outcome import Outcome
 
@@ -76,8 +77,10 @@ class Checkpoint:
         self._write(asdict(outcome))
 
     def _write(self, row: Mapping[str, object]) -> None:
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
+        with name_file(self._path):
+            self._file.write(json.dumps(row) + "\n")
+            self._file.flush()
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with name_file(self._path):  # it writes what is left
+            self._file.close()

@@ -130,7 +130,7 @@ def join_rows(
     name: str,
     query_rows: Iterable[tuple[str, str]],
     document_rows: Iterable[tuple[str, str]],
-    judgements: Mapping[str, Mapping[str, int]],
+    judgement_rows: Iterable[tuple[str, str, int]],
     run: Path | None,
     count: int,
     ignore_identical_ids: bool,  # noqa: FBT001 - all have a place
@@ -141,7 +141,7 @@ def join_rows(
         name: The name of the dataset.
         query_rows: The ids and texts of the queries.
         document_rows: The ids and texts of the documents.
-        judgements: The relevance grades by query id and document id.
+        judgement_rows: The query ids, document ids and relevance grades; the last one of a pair counts.
         run: A TREC run file to use as the first stage; `None` for BM25.
         count: The maximum number of candidates of each query.
         ignore_identical_ids: Whether a document with the id of the query is no candidate.
@@ -151,8 +151,11 @@ def join_rows(
         OSError: The run cannot be read.
     """
     check_count("candidates", count, least=1)
-    query_rows, document_rows = list(query_rows), list(document_rows)
+    query_rows, document_rows, judgement_rows = list(query_rows), list(document_rows), list(judgement_rows)
     texts, documents = dict(query_rows), dict(document_rows)
+    judgements: dict[str, dict[str, int]] = {}
+    for query, document, grade in judgement_rows:
+        judgements.setdefault(query, {})[document] = grade
     queries = {query: text for query, text in texts.items() if query in judgements and not is_blank(text)}
     if not queries:
         raise ValueError(
@@ -169,6 +172,8 @@ def join_rows(
         "judgements of documents that are not in the corpus, which count as not found": unknown,
         "queries with the id of a later one": len(query_rows) - len(texts),
         "documents with the id of a later one": len(document_rows) - len(documents),
+        "judgements with a later one for their query and document": len(judgement_rows)
+        - sum(map(len, judgements.values())),
     }
     if run is None:
         found = _search_bm25(queries, documents, count, drop_identical=ignore_identical_ids)
@@ -199,13 +204,14 @@ def _match_run(
     run: Path, queries: Mapping[str, str], documents: Mapping[str, str], count: int, *, drop_identical: bool
 ) -> tuple[dict[str, Sequence[str]], dict[str, int]]:
     """Return the candidates of a run, and the counts of what matches no query or document."""
-    rows = read_run(run)
+    rows, repeated = read_run(run)
     known = {query: [found for found in rows.get(query, ()) if found in documents] for query in queries}
     if not any(known.values()):
         raise ValueError(
             f"{run}: none of its {len(rows)} queries and their documents is in the dataset: pass a run over this corpus"
         )
     dropped = {
+        "lines of the run with a later one for their query and document": repeated,
         "queries of the run that are not evaluated": sum(query not in queries for query in rows),
         "documents of the run that are not in the corpus": sum(
             len(rows[query]) - len(found) for query, found in known.items() if query in rows

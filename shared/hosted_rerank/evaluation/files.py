@@ -31,21 +31,17 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield str(name), row
 
 
-def read_judgements(path: Path) -> dict[str, dict[str, int]]:
-    """Return the grades by query id and document id.
+def read_judgements(path: Path) -> Iterator[tuple[str, str, int]]:
+    """Yield the query id, the document id and the grade of each judgement; a grade of 1.0 is 1.
 
     Args:
         path: A file in BEIR's format (a heading; query, document, score; separated by tabs, or by commas in a `.csv`)
             or in TREC's (query, 0, document, score; separated by tabs or spaces). Ids between tabs may have spaces.
 
-    Returns:
-        The grades; 1.0 is 1. The last one of a pair of query and document counts.
-
     Raises:
         ValueError: A line is not a judgement.
         OSError: The file cannot be read.
     """
-    judgements: dict[str, dict[str, int]] = {}
     for place, line in _read_lines(path):
         cells = _split_judgement(line, commas=path.suffix.lower() == ".csv")
         if place == 1 and cells[-1].lower() in HEADINGS:
@@ -53,24 +49,25 @@ def read_judgements(path: Path) -> dict[str, dict[str, int]]:
         grade = _read_number(cells[-1]) if len(cells) in (3, 4) else math.nan
         if not grade.is_integer():
             raise ValueError(f"{path}, line {place}: not a judgement (query, document, whole number)")
-        judgements.setdefault(cells[0], {})[cells[-2]] = int(grade)
-    return judgements
+        yield cells[0], cells[-2], int(grade)
 
 
-def read_run(path: Path) -> dict[str, list[str]]:
-    """Return the documents of a TREC run by query id, best first.
+def read_run(path: Path) -> tuple[dict[str, list[str]], int]:
+    """Return the documents of a TREC run by query id, best first, and the number of lines with a later one for both.
 
     Args:
         path: The file, separated by tabs or spaces. Ids between tabs may have spaces.
 
     Returns:
-        The ids of the documents by score and not by rank, equal scores by descending id, as trec_eval sorts them.
+        The ids of the documents by score and not by rank, equal scores by descending id, as trec_eval sorts them; and
+        the number of lines whose query and document stand in a later line, which counts.
 
     Raises:
         ValueError: A line is not one of a run.
         OSError: The file cannot be read.
     """
     scores: dict[str, dict[str, float]] = {}
+    lines = 0
     for place, line in _read_lines(path):
         cells = line.split("\t")
         if len(cells) != RUN_COLUMNS:
@@ -79,10 +76,12 @@ def read_run(path: Path) -> dict[str, list[str]]:
         if math.isnan(value):
             raise ValueError(f"{path}, line {place}: not a line of a TREC run (query Q0 document rank score tag)")
         scores.setdefault(cells[0].strip(), {})[cells[2].strip()] = value
-    return {
+        lines += 1
+    ranked = {
         query: sorted(found, key=lambda document: (found[document], document), reverse=True)
         for query, found in scores.items()
     }
+    return ranked, lines - sum(map(len, ranked.values()))
 
 
 def _split_judgement(line: str, *, commas: bool) -> list[str]:

@@ -28,24 +28,27 @@ def load_ir_dataset(
     Raises:
         ModuleNotFoundError: ir_datasets is not installed.
         ValueError: ir_datasets has no queries, documents and judgements of this name, or nothing in the run matches.
+        FileNotFoundError: ir_datasets has not all files, and cannot download them.
     """
     try:
-        source: Any = import_module("ir_datasets").load(name)
+        package: Any = import_module("ir_datasets")
+        source = package.load(name)
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError("ir_datasets is not installed: pip install ir_datasets", name=missing.name) from None
     except KeyError:
         raise ValueError(f"ir_datasets has no dataset {name!r}") from None
     if not (source.has_docs() and source.has_queries() and source.has_qrels()):
         raise ValueError(f"the dataset {name!r} of ir_datasets lacks documents, queries or judgements: pass a split")
-    judgements: dict[str, dict[str, int]] = {}
-    for each in source.qrels_iter():
-        judgements.setdefault(each.query_id, {})[each.doc_id] = int(each.relevance)
+    try:
+        queries = [(each.query_id, each.default_text()) for each in source.queries_iter()]
+        documents = [(each.doc_id, each.default_text()) for each in source.docs_iter()]
+        judgements = [(each.query_id, each.doc_id, int(each.relevance)) for each in source.qrels_iter()]
+    except (OSError, RuntimeError) as error:  # ir_datasets logs which files, and raises either
+        home = package.util.home_path()
+        raise FileNotFoundError(
+            f"ir_datasets has not all files of {name!r} in {home}, and cannot download them: put them there, or pass"
+            " a folder in BEIR's layout as data (--data)"
+        ) from error
     return join_rows(
-        name,
-        ((each.query_id, each.default_text()) for each in source.queries_iter()),
-        ((each.doc_id, each.default_text()) for each in source.docs_iter()),
-        judgements,
-        None if run is None else Path(run),
-        candidates,
-        ignore_identical_ids,
+        name, queries, documents, judgements, None if run is None else Path(run), candidates, ignore_identical_ids
     )

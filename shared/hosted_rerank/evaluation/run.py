@@ -1,7 +1,6 @@
 """`evaluate`: reranks the candidates of all queries of a dataset, with a checkpoint file to resume from."""
 
 import asyncio
-import copy
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext
@@ -99,7 +98,7 @@ async def aevaluate(
     """
     check_count("concurrency", concurrency, least=1)
     if reranker.provider.name == "local":  # each query has all cores, and its time holds no wait for another one
-        reranker, concurrency = _without_timeout(reranker), 1
+        reranker, concurrency = reranker.with_timeout(NO_TIMEOUT), 1
     settings = describe_settings(reranker) | ({} if top_n is None else {"top_n": top_n})
     with nullcontext() if checkpoint is None else Checkpoint(Path(checkpoint), settings, dataset) as file:
         outcomes = {} if file is None else file.outcomes
@@ -144,14 +143,6 @@ class _Stopwatch:
 
         load_model().clear_cache()
         return True
-
-
-def _without_timeout(reranker: Reranker) -> Reranker:
-    """Return a copy of a reranker whose requests take as long as they take."""
-    patient = copy.copy(reranker)
-    options = patient._call_options  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
-    patient._call_options = replace(options, timeout=NO_TIMEOUT)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
-    return patient
 
 
 def _ignore(_: Outcome) -> None:
