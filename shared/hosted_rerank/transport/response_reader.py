@@ -2,8 +2,6 @@
 
 import errno
 import re
-import socket
-import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from email.utils import formatdate
@@ -94,13 +92,14 @@ class ResponseReader:
 def _explain(causes: Sequence[OSError], proxies: str) -> str:
     """Returns what an error of the system means, and the remedy; empty where its own words say it."""
     for cause in causes:
+        names = {cls.__name__ for cls in type(cause).__mro__}
         if cause.errno == errno.ECONNREFUSED:
             return f"connection refused: is the {f'proxy of {proxies}' if proxies else 'server'} running?"
-        if isinstance(cause, socket.gaierror):
+        if "gaierror" in names:
             return f"the {f'proxy of {proxies}' if proxies else 'host'} is not found: check its name and the network"
-        if isinstance(cause, ssl.SSLCertVerificationError):
+        if "SSLCertVerificationError" in names:
             return "the server's certificate is not trusted: correct the host, or name its authority in SSL_CERT_FILE"
-        if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+        if "SSLError" in names and getattr(cause, "reason", "") in _NO_TLS:
             return "the server answers without TLS: is its URL http://?"
     return ""
 
