@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from hosted_rerank import Provider
+from hosted_rerank import InvalidRequestError, Provider
+from hosted_rerank.call.call_options import CallOptions
 from hosted_rerank.errors import SizeRefusal
 from hosted_rerank.limits.classification import classify, error_in_success
 from hosted_rerank.providers import PROVIDERS
-from tests.byhand import ACME, answered
+from tests.byhand import ACME, answered, planned, walk
 
 MESSAGES: list[tuple[str, int, Any, SizeRefusal | None]] = [
     ("tei", 422, {"error": "batch size 33 > maximum allowed batch size 32"}, SizeRefusal("documents", 32, 33)),
@@ -118,3 +119,35 @@ def test_wrong_pattern_of_a_row(wrong: dict[str, Any]) -> None:
     """A pattern or a unit that is none is refused when the row is made."""
     with pytest.raises(ValueError, match="size_errors"):
         Provider(name="acme", url="https://h.example", size_errors=wrong)
+
+
+def test_overlong_document_is_named_by_its_place() -> None:
+    """An error of the context's length names the longest document by index, and shows nothing of it."""
+    todo = planned(documents=["a", "", "long and secret", "b"])
+    _, error = walk(todo, answered(400, {"message": "This model's maximum context length is 8 tokens"}))
+    assert isinstance(error, InvalidRequestError)
+    assert "documents[2], with 15 characters: shorten it, or pass max_document_chars=, or" in str(error)
+    assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("provider", "settings", "passages", "remedy"),
+    [
+        ("cohere", {}, {}, "or long_documents='passages' to score its passages"),
+        (
+            "novita",
+            {"model": "unheard-of"},
+            {},
+            "or long_documents='passages' with passage_chars= to score its passages",
+        ),
+        ("jina", {}, {}, "shorten it, or pass max_document_chars="),  # listwise
+        ("cohere", {}, {"long_documents": "passages", "passage_chars": 9}, "set a smaller passage_chars"),
+    ],
+)
+def test_remedy_for_an_overlong_document(
+    provider: str, settings: dict[str, Any], passages: dict[str, Any], remedy: str
+) -> None:
+    """The error of a document that is too long offers its passages, where the model can be asked for them."""
+    todo = planned(provider, ["a long text"], limits=CallOptions(**passages), **settings)
+    _, error = walk(todo, answered(400, {"message": "input is too long"}))
+    assert f": {remedy}; the URL is" in str(error).replace("shorten it, or pass max_document_chars=, ", "")

@@ -19,7 +19,7 @@ from hosted_rerank import (
 from hosted_rerank.call.batch_sizes import RequestSizes, cut
 from hosted_rerank.call.call_options import CallOptions
 from tests.bounded import ends_within
-from tests.byhand import ACME, answered, planned, walk
+from tests.byhand import ACME, planned
 from tests.conftest import Acme, Rerank
 from tests.hostile import NUMBERS, Act, HostileServer, Peer, by_number, eventually, ranking, reply, silence
 
@@ -135,38 +135,6 @@ def test_long_documents_are_cut_if_asked(server: HostileServer, acme: Acme, rera
     response = rerank(acme(max_document_chars=3), documents=["abcdef", "   x", "xyz"])
     assert server.requests[0].body["documents"] == ["abc", "xyz"]
     assert response.results[-1].relevance_score is None
-
-
-def test_overlong_document_is_named_by_its_place() -> None:
-    """An error of the context's length names the longest document by index, and shows nothing of it."""
-    todo = planned(documents=["a", "", "long and secret", "b"])
-    _, error = walk(todo, answered(400, {"message": "This model's maximum context length is 8 tokens"}))
-    assert isinstance(error, InvalidRequestError)
-    assert "documents[2], with 15 characters: shorten it, or pass max_document_chars=, or" in str(error)
-    assert "secret" not in str(error)
-
-
-@pytest.mark.parametrize(
-    ("provider", "settings", "passages", "remedy"),
-    [
-        ("cohere", {}, {}, "or long_documents='passages' to score its passages"),
-        (
-            "novita",
-            {"model": "unheard-of"},
-            {},
-            "or long_documents='passages' with passage_chars= to score its passages",
-        ),
-        ("jina", {}, {}, "shorten it, or pass max_document_chars="),  # listwise
-        ("cohere", {}, {"long_documents": "passages", "passage_chars": 9}, "set a smaller passage_chars"),
-    ],
-)
-def test_remedy_for_an_overlong_document(
-    provider: str, settings: dict[str, Any], passages: dict[str, Any], remedy: str
-) -> None:
-    """The error of a document that is too long offers its passages, where the model can be asked for them."""
-    todo = planned(provider, ["a long text"], limits=CallOptions(**passages), **settings)
-    _, error = walk(todo, answered(400, {"message": "input is too long"}))
-    assert f": {remedy}; the URL is" in str(error).replace("shorten it, or pass max_document_chars=, ", "")
 
 
 def test_failure_in_the_middle_cancels_the_others(server: HostileServer, acme: Acme, rerank: Rerank) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from typing import Any
 
 import httpx
@@ -119,3 +120,14 @@ def test_help_is_whole(run_python: Run, monkeypatch: pytest.MonkeyPatch, width: 
     for command in group.commands.values():
         wanted = [*command.help.split(), *(option for each in command.params for option in each.opts)]
         assert [word for word in wanted if word not in words] == []
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_flags(flag: str) -> None:
+    """Help has a short name."""
+    assert "Usage" in CliRunner().invoke(commands, ["rerank", flag]).stdout
+
+
+def test_version() -> None:
+    """`--version` prints the version of the package."""
+    assert CliRunner().invoke(commands, ["--version"]).stdout == f"hosted-rerank {metadata.version('hosted-rerank')}\n"

@@ -5,7 +5,6 @@ import re
 import socket
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -235,17 +234,6 @@ def test_nobody_listens(lines: str) -> None:
     assert done.exit_code == 75
     assert "connection refused: is the server running?" in done.stderr
     assert f"the URL is {address}/v1/rerank" in done.stderr
-
-
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help_flags(flag: str) -> None:
-    """Help has a short name."""
-    assert "Usage" in run("rerank", flag).stdout
-
-
-def test_version() -> None:
-    """`--version` prints the version of the package."""
-    assert run("--version").stdout == f"hosted-rerank {metadata.version('hosted-rerank')}\n"
 
 
 def test_closed_pipe(tmp_path: Path) -> None:
