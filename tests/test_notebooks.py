@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.lib.pretty import pretty
+
+from hosted_rerank import RerankResponse, RerankResult, Usage
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
@@ -78,3 +81,10 @@ def test_first_example_gets_better(name: str) -> None:
     ]
     assert re.search(r"^ +1 +\d+ +▲ \d+", tables[0], flags=re.MULTILINE)
     assert "lower for\n14" in "\n".join(cell.source for cell in notebook.cells)
+
+
+def test_response_in_ipython() -> None:
+    """A shell of IPython, and an editor's view of a notebook as text, have the table."""
+    results = (RerankResult(1, 0.75), RerankResult(0, 0.5))
+    shown = RerankResponse(results, Usage(None, 1234, {}), "m-1", "acme", ("r-1",), 2, 0.25)
+    assert pretty(shown) == str(shown)

@@ -4,7 +4,6 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from IPython.lib.pretty import pretty
 
 from hosted_rerank import Comparison, RerankResponse, RerankResult, Usage, compare, plot_ranks, plot_scores
 
@@ -46,12 +45,6 @@ def test_response_shows_itself() -> None:
         ["2", "1", "▼ 1", "0.5"],
     ]
     assert "acme m-1, 0.250 s, 1,234 tokens, 1 search unit, 2 requests" in page
-
-
-def test_response_in_ipython() -> None:
-    """A shell of IPython, and an editor's view of a notebook as text, have the table."""
-    shown = response((2, 0.75), (0, 0.5))
-    assert pretty(shown) == str(shown)
 
 
 def test_no_more_text_than_is_shown() -> None:
