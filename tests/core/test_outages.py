@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 
 import httpx
 import pytest
@@ -27,6 +28,18 @@ def test_all_fail_once(server: HostileServer, acme: Acme, way: str, failure: Act
     reranker = acme(max_retries=2)
     assert answered(at_once(reranker, names(20), way)) == 20
     assert answered(at_once(reranker, ["another"], way)) == 1
+
+
+def test_refusals_of_everybody_end(server: HostileServer, acme: Acme, way: str) -> None:
+    """After a service refused everything with 429, and did not say for how long, all are soon answered."""
+    begins = time.monotonic()
+
+    async def act(peer: Peer) -> None:
+        await (reply(429) if time.monotonic() < begins + 1.5 else ranking())(peer)
+
+    server.play(act)
+    with ends_within(12):
+        assert answered(at_once(acme(), names(20), way)) == 20
 
 
 def test_service_that_takes_few_at_once(server: HostileServer, acme: Acme, way: str) -> None:
