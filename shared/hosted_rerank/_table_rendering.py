@@ -113,7 +113,7 @@ def as_table(lines: Sequence[Line], title: str = "", below: str = "") -> "Table"
 
 
 def as_text(lines: Sequence[Line], title: str = "", below: str = "") -> str:
-    """Return the table as plain text, its texts cut to the terminal's width, for a log or where rich is missing."""
+    """Return the table as plain text, for a log or without rich; long texts are cut to fit the terminal."""
     starts = [f"{line.after:>4} {line.was:>6} {line.move:>6}  {line.shown_score:<10}  " for line in lines]
     width = shutil.get_terminal_size((0, 0)).columns or max(map(len, starts), default=0) + _MAX_TEXT_CHARS
     rows = [start + _cut(line.words, max(width - len(start), 1)) for start, line in zip(starts, lines, strict=True)]

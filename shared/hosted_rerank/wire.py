@@ -87,7 +87,7 @@ class TransportFailure:
     at: float
     """The value of `time.monotonic()` at the failure."""
     said: str = ""
-    """What the HTTP library or the server said, which may quote the request."""
+    """The message of the HTTP library or of the server. It may contain parts of the request."""
     timed_out: bool = False
     dead_connection: bool = False
     """Whether the server closed a reused connection before the first byte of a response."""

@@ -121,7 +121,7 @@ def test_no_send_after_the_deadline(acme: Acme) -> None:
 
 
 def test_no_start_after_a_cancellation() -> None:
-    """What the background loop has not begun when the caller is cancelled does not begin after that."""
+    """After the caller is cancelled, the background loop starts no request of that call."""
     begun = list[str]()
 
     async def work() -> None:

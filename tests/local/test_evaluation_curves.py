@@ -87,7 +87,7 @@ def test_money(price: str, cost: float) -> None:
 
 @pytest.mark.parametrize("price", ["2", "2/tokens", "x/Mtokens", "-1/Mtokens"])
 def test_wrong_prices(price: str) -> None:
-    """What is no price is refused, with the form of one."""
+    """A text that is not a price is refused, and the message shows the form of a price."""
     with pytest.raises(ValueError, match="Mtokens or"):
         evaluation.Price.parse(price)
 

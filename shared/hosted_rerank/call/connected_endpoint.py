@@ -97,8 +97,8 @@ class ConnectedEndpoint(ContextManagerMixin):
             The copy, with the same connections, learned limits, cache and clients.
 
         Raises:
-            ValueError: The timeout is no positive, finite number.
-            TypeError: It is no number.
+            ValueError: The timeout is not positive, or not finite.
+            TypeError: The timeout is not a number.
         """
         other = self.__copy__()
         other.__dict__["_call_options"] = replace(self._call_options, timeout=timeout)

@@ -1,4 +1,4 @@
-"""What a command shows while it works: its log, and a bar whose numbers stay whole where its texts give way."""
+"""The log and the progress bar of a command. In a narrow terminal the bar shortens texts, never numbers."""
 
 import logging
 from collections.abc import Generator, Sequence

@@ -35,7 +35,7 @@ class Price:
             ValueError: The text says no price.
         """
         if (found := FORM.fullmatch(text)) is None:
-            raise ValueError(f"{text!r} is no price: write 0.05/Mtokens or 2/Ksearches")
+            raise ValueError(f"{text!r} is not a price: write 0.05/Mtokens or 2/Ksearches")
         return cls(float(found[1]), "tokens" if found[2].lower() == "mtokens" else "searches")
 
     def cost(self, evaluation: Evaluation) -> float | None:

@@ -14,8 +14,8 @@ it refuses several requests in a row although each was alone. Where nothing was 
 service may be down: the rate grows fast as soon as something is accepted again.
 
 A throttled request with `Retry-After` delays all requests. One without it may be chance: it delays no other request,
-and lowers no limit unless many requests are throttled, which are counted anew after each decrease; in a small limit,
-where each one is many, they are not.
+and lowers no limit unless many requests are throttled. Their share is counted anew after each decrease, except at a low
+rate, where there are too few requests to count.
 """
 
 import math

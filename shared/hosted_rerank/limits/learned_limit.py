@@ -34,7 +34,7 @@ class LearnedLimit:
         """Seconds of growth since the last decrease."""
 
     def start(self, value: float, threshold: float | None = None) -> None:
-        """Sets the limit to a value from which it grows: fast up to a threshold, infinite for a mere estimate."""
+        """Sets the limit to a value; it grows fast up to the threshold, infinite where the value is an estimate."""
         self.value, self.accepted, self._growing_for = value, False, 0.0
         self._threshold = value if threshold is None else threshold
 
@@ -46,7 +46,7 @@ class LearnedLimit:
         self.start(max(value, min(self.value, self._minimum)), None if self.accepted else before)
 
     def grow(self, seconds: float) -> None:
-        """Raises the limit by the growth of so many seconds, of which at most one counts."""
+        """Raises the limit by its growth in a number of seconds; more than one second counts as one."""
         settings, seconds = self._settings, min(seconds, 1.0)
         is_estimate = self._threshold == math.inf
         if (self.accepted or is_estimate) and self.value < self._threshold:

@@ -32,8 +32,8 @@ class RateSettings:
     min_rate: float = 0.2
     """The lowest rate: a service that refused all requests is asked again every five seconds."""
     lone_refusals: int = 3
-    """Refusals in a row, with no other request in flight, after which a 503 is taken for a limit on the rate, which
-    nginx (`limit_req`) refuses so; chosen by simulation."""
+    """503s in a row, with no other request in flight, that mean a limit on the rate; nginx (`limit_req`) answers so.
+    Chosen by simulation."""
     burst_share: float = 0.25
     """Share of the accepted burst that is used; the rest lets a rate that is too high show late and few refusals."""
     decrease: float = 0.75
@@ -51,8 +51,8 @@ class RateSettings:
     tolerated_share: float = 0.15
     """Share of throttled requests without `Retry-After` that are taken for chance; chosen by simulation."""
     decrease_interval: float = 1.0
-    """Seconds in which 429s without `Retry-After` lower a limit once, so that of the processes that share it, those
-    that meet more of them do not fall to nothing; chosen by simulation."""
+    """Seconds in which several 429s without `Retry-After` lower a limit only once. Else a process that meets more of
+    them than others would lose its share of a common limit; chosen by simulation."""
     max_hold: float = 60.0
     """Maximum seconds for which the API can stop all requests; the default of `RetryPolicy.backoff_max`."""
 

@@ -65,7 +65,7 @@ class PoolManager:
             wake: Wakes the caller; called from any thread.
 
         Raises:
-            RuntimeError: There is no background loop, and the caller's own event loop is closed.
+            RuntimeError: The caller's event loop is closed, and no background loop runs.
         """
         background = self._background
         if background is None or not background.call(wake):
