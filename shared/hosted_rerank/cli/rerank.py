@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from hosted_rerank._file_names import expect_utf8
 from hosted_rerank._text import is_blank
 from hosted_rerank.cli.app import (
     EXIT_NO_RESULTS,
@@ -93,11 +94,8 @@ def _read(file: Path, kind: str) -> Iterator[Any]:
     if str(file) == "-":
         yield from _parse(sys.stdin, kind)
         return
-    try:
-        with file.open(encoding="utf-8-sig", newline="" if kind == "csv" else None) as lines:
-            yield from _parse(lines, kind)
-    except UnicodeDecodeError:
-        raise ValueError(f"{file} is not UTF-8 text: convert it") from None
+    with expect_utf8(file), file.open(encoding="utf-8-sig", newline="" if kind == "csv" else None) as lines:
+        yield from _parse(lines, kind)
 
 
 def _parse(lines: Iterable[str], kind: str) -> Iterator[Any]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hosted_rerank._file_names import expect_utf8
+
 HEADINGS = frozenset({"score", "relevance", "rel", "grade", "label"})
 """The headings of the last column of judgements, by which a first line is known for a heading."""
 RUN_COLUMNS = 6
@@ -99,10 +101,8 @@ def _read_number(text: str) -> float:
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:  # without the mark that Windows' editors write first
-            for place, line in enumerate(file, 1):
-                if line.strip():
-                    yield place, line.rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text: convert it") from None
+    # utf-8-sig: without the mark that Windows' editors write first
+    with expect_utf8(path), path.open(encoding="utf-8-sig") as file:
+        for place, line in enumerate(file, 1):
+            if line.strip():
+                yield place, line.rstrip("\r\n")
